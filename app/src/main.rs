@@ -1,0 +1,2 @@
+//! Starts Lantern.
+fn main() {}

@@ -1,0 +1,193 @@
+//! Series as found on disk: what they are, how they are grouped, and what a reader should be warned about.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::geometry::Dims;
+use crate::intensity::NamedWindow;
+use crate::volume::Unit;
+
+/// The kind of file a series came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the formats name themselves")]
+pub enum SourceKind {
+    Dicom,
+    Nifti,
+    MetaImage,
+    Nrrd,
+    Image,
+}
+
+impl SourceKind {
+    /// Lower-case name as printed by `lantern info --json`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dicom => "dicom",
+            Self::Nifti => "nifti",
+            Self::MetaImage => "metaimage",
+            Self::Nrrd => "nrrd",
+            Self::Image => "image",
+        }
+    }
+}
+
+/// Something a person should know before trusting a series; the series is still usable.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the messages are the documentation")]
+pub enum SeriesWarning {
+    /// Gaps that are whole multiples of the spacing; the places are kept empty, not interpolated.
+    MissingSlices { count: usize, after_slice: Vec<usize> },
+    /// Distances between slices differ.
+    UnevenSpacing { min_mm: f64, max_mm: f64 },
+    /// Slice planes are not perpendicular to the stack axis.
+    GantryTilt { degrees: f64 },
+    /// The same position occurred twice; the first by instance number was kept.
+    DuplicateSlices { count: usize },
+    /// Frames could not form one volume and were split into several series.
+    Split { reason: String },
+    /// Spacing between slices is not in the file.
+    SpacingAssumed { axis: char, mm: f64 },
+    /// The file says nothing about its place in the patient.
+    NoPosition,
+    /// Pixel spacing is missing or measured at the detector, not in the patient.
+    Uncalibrated { reason: String },
+    /// Some files of the series could not be read.
+    UnreadableFiles { count: usize, first: PathBuf, reason: String },
+    /// Values were lossily compressed.
+    LossyCompression { method: String },
+    /// Values differ in rescale from slice to slice and were converted to modality values.
+    RescaleVaries,
+    /// Anything else, as a sentence without final period.
+    Other(String),
+}
+
+impl fmt::Display for SeriesWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingSlices { count, after_slice } => {
+                let places: Vec<String> = after_slice.iter().take(5).map(|i| (i + 1).to_string()).collect();
+                let more = if after_slice.len() > 5 { ", …" } else { "" };
+                let noun = if *count == 1 { "slice is" } else { "slices are" };
+                write!(f, "{count} {noun} missing (after slice {}{more}); left empty", places.join(", "))
+            }
+            Self::UnevenSpacing { min_mm, max_mm } => {
+                write!(f, "slice spacing varies from {min_mm:.3} to {max_mm:.3} mm")
+            }
+            Self::GantryTilt { degrees } => {
+                write!(f, "gantry tilt of {degrees:.1}°; shown without distortion")
+            }
+            Self::DuplicateSlices { count: 1 } => write!(f, "1 duplicate slice was left out"),
+            Self::DuplicateSlices { count } => write!(f, "{count} duplicate slices were left out"),
+            Self::Split { reason } => write!(f, "split from a series that cannot form one volume: {reason}"),
+            Self::SpacingAssumed { axis, mm } => {
+                write!(f, "spacing along {axis} is not in the file; {mm} mm assumed")
+            }
+            Self::NoPosition => write!(f, "no patient position in the file; orientation is unknown"),
+            Self::Uncalibrated { reason } => write!(f, "distances are not calibrated: {reason}"),
+            Self::UnreadableFiles { count, first, reason } => {
+                let noun = if *count == 1 { "file" } else { "files" };
+                write!(f, "{count} {noun} could not be read ({reason}), first `{}`", first.display())
+            }
+            Self::LossyCompression { method } => write!(f, "lossy compression ({method})"),
+            Self::RescaleVaries => {
+                write!(f, "rescale differs between slices; values were converted to modality values")
+            }
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Who and what a series belongs to; empty strings where the file says nothing.
+///
+/// Holds patient data: show it, never log it.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[expect(missing_docs, reason = "the field names are DICOM's")]
+pub struct SeriesAttributes {
+    pub patient_name: String,
+    pub patient_id: String,
+    pub patient_sex: String,
+    pub patient_age: String,
+    pub patient_birth_date: String,
+    pub study_uid: Option<String>,
+    pub study_date: String,
+    pub study_time: String,
+    pub study_description: String,
+    pub accession_number: String,
+    pub institution: String,
+    pub series_uid: Option<String>,
+    pub series_number: Option<i64>,
+    pub series_description: String,
+    pub modality: String,
+    pub body_part: String,
+    pub frame_of_reference_uid: Option<String>,
+    pub manufacturer: String,
+    pub slice_thickness_mm: Option<f64>,
+    pub kvp: String,
+    pub tube_current_ma: String,
+    pub repetition_time_ms: String,
+    pub echo_time_ms: String,
+}
+
+/// One series that can be loaded as one volume, known from headers alone.
+#[derive(Debug, Clone)]
+pub struct SeriesEntry {
+    /// Kind of file.
+    pub source: SourceKind,
+    /// Header attributes.
+    pub attributes: SeriesAttributes,
+    /// Voxel counts of one time point, as far as headers tell.
+    pub dims: Dims,
+    /// Number of volumes along time.
+    pub time_points: usize,
+    /// Samples per voxel.
+    pub channels: usize,
+    /// NumPy name of the stored number type.
+    pub voxel_type: &'static str,
+    /// Unit of modality values.
+    pub unit: Unit,
+    /// Transfer syntax UID of DICOM, else `None`.
+    pub transfer_syntax: Option<String>,
+    /// Windows suggested by the file, first is the default.
+    pub windows: Vec<NamedWindow>,
+    /// Whether low values are bright (MONOCHROME1).
+    pub is_inverted: bool,
+    /// What is known to be odd before loading; loading may add more.
+    pub warnings: Vec<SeriesWarning>,
+    /// Instance number of each slice along z (first time point), where the file has one.
+    pub instance_numbers: Vec<Option<i64>>,
+    /// Size of the pixel data of the whole series once decoded.
+    pub decoded_bytes: u64,
+    /// Where to read it from; private to the readers.
+    pub(crate) origin: crate::formats::Origin,
+}
+
+impl SeriesEntry {
+    /// The first file of the series, for messages and "show in folder".
+    pub fn first_path(&self) -> &std::path::Path {
+        self.origin.first_path()
+    }
+}
+
+/// A file that was found but is not part of any series.
+#[derive(Debug, Clone)]
+pub struct SkippedFile {
+    /// The file; for a ZIP the archive's path joined with the name inside.
+    pub path: PathBuf,
+    /// Why, in words for a person.
+    pub reason: String,
+    /// Whether it is sound but holds no image (a report, a plan, a DICOMDIR), as opposed to damaged.
+    pub is_sound: bool,
+}
+
+/// Everything found below the paths that were asked for.
+///
+/// Series are ordered by patient, study date, study, series number, then UID.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    /// Loadable series.
+    pub series: Vec<SeriesEntry>,
+    /// DICOM objects without an image and files that could not be read. Files that are plainly something else
+    /// (text, programs) are left out when a whole folder was scanned.
+    pub skipped: Vec<SkippedFile>,
+}
