@@ -1,0 +1,1 @@
+//! Shaders checked without a GPU.
