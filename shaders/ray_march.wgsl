@@ -139,7 +139,8 @@ fn shade(color: vec3<f32>, index: vec3<f32>, view: vec3<f32>) -> vec3<f32> {
         dot(params.gradient_back.xyz, difference),
     );
     let magnitude = length(gradient);
-    if magnitude <= 1e-20 {
+    // Written so that a missing value (NaN) has no normal either.
+    if !(magnitude > 1e-20 && magnitude < 1e30) {
         return color;
     }
     let normal = gradient / magnitude;
@@ -206,7 +207,8 @@ fn composite(march: March) -> vec4<f32> {
         color += weight * shown;
         alpha += weight;
         if alpha >= EARLY_TERMINATION_ALPHA {
-            break;
+            // What lies behind is taken to look like what is in front, which beats taking it for black.
+            return vec4<f32>(color / alpha, 1.0);
         }
     }
     return vec4<f32>(color, alpha);

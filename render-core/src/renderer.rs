@@ -95,7 +95,7 @@ enum Mean {
     Cpu(ImageF32),
     Gpu {
         texture: wgpu::Texture,
-        device: u32,
+        device: wgpu::Device,
     },
 }
 
@@ -128,8 +128,8 @@ pub struct Renderer {
     /// How to open another device; `None` for the window's.
     adapter_choice: Option<AdapterChoice>,
     options: GpuOptions,
-    /// Counts devices, so that textures of a lost one are recognised.
-    device: u32,
+    /// Devices lost so far.
+    losses: u32,
     report: AdapterReport,
     notices: Vec<RenderNotice>,
 }
@@ -187,7 +187,7 @@ impl Renderer {
             gpu,
             adapter_choice,
             options,
-            device: 0,
+            losses: 0,
             report,
             notices: Vec::new(),
         }
@@ -199,7 +199,7 @@ impl Renderer {
             gpu: None,
             adapter_choice: None,
             options,
-            device: 0,
+            losses: 0,
             report: cpu_report(),
             notices: Vec::new(),
         }
@@ -303,10 +303,9 @@ impl Renderer {
         if !self.draws_volume(&scene.volume) {
             return accumulate_cpu(&mut self.cpu, accumulation, scene, background);
         }
-        let device = self.device;
         let accumulated = std::cell::RefCell::new(accumulation);
         self.on_either(
-            |gpu| accumulate_gpu(gpu, device, &mut accumulated.borrow_mut(), scene, background),
+            |gpu| accumulate_gpu(gpu, &mut accumulated.borrow_mut(), scene, background),
             |cpu| accumulate_cpu(cpu, &mut accumulated.borrow_mut(), scene, background),
         )
     }
@@ -395,9 +394,9 @@ impl Renderer {
     /// Opens another device in place of one that failed, or gives the GPU up.
     fn replace_device(&mut self, error: &RenderError) {
         self.gpu = None;
-        self.device += 1;
+        self.losses += 1;
         let reopened = match self.adapter_choice {
-            Some(choice) if self.device <= MAX_REBUILDS => GpuContext::headless(choice),
+            Some(choice) if self.losses <= MAX_REBUILDS => GpuContext::headless(choice),
             _ => Err(RenderError::DeviceLost),
         };
         match reopened {
@@ -438,11 +437,11 @@ fn cpu_report() -> AdapterReport {
 
 fn accumulate_gpu(
     gpu: &mut GpuRenderer,
-    device: u32,
     accumulation: &mut Accumulation,
     scene: &VolumeScene,
     background: [f32; 3],
 ) -> Result<Picture, RenderError> {
+    let device = gpu.context().device.clone();
     let before = match &accumulation.mean {
         Mean::Gpu { texture, device: made_on } if *made_on == device => Some(texture.clone()),
         // Nothing yet, or made elsewhere: start again.

@@ -1,5 +1,6 @@
 //! What tests of several crates need: a GPU renderer with repeatable pixels, or a reason why there is none.
 
+use crate::RenderError;
 use crate::gpu::{AdapterChoice, GpuContext, GpuOptions, GpuRenderer};
 use crate::renderer::Renderer;
 
@@ -10,7 +11,19 @@ use crate::renderer::Renderer;
 /// # Panics
 /// If there is no adapter and `REQUIRE_GPU=1`.
 pub fn gpu_context() -> Option<GpuContext> {
-    match GpuContext::headless(AdapterChoice::PreferSoftware) {
+    or_say_so(GpuContext::headless(AdapterChoice::PreferSoftware))
+}
+
+/// [`gpu_context`] without any optional feature, as on the oldest drivers.
+///
+/// # Panics
+/// If there is no adapter and `REQUIRE_GPU=1`.
+pub fn gpu_context_without_features() -> Option<GpuContext> {
+    or_say_so(GpuContext::without_features(AdapterChoice::PreferSoftware))
+}
+
+fn or_say_so(opened: Result<GpuContext, RenderError>) -> Option<GpuContext> {
+    match opened {
         Ok(context) => Some(context),
         Err(e) => {
             assert!(std::env::var_os("REQUIRE_GPU").is_none_or(|v| v != "1"), "no graphics adapter: {e}");
@@ -31,4 +44,9 @@ pub fn gpu_renderer(options: GpuOptions) -> Option<GpuRenderer> {
 /// A [`Renderer`] on [`gpu_context`], which opens another device of any kind if this one is lost.
 pub fn renderer(options: GpuOptions) -> Option<Renderer> {
     gpu_context().map(|context| Renderer::on_gpu(context, Some(AdapterChoice::PreferSoftware), options))
+}
+
+/// A [`Renderer`] that shares a device as with a window: if it is lost, the processor takes over.
+pub fn renderer_on_shared(context: GpuContext, options: GpuOptions) -> Renderer {
+    Renderer::on_gpu(context, None, options)
 }

@@ -49,10 +49,19 @@ impl GpuContext {
     /// [`RenderError::NoAdapter`] if no adapter of the wanted kind can draw volumes, [`RenderError::Device`] if it
     /// refuses to open.
     pub fn headless(choice: AdapterChoice) -> Result<Self, RenderError> {
-        pollster::block_on(Self::open(choice))
+        pollster::block_on(Self::open(choice, WANTED_FEATURES))
     }
 
-    async fn open(choice: AdapterChoice) -> Result<Self, RenderError> {
+    /// [`GpuContext::headless`] without any optional feature, as on the oldest drivers; for tests.
+    ///
+    /// # Errors
+    /// As [`GpuContext::headless`].
+    #[cfg(feature = "testing")]
+    pub(crate) fn without_features(choice: AdapterChoice) -> Result<Self, RenderError> {
+        pollster::block_on(Self::open(choice, wgpu::Features::empty()))
+    }
+
+    async fn open(choice: AdapterChoice, wanted: wgpu::Features) -> Result<Self, RenderError> {
         let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
         descriptor.backends = wgpu::Backends::from_env().unwrap_or(wgpu::Backends::all());
         let instance = wgpu::Instance::new(descriptor);
@@ -70,7 +79,7 @@ impl GpuContext {
         for adapter in adapters {
             let descriptor = wgpu::DeviceDescriptor {
                 label: Some("lantern"),
-                required_features: adapter.features() & WANTED_FEATURES,
+                required_features: adapter.features() & wanted,
                 required_limits: adapter.limits(),
                 ..Default::default()
             };
@@ -83,6 +92,11 @@ impl GpuContext {
             }
         }
         Err(refusal)
+    }
+
+    /// The optional features to ask for when opening a device that will be shared.
+    pub fn wanted_features(adapter: &wgpu::Adapter) -> wgpu::Features {
+        adapter.features() & WANTED_FEATURES
     }
 
     /// Uses a device that exists, the window's. Its error and loss callbacks are replaced by ours, which log.
@@ -129,12 +143,17 @@ impl GpuContext {
     /// # Errors
     /// [`RenderError::DeviceLost`] or [`RenderError::Device`].
     pub fn check(&self) -> Result<(), RenderError> {
+        // Callbacks run while polling.
+        let poll = self.device.poll(wgpu::PollType::Poll);
         if self.is_lost() {
             return Err(RenderError::DeviceLost);
         }
         match self.health.error.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(error) => Err(error),
-            None => Ok(()),
+            None => match poll {
+                Ok(_) => Ok(()),
+                Err(e) => Err(RenderError::Device { reason: e.to_string() }),
+            },
         }
     }
 

@@ -153,7 +153,7 @@ pub(crate) const CUBE_EDGES: usize = 12;
 pub(crate) const MAX_ATLASES: usize = 8;
 /// Width of the texture that holds the lookup table.
 pub(crate) const LUT_ROW: usize = 64;
-/// Rays end where less than 1 % of what lies behind would show.
+/// Rays end where less than 1 % of what lies behind would show; the picture then counts as opaque.
 pub(crate) const EARLY_TERMINATION_ALPHA: f32 = 0.99;
 
 pub(crate) const WINDOW_LINEAR: u32 = 0;

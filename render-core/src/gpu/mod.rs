@@ -111,7 +111,9 @@ impl GpuRenderer {
     /// # Errors
     /// If the scene does not validate or the device fails.
     pub fn slice_texture(&mut self, scene: &SliceScene) -> Result<wgpu::Texture, RenderError> {
-        self.draw_slice(scene, SliceOutput::Picture)
+        let shown = self.draw_slice(scene, SliceOutput::Picture)?;
+        self.context.check()?;
+        Ok(shown)
     }
 
     /// A slice as shown. Twin of [`crate::reference::slice`].
@@ -223,7 +225,9 @@ impl GpuRenderer {
         frame: &wgpu::Texture,
         background: [f32; 3],
     ) -> Result<wgpu::Texture, RenderError> {
-        self.composite_pass.tone_map(&self.context, &mut self.pipelines, frame, background)
+        let shown = self.composite_pass.tone_map(&self.context, &mut self.pipelines, frame, background)?;
+        self.context.check()?;
+        Ok(shown)
     }
 
     /// Reads an `Rgba8Unorm` texture back. Waits for the GPU.

@@ -47,3 +47,11 @@ pub(crate) fn two_time_points() -> Volume {
     let samples: Vec<i16> = (0..2 * n).map(|i| ((i * 31) % 977) as i16 - if i < n { 0 } else { 400 }).collect();
     Volume::new(VolumeMeta { time_points: 2, ..VolumeMeta::scalar(g) }, samples).unwrap()
 }
+
+/// Peak signal-to-noise ratio of two pictures in decibels.
+pub(crate) fn psnr_db(a: &render_core::image::Image8, b: &render_core::image::Image8) -> f64 {
+    let rgba = |p: &render_core::image::Image8| {
+        image::RgbaImage::from_raw(p.width, p.height, p.rgba.clone()).unwrap()
+    };
+    test_support::image_compare::psnr_db(&rgba(a), &rgba(b))
+}

@@ -68,7 +68,7 @@ impl CompositePass {
         let key = PipelineKey { file: "composite.wgsl", entry, binding: Default::default(), format };
         let pipeline_layouts = [None, Some(&self.view_layout), None, Some(&self.pass_layout)];
         let pipeline = pipelines.get(context, key, &pipeline_layouts)?;
-        let view = uniform_group(&context.device, &self.view_layout, &params);
+        let view = uniform_group(context, &self.view_layout, &params);
         let views = [newest, mean].map(|t| t.create_view(&wgpu::TextureViewDescriptor::default()));
         let pass = texture_group(&context.device, &self.pass_layout, &[&views[0], &views[1]]);
         draw_fullscreen(context, &pipeline, &[(1, &view), (3, &pass)], &picture, None);

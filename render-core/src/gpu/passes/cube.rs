@@ -38,7 +38,7 @@ impl CubePass {
         let key = PipelineKey { file: "cube.wgsl", entry: "fs_main", binding, format: VOLUME_FORMAT };
         let pipeline_layouts = [None, Some(&self.view_layout), Some(layouts.volume(binding))];
         let pipeline = pipelines.get(context, key, &pipeline_layouts)?;
-        let view = uniform_group(&context.device, &self.view_layout, &cube_params(scene, volume));
+        let view = uniform_group(context, &self.view_layout, &cube_params(scene, volume));
         draw_fullscreen(context, &pipeline, &[(1, &view), (2, &volume.bind_group)], &picture, None);
         Ok(picture)
     }

@@ -9,8 +9,6 @@ pub(crate) mod pipelines;
 pub(crate) mod ray_march;
 pub(crate) mod slice;
 
-use wgpu::util::DeviceExt;
-
 use super::context::GpuContext;
 use super::gpu_types::MAX_ATLASES;
 use super::shader::VolumeBinding;
@@ -100,18 +98,27 @@ pub(crate) fn texture_entry(
     fragment_entry(binding, wgpu::BindingType::Texture { sample_type, view_dimension, multisampled: false })
 }
 
+/// A uniform buffer. (`create_buffer_init` would panic on a device that was just lost.)
+pub(crate) fn uniform_buffer<T: bytemuck::Pod>(context: &GpuContext, params: &T) -> wgpu::Buffer {
+    let contents = bytemuck::bytes_of(params);
+    let buffer = context.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("params"),
+        size: contents.len() as u64,
+        usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    context.queue.write_buffer(&buffer, 0, contents);
+    buffer
+}
+
 /// A uniform buffer in a bind group of its own.
 pub(crate) fn uniform_group<T: bytemuck::Pod>(
-    device: &wgpu::Device,
+    context: &GpuContext,
     layout: &wgpu::BindGroupLayout,
     params: &T,
 ) -> wgpu::BindGroup {
-    let buffer = device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
-        label: Some("view params"),
-        contents: bytemuck::bytes_of(params),
-        usage: wgpu::BufferUsages::UNIFORM,
-    });
-    device.create_bind_group(&wgpu::BindGroupDescriptor {
+    let buffer = uniform_buffer(context, params);
+    context.device.create_bind_group(&wgpu::BindGroupDescriptor {
         label: Some("view"),
         layout,
         entries: &[wgpu::BindGroupEntry { binding: 0, resource: buffer.as_entire_binding() }],

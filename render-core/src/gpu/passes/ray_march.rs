@@ -107,7 +107,7 @@ impl RayMarchPass {
                 params.mip_sign = if modality_from_texel.0 < 0.0 { -1.0 } else { 1.0 };
             }
         }
-        let view = uniform_group(&context.device, &self.view_layout, &params);
+        let view = uniform_group(context, &self.view_layout, &params);
         let pass = texture_group(
             &context.device,
             &self.pass_layout,

@@ -54,7 +54,7 @@ impl SlicePass {
         let pipeline_layouts = [None, Some(&self.view_layout), Some(layouts.volume(binding))];
         let pipeline = pipelines.get(context, key, &pipeline_layouts)?;
         let params = slice_params(scene, volume, channel);
-        let view = uniform_group(&context.device, &self.view_layout, &params);
+        let view = uniform_group(context, &self.view_layout, &params);
         draw_fullscreen(context, &pipeline, &[(1, &view), (2, &volume.bind_group)], &picture, None);
         Ok(picture)
     }

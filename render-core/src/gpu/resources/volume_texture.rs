@@ -2,14 +2,13 @@
 
 use glam::{DAffine3, DVec3};
 use imaging::volume::Volume;
-use wgpu::util::DeviceExt;
 
 use super::layout::{BrickPlace, TextureLayout};
 use super::texel::TexelEncoding;
 use crate::RenderError;
 use crate::gpu::context::GpuContext;
 use crate::gpu::gpu_types::{MAX_ATLASES, VolumeParams};
-use crate::gpu::passes::VolumeLayouts;
+use crate::gpu::passes::{VolumeLayouts, uniform_buffer};
 use crate::gpu::shader::VolumeBinding;
 
 /// Bytes converted and staged at a time.
@@ -212,11 +211,7 @@ fn bind(
     params: &VolumeParams,
     textures: &[wgpu::Texture],
 ) -> wgpu::BindGroup {
-    let buffer = context.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
-        label: Some("volume params"),
-        contents: bytemuck::bytes_of(params),
-        usage: wgpu::BufferUsages::UNIFORM,
-    });
+    let buffer = uniform_buffer(context, params);
     let views: Vec<_> =
         textures.iter().map(|t| t.create_view(&wgpu::TextureViewDescriptor::default())).collect();
     let slots = if binding.is_bricked { MAX_ATLASES } else { 1 };
