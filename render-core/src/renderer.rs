@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use imaging::volume::Volume;
+use imaging::volume::{Volume, VolumeId};
 
 use crate::RenderError;
 use crate::cpu::CpuRenderer;
@@ -183,14 +183,31 @@ impl Renderer {
         }
     }
 
-    /// Shares the window's device, whatever adapter it is on. [`GpuContext::shared`] says what that replaces.
+    /// Shares the window's device, so that its pictures can be shown without leaving it.
+    ///
+    /// With [`RendererChoice::Auto`] the processor draws if that device is software, as in [`Renderer::new`], or if
+    /// its limits do not suffice. [`GpuContext::shared`] says which callbacks of the device are replaced.
     pub fn with_device(
+        choice: RendererChoice,
         adapter: &wgpu::Adapter,
         device: wgpu::Device,
         queue: wgpu::Queue,
         options: GpuOptions,
     ) -> Self {
-        Self::on_gpu(GpuContext::shared(adapter, device, queue), None, options)
+        if choice == RendererChoice::Cpu {
+            return Self::on_cpu(options);
+        }
+        let context = GpuContext::shared(adapter, device, queue);
+        if !context.can_draw_volumes() {
+            let mut renderer = Self::on_cpu(options);
+            let reason = "the window's graphics device is too limited".to_owned();
+            renderer.notices.push(RenderNotice::FellBackToCpu { reason });
+            return renderer;
+        }
+        if choice == RendererChoice::Auto && !context.report().is_gpu {
+            return Self::on_cpu(options);
+        }
+        Self::on_gpu(context, None, options)
     }
 
     /// Uses an open device; with `adapter_choice` another is opened if it is lost.
@@ -229,6 +246,13 @@ impl Renderer {
     /// What happened since the last call: reduced resolution, a device rebuilt or given up.
     pub fn take_notices(&mut self) -> Vec<RenderNotice> {
         std::mem::take(&mut self.notices)
+    }
+
+    /// Frees what is kept for a volume that will not be drawn again. Pictures made of it stay.
+    pub fn forget(&mut self, volume: VolumeId) {
+        if let Some(gpu) = &mut self.gpu {
+            gpu.forget(volume);
+        }
     }
 
     /// Draws a slice.

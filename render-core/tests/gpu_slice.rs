@@ -1,4 +1,5 @@
 //! GPU slices against the reference: numbers first, then pictures.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may")]
 
 mod phantoms;
 

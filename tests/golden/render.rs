@@ -3,6 +3,7 @@
 //! The head has a bright ball towards the patient's left, front and head, and a vessel from the right ear to the
 //! back, so a flipped picture shows.
 //! `UPDATE_GOLDEN=1` rewrites the files from the reference.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may")]
 
 use std::sync::{Arc, OnceLock};
 

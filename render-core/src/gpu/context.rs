@@ -74,7 +74,7 @@ impl GpuContext {
         let instance = wgpu::Instance::new(descriptor);
         let mut adapters = instance.enumerate_adapters(wgpu::Backends::all()).await;
         adapters.retain(|a| {
-            can_draw_volumes(a) && (choice != AdapterChoice::RealGpu || is_real_gpu(&a.get_info()))
+            can_draw_volumes(&a.limits()) && (choice != AdapterChoice::RealGpu || is_real_gpu(&a.get_info()))
         });
         adapters.sort_by_key(|a| {
             let info = a.get_info();
@@ -108,7 +108,8 @@ impl GpuContext {
 
     /// Uses a device that exists, the window's. Its error and loss callbacks are replaced by ours, which log.
     ///
-    /// Limits and features are those the device was opened with.
+    /// Limits and features are those the device was opened with; ask for [`Self::wanted_features`] and all of the
+    /// adapter's limits.
     pub fn shared(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
         let health = Arc::new(Health::default());
         let on_loss = health.clone();
@@ -125,6 +126,11 @@ impl GpuContext {
         let id = ContextId(NEXT_ID.fetch_add(1, Ordering::Relaxed));
         let (limits, features) = (device.limits(), device.features());
         Self { report: report(&adapter.get_info()), limits, features, device, queue, health, id }
+    }
+
+    /// Whether the device's limits suffice for the passes here.
+    pub fn can_draw_volumes(&self) -> bool {
+        can_draw_volumes(&self.limits)
     }
 
     /// Which device this is.
@@ -195,8 +201,7 @@ impl Health {
     }
 }
 
-fn can_draw_volumes(adapter: &wgpu::Adapter) -> bool {
-    let limits = adapter.limits();
+fn can_draw_volumes(limits: &wgpu::Limits) -> bool {
     // Ray marching binds a bricked volume (8), the lookup table and two brick textures.
     limits.max_texture_dimension_3d >= 256 && limits.max_sampled_textures_per_shader_stage >= 11
 }

@@ -17,7 +17,7 @@ pub use context::{AdapterChoice, ContextId, GpuContext};
 use crate::RenderError;
 use crate::image::{Image8, ImageF32};
 use crate::scene::{CubeScene, SliceScene, VolumeScene};
-use imaging::volume::Volume;
+use imaging::volume::{Volume, VolumeId};
 use passes::VolumeLayouts;
 use passes::composite::CompositePass;
 use passes::cube::CubePass;
@@ -98,6 +98,12 @@ impl GpuRenderer {
     /// Number of volumes (time points counted apart) in graphics memory.
     pub fn resident_count(&self) -> usize {
         self.volumes.resident_count()
+    }
+
+    /// Frees the graphics memory of a volume.
+    pub fn forget(&mut self, volume: VolumeId) {
+        self.volumes.forget(volume);
+        self.transfers.forget(volume);
     }
 
     /// By what factor along each axis a volume is reduced to fit the budget: 1 for full resolution, `None` if

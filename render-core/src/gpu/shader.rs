@@ -136,7 +136,7 @@ impl ShaderSource {
         }
     }
 
-    fn text(&self, file: &str) -> Option<String> {
+    pub(crate) fn text(&self, file: &str) -> Option<String> {
         let from_folder = |folder: &PathBuf| std::fs::read_to_string(folder.join(Path::new(file))).ok();
         self.folder
             .as_ref()

@@ -58,6 +58,11 @@ impl VolumeCache {
         self.entries.len()
     }
 
+    /// Drops all time points of a volume.
+    pub(crate) fn forget(&mut self, volume: VolumeId) {
+        self.entries.retain(|key, _| key.id != volume);
+    }
+
     /// By what factor a volume has to be reduced along each axis to fit; 1 for full resolution.
     pub(crate) fn reduction(&self, context: &GpuContext, volume: &Volume) -> Option<u32> {
         volume_texture::reduction(volume, context.features(), self.max_dimension, self.budget_bytes)
