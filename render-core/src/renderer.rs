@@ -185,29 +185,23 @@ impl Renderer {
 
     /// Shares the window's device, so that its pictures can be shown without leaving it.
     ///
-    /// With [`RendererChoice::Auto`] the processor draws if that device is software, as in [`Renderer::new`], or if
-    /// its limits do not suffice. [`GpuContext::shared`] says which callbacks of the device are replaced.
+    /// Draws on it even if it is software; whoever wants the processor then asks [`GpuContext::is_real_gpu`] first.
+    /// If its limits do not suffice the processor draws, and a notice says so. [`GpuContext::shared`] says which
+    /// callbacks of the device are replaced.
     pub fn with_device(
-        choice: RendererChoice,
         adapter: &wgpu::Adapter,
         device: wgpu::Device,
         queue: wgpu::Queue,
         options: GpuOptions,
     ) -> Self {
-        if choice == RendererChoice::Cpu {
-            return Self::on_cpu(options);
-        }
         let context = GpuContext::shared(adapter, device, queue);
-        if !context.can_draw_volumes() {
-            let mut renderer = Self::on_cpu(options);
-            let reason = "the window's graphics device is too limited".to_owned();
-            renderer.notices.push(RenderNotice::FellBackToCpu { reason });
-            return renderer;
+        if context.can_draw_volumes() {
+            return Self::on_gpu(context, None, options);
         }
-        if choice == RendererChoice::Auto && !context.report().is_gpu {
-            return Self::on_cpu(options);
-        }
-        Self::on_gpu(context, None, options)
+        let mut renderer = Self::on_cpu(options);
+        let reason = "the window's graphics device is too limited".to_owned();
+        renderer.notices.push(RenderNotice::FellBackToCpu { reason });
+        renderer
     }
 
     /// Uses an open device; with `adapter_choice` another is opened if it is lost.

@@ -106,6 +106,11 @@ impl GpuContext {
         adapter.features() & WANTED_FEATURES
     }
 
+    /// Whether an adapter is hardware, not a software rasteriser.
+    pub fn is_real_gpu(adapter: &wgpu::Adapter) -> bool {
+        is_real_gpu(&adapter.get_info())
+    }
+
     /// Uses a device that exists, the window's. Its error and loss callbacks are replaced by ours, which log.
     ///
     /// Limits and features are those the device was opened with; ask for [`Self::wanted_features`] and all of the
@@ -207,7 +212,7 @@ fn can_draw_volumes(limits: &wgpu::Limits) -> bool {
 }
 
 /// Whether an adapter is hardware; software rasterisers call themselves by these names where the type is unclear.
-pub(crate) fn is_real_gpu(info: &wgpu::AdapterInfo) -> bool {
+fn is_real_gpu(info: &wgpu::AdapterInfo) -> bool {
     let name = format!("{} {} {}", info.name, info.driver, info.driver_info).to_lowercase();
     let software = ["llvmpipe", "lavapipe", "softpipe", "swiftshader", "microsoft basic render"];
     info.device_type != wgpu::DeviceType::Cpu && !software.iter().any(|s| name.contains(s))
