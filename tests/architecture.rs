@@ -29,7 +29,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
 
 fn metadata() -> Metadata {
     let manifest = test_support::data::workspace_root().join("Cargo.toml");
-    MetadataCommand::new().manifest_path(manifest).other_options(["--offline".to_owned()]).exec().unwrap()
+    MetadataCommand::new()
+        .manifest_path(manifest)
+        .other_options(["--offline".to_owned()])
+        .exec()
+        .expect("cargo metadata works")
 }
 
 #[test]

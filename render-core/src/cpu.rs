@@ -15,7 +15,7 @@ impl CpuRenderer {
         Self::default()
     }
 
-    /// See [`reference::slice`].
+    /// See [`crate::reference::slice`].
     ///
     /// # Errors
     /// If the scene does not validate.
@@ -23,7 +23,7 @@ impl CpuRenderer {
         reference::slice(scene)
     }
 
-    /// See [`reference::volume`].
+    /// See [`crate::reference::volume`].
     ///
     /// # Errors
     /// If the scene does not validate.
@@ -31,7 +31,7 @@ impl CpuRenderer {
         reference::volume(scene)
     }
 
-    /// See [`reference::cube`].
+    /// See [`crate::reference::cube`].
     ///
     /// # Errors
     /// If the scene does not validate.

@@ -2,7 +2,7 @@
 //!
 //! Opens no window and reads no image file. Describe what to draw with [`scene::SliceScene`] or
 //! [`scene::VolumeScene`] and hand it to a [`Renderer`], which draws on the GPU ([`gpu`]) or on all cores
-//! ([`cpu`]). [`reference`] holds the slow, readable definition of every pass; both fast paths are tested
+//! ([`cpu`]). [`mod@reference`] holds the slow, readable definition of every pass; both fast paths are tested
 //! against it. Same input, same pixels.
 //!
 //! Space is LPS in millimetres. Pictures are rows top to bottom.

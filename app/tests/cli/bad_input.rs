@@ -97,7 +97,7 @@ fn folder_without_rights_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let locked = folder.path().join("locked");
     fs::create_dir(&locked).unwrap();
-    fs::set_permissions(&locked, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o0)).unwrap();
     if fs::read_dir(&locked).is_ok() {
         eprintln!("running as root: rights do not apply; checked as an empty folder");
     }
