@@ -219,8 +219,8 @@ fn plane(arguments: &Arguments, geometry: &Geometry) -> anyhow::Result<SlicePlan
         return Ok(SlicePlane::anatomical(plane, geometry, through, arguments.size));
     }
     let normal = arguments.normal.unwrap_or(DVec3::Z);
-    // Up is the patient's front when looking along the body, else the head.
-    let is_axial = normal.normalize_or_zero().z.abs() > 0.9;
+    // Up is the patient's front when looking mostly along the body, else the head.
+    let is_axial = normal.normalize_or_zero().z.abs() > std::f64::consts::FRAC_1_SQRT_2;
     let up = arguments.up.unwrap_or(if is_axial { DVec3::NEG_Y } else { DVec3::Z });
     let (right, down) = SlicePlane::oblique_axes(normal, up)
         .ok_or_else(|| UsageError("--normal must not be zero or parallel to --up".to_owned()))?;
