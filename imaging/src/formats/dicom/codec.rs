@@ -211,8 +211,10 @@ fn decode_jpeg(format: &PixelFormat, data: &[u8], sample_bytes: usize) -> Result
         return Err(format!("{}-bit lossy JPEG is not supported", stream.precision));
     }
     let mut decoder = Decoder::new(data);
-    // Samples as they are; the conversion to RGB is ours, the same for every compression.
-    decoder.set_color_transform(ColorTransform::None);
+    // `RGB` leaves samples as they are; the conversion is ours, the same for every compression.
+    if format.samples == 3 {
+        decoder.set_color_transform(ColorTransform::RGB);
+    }
     let bytes = decoder.decode().map_err(|error| error.to_string())?;
     let info = decoder.info().ok_or("the decoder found no image")?;
     let decoded_precision = match info.pixel_format {
@@ -398,13 +400,17 @@ fn quietly<T>(work: impl FnOnce() -> T) -> Option<T> {
     INSTALL.call_once(|| {
         let previous = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if !IS_QUIET.get() {
+            // Decoders may split their work over threads of the pool.
+            let file = info.location().map_or("", |location| location.file());
+            if !IS_QUIET.get() && !["jpeg-decoder", "jxl-", "openjp2"].iter().any(|name| file.contains(name))
+            {
                 previous(info);
             }
         }));
     });
-    IS_QUIET.set(true);
+    // Restored, not cleared: a waiting decoder may run another frame's decoder on this thread.
+    let was_quiet = IS_QUIET.replace(true);
     let result = panic::catch_unwind(AssertUnwindSafe(work));
-    IS_QUIET.set(false);
+    IS_QUIET.set(was_quiet);
     result.ok()
 }

@@ -3,6 +3,7 @@
 use glam::DVec3;
 
 use super::bytes::Location;
+use super::codec;
 use super::dataset::{DataSet, Header, PixelElement};
 use super::lut::{Lut, Palette};
 use super::tags;
@@ -191,7 +192,7 @@ pub(crate) fn interpret(header: &Header, location: Location, object_len: u64) ->
             Content::NoImage("holds no pixel data".to_owned())
         };
     };
-    if let Some(name) = super::codec::refused_name(&header.transfer_syntax) {
+    if let Some(name) = codec::refused_name(&header.transfer_syntax) {
         return Content::Unsupported(name);
     }
     let mut warnings = Vec::new();
@@ -199,15 +200,23 @@ pub(crate) fn interpret(header: &Header, location: Location, object_len: u64) ->
         Ok(format) => format,
         Err(content) => return content,
     };
-    let claimed = set.integer(tags::NUMBER_OF_FRAMES).unwrap_or(1).max(1) as u64;
+    let claimed = set.integer(tags::NUMBER_OF_FRAMES).filter(|&count| count > 0).map(|count| count as u64);
     let available = object_len.saturating_sub(pixels.offset).min(pixels.len.unwrap_or(u64::MAX));
     let holds = match pixels.len {
-        Some(_) if super::codec::is_native(&header.transfer_syntax) => {
+        Some(_) if codec::is_native(&header.transfer_syntax) => {
             available * 8 / (format.native_frame_bytes() * 8).max(1)
         }
         // Every frame needs at least one fragment with an eight-byte head.
         _ => available / 8,
     };
+    let is_native = codec::is_native(&header.transfer_syntax);
+    let claimed = claimed.unwrap_or_else(|| match set.text(tags::NUMBER_OF_FRAMES) {
+        Some(_) if is_native => {
+            warnings.push(SeriesWarning::Other("the number of frames is not a number; counted".to_owned()));
+            holds.max(1)
+        }
+        _ => 1,
+    });
     let mut truncation = None;
     if holds == 0 {
         truncation = Some((format.native_frame_bytes(), available));
@@ -402,7 +411,8 @@ fn attributes(set: &DataSet, charset: &Charset, modality: String) -> SeriesAttri
     let text = |tag| charset.text(set, tag);
     let uid = |tag| set.text(tag);
     SeriesAttributes {
-        patient_name: text(tags::PATIENT_NAME),
+        // Empty component groups at the end say nothing.
+        patient_name: text(tags::PATIENT_NAME).trim_end_matches('=').to_owned(),
         patient_id: text(tags::PATIENT_ID),
         patient_sex: text(tags::PATIENT_SEX),
         patient_age: text(tags::PATIENT_AGE),
