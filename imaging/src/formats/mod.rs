@@ -8,10 +8,22 @@
 //! | NRRD | [`nrrd`] | `.nrrd`, `.nhdr`, raw and gzip | |
 //! | TIFF, PNG, JPEG, BMP | [`raster`] | first page as a 2-D image | 8 and 16 bit |
 
+#[cfg(feature = "metaimage")]
+mod metaimage;
+#[cfg(feature = "nifti")]
+mod nifti;
+#[cfg(feature = "nrrd")]
+mod nrrd;
+#[cfg(feature = "raster")]
+mod raster;
+#[cfg(any(feature = "nifti", feature = "metaimage", feature = "nrrd"))]
+mod raw;
+
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::ImagingError;
-use crate::series::{Catalog, SeriesEntry};
+use crate::series::{Catalog, SeriesEntry, SourceKind};
 use crate::source::Progress;
 use crate::volume::Volume;
 
@@ -53,8 +65,25 @@ impl Default for ReadLimits {
 /// listed; the file's own error if a single named file cannot be read; [`ImagingError::NothingFound`].
 pub fn scan(paths: &[PathBuf], progress: &Progress) -> Result<Catalog, ImagingError> {
     progress.check()?;
-    let path = paths.first().cloned().unwrap_or_default();
-    Err(ImagingError::NothingFound { path })
+    let mut catalog = Catalog::default();
+    for path in paths {
+        let file = std::fs::File::open(path).map_err(|e| ImagingError::io(path, e))?;
+        let mut head = Vec::new();
+        file.take(4096).read_to_end(&mut head).map_err(|e| ImagingError::io(path, e))?;
+        let entry = if nifti::is_candidate(path, &head) {
+            nifti::read_entry(path)?
+        } else if metaimage::is_candidate(path, &head) {
+            metaimage::read_entry(path)?
+        } else if nrrd::is_candidate(path, &head) {
+            nrrd::read_entry(path)?
+        } else if raster::is_candidate(path, &head) {
+            raster::read_entry(path)?
+        } else {
+            return Err(ImagingError::NothingFound { path: path.clone() });
+        };
+        catalog.series.push(entry);
+    }
+    Ok(catalog)
 }
 
 /// Reads a whole series into memory, on all cores. Progress counts bytes of decoded voxels.
@@ -65,8 +94,14 @@ pub fn scan(paths: &[PathBuf], progress: &Progress) -> Result<Catalog, ImagingEr
 /// Any [`ImagingError`] except `NothingFound`.
 pub fn load(entry: &SeriesEntry, limits: ReadLimits, progress: &Progress) -> Result<Volume, ImagingError> {
     progress.check()?;
-    let _ = limits;
-    Err(ImagingError::NothingFound { path: entry.first_path().to_path_buf() })
+    let Origin::File(path) = &entry.origin;
+    match entry.source {
+        SourceKind::Nifti => nifti::load(path, entry, limits, progress),
+        SourceKind::MetaImage => metaimage::load(path, entry, limits, progress),
+        SourceKind::Nrrd => nrrd::load(path, entry, limits, progress),
+        SourceKind::Image => raster::load(path, entry, limits, progress),
+        SourceKind::Dicom => Err(ImagingError::NothingFound { path: path.clone() }),
+    }
 }
 
 /// Reads one slice (index along z) of one time point as a volume with `dims.z == 1` at its true place.
