@@ -53,7 +53,7 @@ fn broken_headers_say_what_is_wrong() {
     check("ElementDataFile", "ElementDateFile", "the MetaImage header has no `ElementDataFile`");
     check("LOCAL", "a%09d.raw 1 999999999 1", "names 999999999 files, more than there are rows");
     check("LOCAL", "LIST", "files, 3 are needed");
-    check("MET_SHORT", "MET_SHORT\nElementNumberOfChannels = 0", "");
+    check("MET_SHORT", "MET_SHORT\nElementNumberOfChannels = 0", "`ElementNumberOfChannels` cannot be `0`");
     let cut = refusal_after("metaimage/big_endian.mha", |b| b.truncate(b.len() - 1));
     assert!(cut.contains("120 bytes of voxels expected, 119 found"), "{cut}");
     let cut = refusal_after("metaimage/int16.mha", |b| b.truncate(b.len() - 30));

@@ -48,7 +48,7 @@ fn one_head_stored_in_twelve_orientations_is_the_same_picture() {
     assert_eq!(names.len(), 12);
     for name in names {
         let volume = open(&folder.join(name)).unwrap();
-        let (mut compared, mut sum, mut worst) = (0, 0.0, 0.0f64);
+        let mut worst = 0.0f64;
         for z in (-60..=70).step_by(13) {
             for y in (-60..=100).step_by(7) {
                 for x in (-70..=70).step_by(7) {
@@ -56,17 +56,11 @@ fn one_head_stored_in_twelve_orientations_is_the_same_picture() {
                     let value = |v: &imaging::volume::Volume| {
                         v.sample_linear(v.geometry().index_from_lps().transform_point3(lps), 0, 0)
                     };
-                    let (a, b) = (value(&reference).unwrap(), value(&volume).unwrap());
-                    sum += (a - b).abs();
-                    worst = worst.max((a - b).abs());
-                    compared += 1;
+                    worst = worst.max((value(&reference).unwrap() - value(&volume).unwrap()).abs());
                 }
             }
         }
-        // The files were resampled from one source, half a voxel apart from each other in some.
-        let mean = sum / f64::from(compared);
-        eprintln!("{name}: mean {mean:.4}, worst {worst:.3} of {compared}");
-        assert!(mean < 3.0, "{name} differs by {mean} on average, {worst} at worst");
+        assert!(worst < 1e-3, "{name} differs from RAS by {worst}");
     }
 }
 
@@ -115,8 +109,8 @@ fn broken_files_say_what_is_wrong() {
     );
     check("nifti/two.nii", |b| b.truncate(400), "the NIfTI header ends after 400 of 540 bytes");
     check("nifti/pair.hdr", |_| {}, "cannot read");
-    check("nifti/compressed.nii.gz", |b| b.truncate(b.len() - 40), "file is truncated: 120 bytes");
-    check("nifti/compressed.nii.gz", |b| b.truncate(b.len() / 2), "the NIfTI header ends after");
+    check("nifti/compressed.nii.gz", |b| b.truncate(150), "120 bytes of voxels expected, 41 found");
+    check("nifti/compressed.nii.gz", |b| b.truncate(b.len() / 2), "120 bytes of voxels expected, 14 found");
     check("nifti/compressed.nii.gz", |b| b.truncate(12), "no NIfTI header");
 }
 

@@ -55,7 +55,6 @@ fn broken_headers_say_what_is_wrong() {
     check("(0,0.5,0)", "(0,0.5,0", "`space directions` cannot be");
     check("(0,0.5,0) ", "", "`space directions` cannot be");
     check("(0,0.5,0)", "(0,inf,0)", "unusable geometry");
-    check("(0,0.5,0)", "none", "");
     check("space origin: (1,2,3)", "space origin: nowhere", "`space origin` cannot be `nowhere`");
     check("encoding: raw", "encoding: raw\nbyte skip: -2", "`byte skip` cannot be `-2`");
     check("encoding: raw", "encoding: raw\nline skip: 4000", "the file has fewer lines");

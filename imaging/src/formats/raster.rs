@@ -4,7 +4,7 @@
 //! one millimetre and a warning says so. Grey with alpha becomes RGBA. The rotation that cameras note is applied.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use glam::DVec3;
@@ -26,8 +26,7 @@ const HIGHEST_COMPRESSION: u64 = 2048;
 
 /// Whether this is an image of one of the formats, from its first bytes, else from its name.
 pub(crate) fn is_candidate(path: &Path, head: &[u8]) -> bool {
-    let is_big_tiff = head.starts_with(b"II\x2b\0") || head.starts_with(b"MM\0\x2b");
-    let by_content = image::guess_format(head).is_ok_and(is_wanted) || is_big_tiff;
+    let by_content = format_of(head).is_some();
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     by_content || ENDINGS.contains(&extension.as_str())
 }
@@ -86,6 +85,9 @@ pub(crate) fn load(
             Voxels::U16(DynamicImage::ImageLumaA16(grey).into_rgba16().into_raw())
         }
         DynamicImage::ImageLuma8(pixels) => Voxels::U8(pixels.into_raw()),
+        DynamicImage::ImageRgb8(grey) if header.pixels.channels == Channels::Scalar => {
+            Voxels::U8(DynamicImage::ImageRgb8(grey).into_luma8().into_raw())
+        }
         DynamicImage::ImageRgb8(pixels) => Voxels::U8(pixels.into_raw()),
         DynamicImage::ImageRgba8(pixels) => Voxels::U8(pixels.into_raw()),
         DynamicImage::ImageLuma16(pixels) => Voxels::U16(pixels.into_raw()),
@@ -108,7 +110,7 @@ struct Pixels {
 }
 
 struct Header {
-    format: Option<ImageFormat>,
+    format: ImageFormat,
     width: u32,
     height: u32,
     orientation: Orientation,
@@ -135,10 +137,10 @@ impl Header {
             .map_err(|source| ImagingError::Geometry { path: path.to_path_buf(), source })?;
         let reason = "an ordinary picture, one pixel counts as 1 mm".to_owned();
         let mut warnings = vec![SeriesWarning::Uncalibrated { reason }, SeriesWarning::NoPosition];
-        if self.format == Some(ImageFormat::Jpeg) {
+        if self.format == ImageFormat::Jpeg {
             warnings.push(SeriesWarning::LossyCompression { method: "JPEG".to_owned() });
         }
-        if self.format == Some(ImageFormat::Tiff) && has_further_pages(path).unwrap_or(false) {
+        if self.format == ImageFormat::Tiff && has_further_pages(path).unwrap_or(false) {
             warnings.push(SeriesWarning::Other("only the first page of the file is shown".to_owned()));
         }
         Ok(VolumeMeta { channels: self.pixels.channels, warnings, ..VolumeMeta::scalar(geometry) })
@@ -149,15 +151,12 @@ impl Header {
 fn open(path: &Path, limits: ReadLimits) -> Result<(Header, impl ImageDecoder), ImagingError> {
     let io = |e| ImagingError::io(path, e);
     let length = std::fs::metadata(path).map_err(io)?.len();
-    let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(io)?;
-    let format = reader.format();
-    if !format.is_some_and(is_wanted) {
-        return Err(ImagingError::NotAnImage {
-            path: path.to_path_buf(),
-            reason: "neither PNG, JPEG, BMP nor TIFF".to_owned(),
-        });
-    }
-    let mut reader: ImageReader<BufReader<File>> = reader;
+    let head = read_head(path).map_err(io)?;
+    let format = format_of(&head).ok_or_else(|| ImagingError::NotAnImage {
+        path: path.to_path_buf(),
+        reason: "neither PNG, JPEG, BMP nor TIFF".to_owned(),
+    })?;
+    let mut reader = ImageReader::with_format(BufReader::new(File::open(path).map_err(io)?), format);
     // Scratch memory of a decoder: strips, palettes and tables besides the pixels themselves.
     let mut scratch = Limits::default();
     scratch.max_alloc =
@@ -165,7 +164,9 @@ fn open(path: &Path, limits: ReadLimits) -> Result<(Header, impl ImageDecoder), 
     reader.limits(scratch);
     let mut decoder = reader.into_decoder().map_err(|e| failed(path, e))?;
     let (width, height) = decoder.dimensions();
-    let pixels = pixels(decoder.color_type())
+    let is_grey_palette = format == ImageFormat::Bmp && has_grey_palette(&head).unwrap_or(false);
+    let color = if is_grey_palette { ColorType::L8 } else { decoder.color_type() };
+    let pixels = pixels(color)
         .ok_or_else(|| unsupported(path, format!("the pixel type `{:?}`", decoder.original_color_type())))?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let header = Header { format, width, height, orientation, pixels };
@@ -186,8 +187,30 @@ fn open(path: &Path, limits: ReadLimits) -> Result<(Header, impl ImageDecoder), 
     Ok((header, decoder))
 }
 
-fn is_wanted(format: ImageFormat) -> bool {
-    matches!(format, ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::Bmp | ImageFormat::Tiff)
+/// The format that the first bytes tell, if it is one that is read here.
+fn format_of(head: &[u8]) -> Option<ImageFormat> {
+    if head.starts_with(b"II\x2b\0") || head.starts_with(b"MM\0\x2b") {
+        return Some(ImageFormat::Tiff);
+    }
+    let wanted = [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Bmp, ImageFormat::Tiff];
+    image::guess_format(head).ok().filter(|format| wanted.contains(format))
+}
+
+fn read_head(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    File::open(path)?.take(4096).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// BMP knows grey only as a palette of greys.
+fn has_grey_palette(head: &[u8]) -> Option<bool> {
+    let u32_at = |at: usize| Some(u32::from_le_bytes(*head.get(at..)?.first_chunk()?) as usize);
+    let pixels_at = u32_at(10)?;
+    let palette_at = u32_at(14)?.checked_add(14)?;
+    let bits = u16::from_le_bytes(*head.get(28..)?.first_chunk()?);
+    let palette = head.get(palette_at..pixels_at)?;
+    let is_grey = |color: &[u8; 4]| color[0] == color[1] && color[1] == color[2];
+    Some(bits <= 8 && palette_at >= 54 && palette.as_chunks::<4>().0.iter().all(is_grey))
 }
 
 fn pixels(color: ColorType) -> Option<Pixels> {
@@ -224,7 +247,6 @@ fn unsupported(path: &Path, what: String) -> ImagingError {
 
 /// Follows the directory chain of a TIFF by one link. `None` if it cannot be followed.
 fn has_further_pages(path: &Path) -> Option<bool> {
-    use std::io::{Read, Seek, SeekFrom};
     let mut file = File::open(path).ok()?;
     let mut head = [0; 16];
     file.read_exact(&mut head).ok()?;

@@ -87,6 +87,9 @@ impl MetaImageFile {
         let size = |axis: usize| sizes.get(axis).copied().unwrap_or(1);
         let further = sizes.iter().skip(3).try_fold(1u64, |n, &s| n.checked_mul(s));
         let components = header.number("ElementNumberOfChannels")?.unwrap_or(1u64);
+        if components == 0 {
+            return Err(header.bad("ElementNumberOfChannels"));
+        }
         let sample = sample_type(path, header.text("ElementType").unwrap_or_default())?;
 
         let too_large = || raw::damaged(path, "the dimensions are too large for any memory");
