@@ -2,18 +2,20 @@
 
 mod expected;
 
-use expected::{check_all, check_truth, made, open, refusal, refusal_after, shared_truth};
+use expected::{check_all, check_truth, made, open, refusal, refusal_after, truths};
 
 #[test]
 fn every_made_file_has_the_values_and_the_place_that_nibabel_finds() {
-    check_all("nifti/", 0.0);
+    check_all("nifti/");
 }
 
 #[test]
-fn shared_volumes_agree_with_simpleitk() {
-    let Some((folder, truth)) = shared_truth() else { return };
+fn real_volumes_agree_with_simpleitk() {
+    let truths = truths();
+    let files =
+        truths.iter().flat_map(|(folder, all)| all.iter().map(move |(name, truth)| (folder, name, truth)));
     let mut count = 0;
-    for (name, truth) in truth.iter().filter(|(name, _)| name.ends_with(".nii.gz")) {
+    for (folder, name, truth) in files.filter(|(_, name, _)| name.ends_with(".nii.gz")) {
         let volume = open(&folder.join(name)).unwrap();
         let first = truth.get("first_volume").unwrap_or(truth);
         check_truth(&volume, first, name);
@@ -25,12 +27,12 @@ fn shared_volumes_agree_with_simpleitk() {
         }
         count += 1;
     }
-    assert!(count >= 17, "{count} files");
+    assert!(count >= 9, "{count} files");
 }
 
 #[test]
 fn later_time_points_of_a_series_are_where_nibabel_finds_them() {
-    let Some((folder, truth)) = shared_truth() else { return };
+    let (folder, truth) = truths().remove(0);
     let volume = open(&folder.join("fmri-4d.nii.gz")).unwrap();
     assert_eq!(volume.time_points(), 2);
     for sample in truth["fmri-4d.nii.gz"]["samples_ijkt"].as_array().unwrap() {
@@ -41,12 +43,13 @@ fn later_time_points_of_a_series_are_where_nibabel_finds_them() {
 }
 
 #[test]
-fn one_head_stored_in_twelve_orientations_is_the_same_picture() {
-    let Some((folder, truth)) = shared_truth() else { return };
-    let reference = open(&folder.join("orientations/RAS.nii.gz")).unwrap();
-    let names: Vec<_> = truth.keys().filter(|name| name.starts_with("orientations/")).collect();
-    assert_eq!(names.len(), 12);
-    for name in names {
+fn one_head_stored_in_many_orientations_is_the_same_picture() {
+    let truths = truths();
+    let reference = open(&truths[0].0.join("orientations/RAS.nii.gz")).unwrap();
+    let files = truths.iter().flat_map(|(folder, all)| all.keys().map(move |name| (folder, name)));
+    let files: Vec<_> = files.filter(|(_, name)| name.starts_with("orientations/")).collect();
+    assert!(files.len() >= 4);
+    for (folder, name) in files {
         let volume = open(&folder.join(name)).unwrap();
         let mut worst = 0.0f64;
         for z in (-60..=70).step_by(13) {

@@ -239,7 +239,7 @@ fn parts(header: &Header, sizes: &[u64], samples: u64) -> Result<Vec<Part>, Imag
         vec![name.to_owned()]
     };
     let count = names.len() as u64;
-    if count == 0 || samples % count != 0 {
+    if count == 0 || !samples.is_multiple_of(count) {
         return Err(raw::damaged(path, format!("{samples} values cannot be shared out to {count} files")));
     }
     Ok(names.into_iter().map(|name| part(folder.join(name), start, samples / count)).collect())

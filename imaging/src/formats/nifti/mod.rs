@@ -118,7 +118,7 @@ impl NiftiFile {
         };
         let dims = Dims::new(size(0)?, size(1)?, size(2)?);
         let time_points = (3..7)
-            .try_fold(1usize, |n, axis| Some(n.checked_mul(size(axis).ok()?)?))
+            .try_fold(1usize, |n, axis| n.checked_mul(size(axis).ok()?))
             .ok_or_else(too_large)?;
         let mut warnings = Vec::new();
         if header.dims.iter().skip(4).any(|&n| n > 1) {

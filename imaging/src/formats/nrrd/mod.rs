@@ -171,7 +171,7 @@ fn parts(
     let files: Vec<PathBuf> =
         if is_attached { vec![path.to_path_buf()] } else { names.iter().map(|n| folder.join(n)).collect() };
     let count = files.len() as u64;
-    if count == 0 || samples % count != 0 {
+    if count == 0 || !samples.is_multiple_of(count) {
         return Err(raw::damaged(path, format!("{samples} values cannot be shared out to {count} files")));
     }
     let part = |file: PathBuf| {

@@ -3,14 +3,17 @@
 //! Only the first page is read. Such files say nothing that could be trusted about millimetres, so one pixel is
 //! one millimetre and a warning says so. Grey with alpha becomes RGBA. The rotation that cameras note is applied.
 
+mod tiff_directory;
+
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use glam::DVec3;
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
+use self::tiff_directory::TiffDirectory;
 use super::{Origin, ReadLimits};
 use crate::ImagingError;
 use crate::geometry::{Dims, Geometry};
@@ -111,6 +114,7 @@ struct Pixels {
 
 struct Header {
     format: ImageFormat,
+    has_further_pages: bool,
     width: u32,
     height: u32,
     orientation: Orientation,
@@ -140,7 +144,7 @@ impl Header {
         if self.format == ImageFormat::Jpeg {
             warnings.push(SeriesWarning::LossyCompression { method: "JPEG".to_owned() });
         }
-        if self.format == ImageFormat::Tiff && has_further_pages(path).unwrap_or(false) {
+        if self.has_further_pages {
             warnings.push(SeriesWarning::Other("only the first page of the file is shown".to_owned()));
         }
         Ok(VolumeMeta { channels: self.pixels.channels, warnings, ..VolumeMeta::scalar(geometry) })
@@ -156,6 +160,12 @@ fn open(path: &Path, limits: ReadLimits) -> Result<(Header, impl ImageDecoder), 
         path: path.to_path_buf(),
         reason: "neither PNG, JPEG, BMP nor TIFF".to_owned(),
     })?;
+    let directory = (format == ImageFormat::Tiff).then(|| TiffDirectory::read(path)).flatten();
+    if directory.as_ref().is_some_and(|d| d.largest_field_bytes > length) {
+        let reason = "a field of the TIFF directory is larger than the file".to_owned();
+        return Err(ImagingError::Damaged { path: path.to_path_buf(), reason });
+    }
+    let has_further_pages = directory.is_some_and(|d| d.has_successor);
     let mut reader = ImageReader::with_format(BufReader::new(File::open(path).map_err(io)?), format);
     // Scratch memory of a decoder: strips, palettes and tables besides the pixels themselves.
     let mut scratch = Limits::default();
@@ -169,7 +179,7 @@ fn open(path: &Path, limits: ReadLimits) -> Result<(Header, impl ImageDecoder), 
     let pixels = pixels(color)
         .ok_or_else(|| unsupported(path, format!("the pixel type `{:?}`", decoder.original_color_type())))?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let header = Header { format, width, height, orientation, pixels };
+    let header = Header { format, has_further_pages, width, height, orientation, pixels };
     let needed_bytes = header.decoded_bytes();
     if needed_bytes > limits.max_volume_bytes {
         let (path, limit_bytes) = (path.to_path_buf(), limits.max_volume_bytes);
@@ -243,27 +253,4 @@ fn failed(path: &Path, error: ImageError) -> ImagingError {
 
 fn unsupported(path: &Path, what: String) -> ImagingError {
     ImagingError::Unsupported { path: path.to_path_buf(), what }
-}
-
-/// Follows the directory chain of a TIFF by one link. `None` if it cannot be followed.
-fn has_further_pages(path: &Path) -> Option<bool> {
-    let mut file = File::open(path).ok()?;
-    let mut head = [0; 16];
-    file.read_exact(&mut head).ok()?;
-    let is_big_endian = head.starts_with(b"MM");
-    let number = |bytes: &[u8]| -> u64 {
-        let fold = |n: u64, &b: &u8| n << 8 | u64::from(b);
-        if is_big_endian { bytes.iter().fold(0, fold) } else { bytes.iter().rev().fold(0, fold) }
-    };
-    let is_big_tiff = number(head.get(2..4)?) == 43;
-    let (offset, count_bytes, entry_bytes, link_bytes) =
-        if is_big_tiff { (number(head.get(8..16)?), 8, 20, 8) } else { (number(head.get(4..8)?), 2, 12, 4) };
-    let mut field = [0; 8];
-    file.seek(SeekFrom::Start(offset)).ok()?;
-    file.read_exact(field.get_mut(..count_bytes)?).ok()?;
-    let entries = number(field.get(..count_bytes)?);
-    let link = offset.checked_add(count_bytes as u64)?.checked_add(entries.checked_mul(entry_bytes)?)?;
-    file.seek(SeekFrom::Start(link)).ok()?;
-    file.read_exact(field.get_mut(..link_bytes)?).ok()?;
-    Some(number(field.get(..link_bytes)?) != 0)
 }
