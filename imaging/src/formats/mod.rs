@@ -13,10 +13,21 @@ pub mod dicom;
 
 mod find;
 
+#[cfg(feature = "metaimage")]
+mod metaimage;
+#[cfg(feature = "nifti")]
+mod nifti;
+#[cfg(feature = "nrrd")]
+mod nrrd;
+#[cfg(feature = "raster")]
+mod raster;
+#[cfg(any(feature = "nifti", feature = "metaimage", feature = "nrrd"))]
+mod raw;
+
 use std::path::{Path, PathBuf};
 
 use crate::ImagingError;
-use crate::series::{Catalog, SeriesEntry};
+use crate::series::{Catalog, SeriesEntry, SourceKind};
 use crate::source::Progress;
 use crate::volume::Volume;
 
@@ -49,11 +60,40 @@ struct FileFormat {
     /// Headers only.
     read_entry: fn(&Path) -> Result<SeriesEntry, ImagingError>,
     load: fn(&Path, &SeriesEntry, ReadLimits, &Progress) -> Result<Volume, ImagingError>,
-    source: crate::series::SourceKind,
+    source: SourceKind,
 }
 
 /// Formats other than DICOM, in the order they are tried.
-const FILE_FORMATS: &[FileFormat] = &[];
+const FILE_FORMATS: &[FileFormat] = &[
+    #[cfg(feature = "nifti")]
+    FileFormat {
+        is_candidate: nifti::is_candidate,
+        read_entry: nifti::read_entry,
+        load: nifti::load,
+        source: SourceKind::Nifti,
+    },
+    #[cfg(feature = "metaimage")]
+    FileFormat {
+        is_candidate: metaimage::is_candidate,
+        read_entry: metaimage::read_entry,
+        load: metaimage::load,
+        source: SourceKind::MetaImage,
+    },
+    #[cfg(feature = "nrrd")]
+    FileFormat {
+        is_candidate: nrrd::is_candidate,
+        read_entry: nrrd::read_entry,
+        load: nrrd::load,
+        source: SourceKind::Nrrd,
+    },
+    #[cfg(feature = "raster")]
+    FileFormat {
+        is_candidate: raster::is_candidate,
+        read_entry: raster::read_entry,
+        load: raster::load,
+        source: SourceKind::Image,
+    },
+];
 
 /// Limits that protect the process from hostile or broken files.
 #[derive(Debug, Clone, Copy)]
