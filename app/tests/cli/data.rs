@@ -137,3 +137,32 @@ fn bench_prints_what_its_contract_says() {
         assert!(report["median_ms"].as_f64() <= report["max_ms"].as_f64());
     }
 }
+
+#[test]
+fn volume_files_have_true_numbers() {
+    let truth = read_json(&test_support::data::repository_data("truth.json"));
+    for name in ["ct-body-3mm.nii.gz", "chest-ct-lung.mha", "epi-head-pair.mhd", "head-mr-brain1_label.nrrd"]
+    {
+        let path = test_support::data::repository_data(&format!("volumes/{name}"));
+        let expected = &truth["volumes"][name];
+        let info = json("info", &[text(&path)]);
+        let s = &info["series"][0];
+        assert_eq!(s["dims"], expected["size_xyz"], "{name}");
+        assert_close(&s["spacing_mm"], &expected["spacing_xyz"], 1e-4, name);
+        assert_close(&s["origin_lps"], &expected["origin_lps"], 1e-3, name);
+        assert_close(&s["direction"], &expected["direction_row_major"], 1e-5, name);
+        assert_close(&s["mean"], &expected["stats"]["mean"], 1e-3, name);
+        assert_close(&s["sd"], &expected["stats"]["std"], 1e-3, name);
+        let samples = expected["voxel_samples"].as_array().unwrap();
+        let flags: Vec<String> = samples
+            .iter()
+            .map(|v| format!("--lps={}", v["lps"].to_string().trim_matches(['[', ']'])))
+            .collect();
+        let mut arguments = vec![text(&path)];
+        arguments.extend(flags.iter().map(String::as_str));
+        let points = json("probe", &arguments);
+        for (point, sample) in points["points"].as_array().unwrap().iter().zip(samples) {
+            assert_close(&point["value"], &sample["value"], 1e-6, name);
+        }
+    }
+}
