@@ -26,7 +26,10 @@ fn prefer_huge_pages(bytes: &mut [u8]) {
     if len == 0 {
         return;
     }
-    #[expect(unsafe_code, reason = "the only way to give this advice; no safe wrapper covers memory of a Vec")]
+    #[expect(
+        unsafe_code,
+        reason = "the only way to give this advice; no safe wrapper covers memory of a Vec"
+    )]
     // SAFETY: the range lies inside a live allocation, is page aligned, and this advice never changes its contents.
     unsafe {
         // Only advice: where it is refused, small pages serve.
