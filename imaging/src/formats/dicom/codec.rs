@@ -9,7 +9,7 @@ use dicom_encoding::{Codec, TransferSyntaxIndex};
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 use jpeg_decoder::{ColorTransform, Decoder, PixelFormat as JpegPixelFormat};
 
-use super::codestream::{Codestream, CodestreamKind, parse_jpeg, parse_jpeg2000};
+use super::codestream::{Codestream, CodestreamKind, parse_jpeg, parse_jpeg_xl_size, parse_jpeg2000};
 use super::dataset::{DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, inflate_bytes};
 use super::instance::{Photometric, PixelFormat, SampleFormat};
 
@@ -80,6 +80,31 @@ pub(crate) struct Decoded {
     pub(crate) precision: Option<u8>,
 }
 
+/// Whether a compressed frame can be what the header says, judged from its own header and size.
+///
+/// Asked before memory for a volume is reserved.
+///
+/// # Errors
+/// A sentence for a person.
+pub(crate) fn check_claim(transfer_syntax: &str, format: &PixelFormat, data: &[u8]) -> Result<(), String> {
+    // Empty images compress extremely well, but not beyond this.
+    const MAX_RATIO: u64 = 4096;
+    const ALWAYS_ALLOWED: u64 = 64 << 20;
+    let frame_bytes = (format.pixels() as u64 * u64::from(format.samples) * format.sample.bits()).div_ceil(8);
+    if frame_bytes > ALWAYS_ALLOWED && frame_bytes / MAX_RATIO > data.len() as u64 {
+        return Err(format!("{frame_bytes} bytes of pixels cannot come from {} compressed ones", data.len()));
+    }
+    match Scheme::of(transfer_syntax) {
+        Some(Scheme::Jpeg | Scheme::JpegLs) => checked(parse_jpeg(data), format).map(|_| ()),
+        Some(Scheme::Jpeg2000) => checked(parse_jpeg2000(data), format).map(|_| ()),
+        Some(Scheme::JpegXl) => match parse_jpeg_xl_size(data) {
+            Some(size) if size == (u32::from(format.columns), u32::from(format.rows)) => Ok(()),
+            _ => Err("the JPEG XL image has another size than the header says".to_owned()),
+        },
+        _ => Ok(()),
+    }
+}
+
 /// Decodes one compressed frame. Panics inside decoders are caught and reported as damage.
 ///
 /// # Errors
@@ -92,6 +117,7 @@ pub(crate) fn decode_frame(
     let Some(scheme) = Scheme::of(transfer_syntax) else {
         return Err(refused_name(transfer_syntax).unwrap_or_default());
     };
+    check_claim(transfer_syntax, format, data)?;
     quietly(|| decode(scheme, transfer_syntax, format, data))
         .unwrap_or_else(|| Err("the decoder gave up on damaged data".to_owned()))
 }

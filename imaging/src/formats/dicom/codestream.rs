@@ -125,3 +125,84 @@ pub(crate) fn parse_jpeg2000(bytes: &[u8]) -> Option<Codestream> {
     let kind = CodestreamKind::Jpeg2000 { has_component_transform, is_subsampled };
     Some(Codestream { width, height, components, precision, kind })
 }
+
+/// Size of a JPEG XL image, from the first bits of its codestream, bare or inside its box format.
+///
+/// Source: ISO/IEC 18181-1, SizeHeader.
+pub(crate) fn parse_jpeg_xl_size(bytes: &[u8]) -> Option<(u32, u32)> {
+    let at = if bytes.starts_with(&[0xFF, 0x0A]) {
+        0
+    } else {
+        let head = bytes.get(..bytes.len().min(4096))?;
+        head.windows(2).position(|window| window == [0xFF, 0x0A])?
+    };
+    let mut bits = LowBitsFirst { bytes: bytes.get(at + 2..)?, at: 0 };
+    let is_small = bits.take(1)? == 1;
+    let side = |bits: &mut LowBitsFirst<'_>| {
+        if is_small {
+            return Some((bits.take(5)? + 1) * 8);
+        }
+        let width = [9, 13, 18, 30].get(bits.take(2)? as usize).copied()?;
+        bits.take(width).map(|value| value + 1)
+    };
+    let height = side(&mut bits)?;
+    let ratio =
+        |numerator: u64, denominator: u64| u32::try_from(u64::from(height) * numerator / denominator).ok();
+    let width = match bits.take(3)? {
+        0 => side(&mut bits)?,
+        1 => height,
+        2 => ratio(12, 10)?,
+        3 => ratio(4, 3)?,
+        4 => ratio(3, 2)?,
+        5 => ratio(16, 9)?,
+        6 => ratio(5, 4)?,
+        _ => ratio(2, 1)?,
+    };
+    Some((width, height))
+}
+
+struct LowBitsFirst<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl LowBitsFirst<'_> {
+    fn take(&mut self, count: usize) -> Option<u32> {
+        let mut value = 0;
+        for i in 0..count {
+            let bit = self.bytes.get(self.at / 8)? >> (self.at % 8) & 1;
+            value |= u32::from(bit) << i;
+            self.at += 1;
+        }
+        Some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jpeg_xl_sizes_follow_the_standard() {
+        // small = 1, height (1 + 1) × 8 = 16, ratio 1: square.
+        assert_eq!(parse_jpeg_xl_size(&[0xFF, 0x0A, 0b0100_0011, 0b0000_0000]), Some((16, 16)));
+        // small = 0, selector 0, nine bits 99 → 100 rows, ratio 0, selector 0, nine bits 49 → 50 columns.
+        let bits = 99u32 << 3 | 49 << 17;
+        let [a, b, c, d] = bits.to_le_bytes();
+        assert_eq!(parse_jpeg_xl_size(&[0xFF, 0x0A, a, b, c, d]), Some((50, 100)));
+        assert_eq!(parse_jpeg_xl_size(&[0xFF, 0x0A]), None);
+    }
+
+    #[test]
+    fn cut_headers_are_no_codestreams() {
+        let jpeg = [
+            0xFF, 0xD8, 0xFF, 0xC3, 0, 11, 12, 0, 4, 0, 5, 1, 1, 0x11, 0, 0xFF, 0xDA, 0, 8, 1, 1, 0, 1, 0, 0,
+        ];
+        let stream = parse_jpeg(&jpeg).unwrap();
+        assert_eq!((stream.width, stream.height, stream.components, stream.precision), (5, 4, 1, 12));
+        for len in 0..jpeg.len() - 1 {
+            assert_eq!(parse_jpeg(&jpeg[..len.min(17)]), None);
+        }
+        assert_eq!(parse_jpeg2000(&[0xFF, 0x4F, 0xFF, 0x51, 0, 3]), None);
+    }
+}

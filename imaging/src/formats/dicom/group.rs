@@ -11,6 +11,9 @@ use crate::formats::Origin;
 use crate::series::{SeriesEntry, SeriesWarning, SkippedFile, SourceKind};
 use crate::volume::{Rescale, Unit};
 
+/// Frames of damaged files may all differ; looking further back would take the square of their number.
+const MAX_BUCKETS_SEARCHED: usize = 256;
+
 /// What a series entry needs to be loaded.
 #[derive(Debug)]
 pub(crate) struct DicomSeries {
@@ -90,7 +93,7 @@ fn series_entries(
             let at = FrameRef { instance: instance_index, frame: frame_index };
             let placed = Placed { at, frame, instance };
             let mut difference = None;
-            let home = buckets.iter_mut().find(|bucket| {
+            let home = buckets.iter_mut().rev().take(MAX_BUCKETS_SEARCHED).find(|bucket| {
                 let Some(known) = bucket.first() else { return false };
                 let found = mismatch(known, &placed);
                 difference = found.or(difference);

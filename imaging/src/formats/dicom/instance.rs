@@ -14,6 +14,9 @@ use crate::intensity::NamedWindow;
 use crate::series::{SeriesAttributes, SeriesWarning};
 use crate::volume::Rescale;
 
+/// Most frames of one object; what real multi-frame objects hold is far below.
+const MAX_FRAMES: u64 = 1 << 17;
+
 /// How the samples of a stored pixel are to be understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Photometric {
@@ -224,7 +227,7 @@ pub(crate) fn interpret(header: &Header, location: Location, object_len: u64) ->
         let text = format!("the file says {claimed} frames but holds {holds}");
         warnings.push(SeriesWarning::Other(text));
     }
-    let frame_count = claimed.min(holds.max(1)).min(u64::from(u32::MAX)) as usize;
+    let frame_count = claimed.min(holds.max(1)).min(MAX_FRAMES) as usize;
     let charset = Charset::of(set);
     let frames = frames(set, &charset, frame_count, &format, &modality, &mut warnings);
     let functional = set.item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);

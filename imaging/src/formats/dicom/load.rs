@@ -88,6 +88,7 @@ pub(crate) fn load(
         let limit_bytes = limits.max_volume_bytes;
         return Err(ImagingError::TooLarge { path: path(), needed_bytes, limit_bytes });
     }
+    check_claim(series)?;
     progress.set_total(needed_bytes);
     let mut warnings = entry.warnings.clone();
     let voxels = with_number_type!(series.kind, Number => {
@@ -95,6 +96,21 @@ pub(crate) fn load(
     });
     let meta = VolumeMeta { warnings, ..meta(entry, series) };
     Volume::new(meta, voxels)
+}
+
+/// Looks for one frame that is as large as the headers say, so that no header alone can reserve memory.
+fn check_claim(series: &DicomSeries) -> Result<(), ImagingError> {
+    let mut first_error = None;
+    for at in series.stack.slots.iter().flatten().take(16) {
+        let Some(instance) = series.instance(*at).filter(|instance| instance.truncation.is_none()) else {
+            continue;
+        };
+        match OpenInstance::open(instance).and_then(|open| open.check_claim(at.frame)) {
+            Ok(()) => return Ok(()),
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
+    }
+    first_error.map_or(Ok(()), Err)
 }
 
 /// Reads one slice of one point in time.
@@ -113,6 +129,7 @@ pub(crate) fn load_slice(
         return Err(out_of_range());
     }
     let slice_samples = dims.x * dims.y * series.channels;
+    check_claim(series)?;
     let geometry = series
         .stack
         .geometry

@@ -108,6 +108,18 @@ impl<'a> OpenInstance<'a> {
         Ok(Self { instance, bytes, fragments })
     }
 
+    /// Whether a frame can be as large as the header says, without decoding it.
+    pub(crate) fn check_claim(&self, frame_index: usize) -> Result<(), ImagingError> {
+        let Some(fragments) = &self.fragments else { return Ok(()) };
+        let instance = self.instance;
+        let data = fragments
+            .frame(&self.bytes, frame_index)
+            .map_err(|source| ImagingError::io(instance.location.path(), source))?
+            .ok_or_else(|| damaged(instance, "compressed pixel data is missing or cut off"))?;
+        codec::check_claim(&instance.transfer_syntax, &instance.format, &data)
+            .map_err(|reason| damaged(instance, &reason))
+    }
+
     /// Reads a frame into `target`, which holds pixels × channels samples, as `kind` says.
     pub(crate) fn read_frame<T: Stored>(
         &self,

@@ -5,6 +5,7 @@
 //! Gaps of whole multiples of the spacing stay empty. Positions that fit no regular grid are resampled onto one.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use glam::{DMat3, DVec3};
@@ -174,15 +175,11 @@ fn split_by<'a>(
     if !places.iter().any(differs) {
         return Ok(());
     }
-    let mut parts: Vec<(String, Vec<Placed<'a>>)> = Vec::new();
+    let mut parts: BTreeMap<String, Vec<Placed<'a>>> = BTreeMap::new();
     for slice in places.iter().flatten() {
-        let key = key(&slice.placed);
-        match parts.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, part)) => part.push(slice.placed),
-            None => parts.push((key, vec![slice.placed])),
-        }
+        parts.entry(key(&slice.placed)).or_default().push(slice.placed);
     }
-    Err((parts.into_iter().map(|(_, part)| part).collect(), reason.to_owned()))
+    Err((parts.into_values().collect(), reason.to_owned()))
 }
 
 /// The first time attribute that tells all frames at each place apart; instance numbers decide otherwise.
@@ -215,7 +212,7 @@ fn by_temporal_position<'a>(places: &[Vec<Slice<'a>>]) -> Option<Vec<Vec<Option<
     let mut grid = vec![vec![None; places.len()]; times.len()];
     for (z, place) in places.iter().enumerate() {
         for slice in place {
-            let t = times.iter().position(|&t| Some(t) == time(slice))?;
+            let t = times.binary_search_by(|t| t.total_cmp(&time(slice).unwrap_or(f64::NAN))).ok()?;
             let cell = grid.get_mut(t)?.get_mut(z)?;
             if cell.replace(*slice).is_some() {
                 return None;
@@ -405,13 +402,11 @@ fn by_number(mut frames: Vec<Placed<'_>>) -> Stacking<'_> {
     let is_multi_frame = frames.iter().any(|placed| placed.instance.frames.len() > 1);
     let is_one_object = frames.iter().all(|placed| placed.at.instance == first.at.instance);
     if is_multi_frame && !is_one_object {
-        let mut parts: Vec<Vec<Placed<'_>>> = Vec::new();
+        let mut parts: BTreeMap<usize, Vec<Placed<'_>>> = BTreeMap::new();
         for placed in frames {
-            match parts.iter_mut().find(|p| p.first().is_some_and(|q| q.at.instance == placed.at.instance)) {
-                Some(part) => part.push(placed),
-                None => parts.push(vec![placed]),
-            }
+            parts.entry(placed.at.instance).or_default().push(placed);
         }
+        let parts = parts.into_values().collect();
         return Stacking::Split(parts, "each multi-frame object without positions stands alone".to_owned());
     }
     let frame = first.frame;
