@@ -117,9 +117,8 @@ impl NiftiFile {
             usize::try_from(header.dims.get(axis).copied().unwrap_or(1)).map_err(|_| too_large())
         };
         let dims = Dims::new(size(0)?, size(1)?, size(2)?);
-        let time_points = (3..7)
-            .try_fold(1usize, |n, axis| n.checked_mul(size(axis).ok()?))
-            .ok_or_else(too_large)?;
+        let time_points =
+            (3..7).try_fold(1usize, |n, axis| n.checked_mul(size(axis).ok()?)).ok_or_else(too_large)?;
         let mut warnings = Vec::new();
         if header.dims.iter().skip(4).any(|&n| n > 1) {
             let text = "the file has more than four dimensions; the further ones are listed as time points";
