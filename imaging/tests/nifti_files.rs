@@ -2,7 +2,11 @@
 
 mod expected;
 
-use expected::{check_all, check_truth, made, open, refusal, refusal_after, truths};
+use imaging::ImagingError;
+use imaging::formats::{ReadLimits, load};
+use imaging::source::Progress;
+
+use expected::{check_all, check_truth, entry, made, open, refusal, refusal_after, truths};
 
 #[test]
 fn every_made_file_has_the_values_and_the_place_that_nibabel_finds() {
@@ -124,4 +128,64 @@ fn a_flipped_bit_in_compressed_voxels_is_found_by_the_checksum() {
         bytes[checksum] ^= 1;
     });
     assert!(message.contains("compressed data cannot be inflated"), "{message}");
+}
+
+#[test]
+fn a_volume_above_the_limit_is_refused_before_memory_is_taken() {
+    let entry = entry(&made("nifti/int16_le.nii")).unwrap();
+    let load_with = |max_volume_bytes| load(&entry, ReadLimits { max_volume_bytes }, &Progress::new());
+    assert!(load_with(120).is_ok());
+    let message = load_with(119).unwrap_err().to_string();
+    assert!(message.contains("needs 120 bytes of memory, more than the 119 allowed"), "{message}");
+}
+
+#[test]
+fn loading_stops_when_it_is_cancelled() {
+    for name in ["nifti/int16_le.nii", "nifti/compressed.nii.gz"] {
+        let entry = entry(&made(name)).unwrap();
+        let progress = Progress::new();
+        progress.cancel();
+        let result = load(&entry, ReadLimits::default(), &progress);
+        assert!(matches!(result, Err(ImagingError::Cancelled)), "{name}");
+    }
+}
+
+#[test]
+fn whole_numbers_that_floats_cannot_hold_are_warned_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("big.nii");
+    let mut bytes = std::fs::read(made("nifti/int64_le.nii")).unwrap();
+    bytes[352..360].copy_from_slice(&((1i64 << 53) + 1).to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    let warnings: Vec<String> = open(&path).unwrap().warnings().iter().map(ToString::to_string).collect();
+    assert_eq!(warnings, ["64-bit whole numbers beyond 2^53 were rounded"]);
+}
+
+#[test]
+fn a_volume_of_many_chunks_in_either_byte_order_is_read_in_the_right_places() {
+    let folder = tempfile::tempdir().unwrap();
+    // 18 MB, more than four of the pieces that threads share out.
+    let (x, y, z) = (301i16, 200i16, 150i16);
+    let samples: Vec<i16> =
+        (0..301 * 200 * 150u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 16) as i16).collect();
+    for (source, is_big) in [("nifti/int16_le.nii", false), ("nifti/int16_be.nii", true)] {
+        let mut bytes = std::fs::read(made(source)).unwrap();
+        bytes.truncate(352);
+        let encode = |n: i16| if is_big { n.to_be_bytes() } else { n.to_le_bytes() };
+        for (i, n) in [x, y, z].into_iter().enumerate() {
+            bytes[42 + 2 * i..44 + 2 * i].copy_from_slice(&encode(n));
+        }
+        bytes.extend(samples.iter().flat_map(|&n| encode(n)));
+        let plain = folder.path().join("plain.nii");
+        std::fs::write(&plain, &bytes).unwrap();
+        assert!(*open(&plain).unwrap().voxels() == samples.clone().into(), "{source}");
+        let packed = folder.path().join("packed.nii.gz");
+        let mut encoder = flate2::write::GzEncoder::new(
+            std::fs::File::create(&packed).unwrap(),
+            flate2::Compression::fast(),
+        );
+        std::io::Write::write_all(&mut encoder, &bytes).unwrap();
+        encoder.finish().unwrap();
+        assert!(*open(&packed).unwrap().voxels() == samples.clone().into(), "{source} compressed");
+    }
 }

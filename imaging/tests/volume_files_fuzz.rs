@@ -1,6 +1,7 @@
 //! Thousands of damaged copies of the made files: none may end in a panic, nor ask for more memory than the file
 //! justifies.
 #![expect(unsafe_code, reason = "an allocator that watches sizes can only be written so")]
+#![expect(clippy::unwrap_used, reason = "test code; the lint knows only functions marked as tests")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::path::{Path, PathBuf};
@@ -44,7 +45,7 @@ unsafe impl GlobalAlloc for Watching {
 static ALLOCATOR: Watching = Watching;
 
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
-const COPIES_PER_FILE: usize = 120;
+const COPIES_PER_FILE: usize = 40;
 const ALLOWED_BYTES: usize = 24 << 20;
 
 /// xorshift64*; the same numbers in every run.
@@ -113,7 +114,7 @@ fn damaged_files_neither_panic_nor_ask_for_memory_that_is_not_theirs() {
                 std::fs::write(&path, &bytes).unwrap();
                 LARGEST.store(0, Ordering::Relaxed);
                 let progress = Progress::new();
-                let result = scan(&[path.clone()], &progress).and_then(|catalog| {
+                let result = scan(std::slice::from_ref(&path), &progress).and_then(|catalog| {
                     let entry = catalog.series.first().expect("a file that is no image is an error");
                     load(entry, ReadLimits::default(), &progress)
                 });
@@ -137,5 +138,5 @@ fn damaged_files_neither_panic_nor_ask_for_memory_that_is_not_theirs() {
         }
     }
     // The damage is neither so small that nothing is refused nor so great that everything is.
-    assert!(read > 1000 && refused > 1000, "{read} read, {refused} refused");
+    assert!(read > 500 && refused > 500, "{read} read, {refused} refused");
 }

@@ -1,6 +1,7 @@
 //! Reads a file through the public functions and holds it against `tests/data/made/expected.json`, which other
 //! readers wrote.
 #![allow(dead_code, reason = "every test program uses its own part")]
+#![allow(clippy::unwrap_used, reason = "test code; the lint knows only functions marked as tests")]
 
 use std::path::{Path, PathBuf};
 

@@ -3,6 +3,10 @@
 //!
 //! No size is believed: the bytes must be there, in the file or after inflating it, before memory is reserved.
 //! Start with [`RawImage`].
+#![cfg_attr(
+    not(all(feature = "nifti", feature = "metaimage", feature = "nrrd")),
+    allow(dead_code, unused_imports, reason = "each format uses its own part")
+)]
 
 mod inflate;
 mod pattern;
