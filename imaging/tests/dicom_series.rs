@@ -1,4 +1,5 @@
 //! Whole DICOM series against what SimpleITK and pydicom found (`truth.json` beside each set).
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
 
 use std::path::{Path, PathBuf};
 

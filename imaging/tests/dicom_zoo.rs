@@ -1,4 +1,5 @@
 //! Every file of the DICOM zoo against stored values that pydicom, GDCM and DCMTK gave (`zoo/truth.json`).
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
 //! Finding series: archives, DICOMDIRs, odd names, links, broken files, folders that cannot be listed.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
 
 use std::fs;
 use std::io::Write;

@@ -24,6 +24,7 @@ use crate::volume::Volume;
 #[derive(Debug, Clone)]
 pub(crate) enum Origin {
     /// A single file of one of the volume or image formats.
+    #[allow(dead_code, reason = "constructed by formats that can be switched off, all of them")]
     File(PathBuf),
     /// Frames of DICOM objects.
     #[cfg(feature = "dicom")]
