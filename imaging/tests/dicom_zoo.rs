@@ -37,13 +37,9 @@ fn stored(volume: &Volume, slice: usize, row: usize, column: usize, channel: usi
 
 /// Why a file with pixels is refused, for those that are.
 fn refusal(name: &str, truth: &Value) -> Option<&'static str> {
-    const TWELVE_BIT_JPEG: [&str; 5] =
-        ["JPEGProcess2.dcm", "JPEGProcess6.dcm", "JPEGProcess10.dcm", "MR4_JPLY.dcm", "fragmented_no_bot"];
     match truth["Modality"].as_str() {
         Some("SEG") => Some("segmentation (SEG): not shown yet"),
         Some("SM") => Some("whole-slide image (SM): not shown yet"),
-        _ if TWELVE_BIT_JPEG.iter().any(|part| name.contains(part)) => Some("12-bit lossy JPEG"),
-        _ if name.contains("JPGExtended") => Some("12-bit lossy JPEG"),
         _ if name.contains("unknown_transfer_syntax") => Some("transfer syntax"),
         _ => None,
     }

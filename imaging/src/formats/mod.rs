@@ -53,7 +53,7 @@ struct FileFormat {
     source: crate::series::SourceKind,
 }
 
-/// Formats other than DICOM, in the order they are tried.
+/// Formats other than DICOM, in the order they are tried: one line per format, gated by its feature.
 const FILE_FORMATS: &[FileFormat] = &[];
 
 /// Limits that protect the process from hostile or broken files.
