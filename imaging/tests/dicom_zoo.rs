@@ -45,6 +45,9 @@ fn refusal(name: &str, truth: &Value) -> Option<&'static str> {
     }
 }
 
+/// Row and column, and the value of each channel there.
+type Sample = ([usize; 2], Vec<f64>);
+
 fn check_pixels(volume: &Volume, truth: &Value, name: &str) -> Result<(), String> {
     let pixels = &truth["pixels"];
     let shape: Vec<usize> =
@@ -91,7 +94,7 @@ fn check_pixels(volume: &Volume, truth: &Value, name: &str) -> Result<(), String
     if is_lut || (is_color && key == "samples" && truth["PhotometricInterpretation"] != "RGB") {
         return Ok(());
     }
-    let mut by_frame: BTreeMap<usize, Vec<([usize; 2], Vec<f64>)>> = BTreeMap::new();
+    let mut by_frame: BTreeMap<usize, Vec<Sample>> = BTreeMap::new();
     for sample in pixels[key].as_array().ok_or_else(|| format!("{name}: no samples"))? {
         let index: Vec<usize> =
             sample["index"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as usize).collect();

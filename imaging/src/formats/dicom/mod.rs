@@ -1,8 +1,8 @@
 //! DICOM files, folders, ZIP archives and DICOMDIRs.
 //!
-//! One bounded walk over each header ([`dataset`]) yields what matters ([`instance`]); headers are grouped into
-//! series ([`group`]) and ordered into stacks ([`stack`]); pixels are read or decoded straight into the volume
-//! ([`load`], [`pixels`], [`codec`]).
+//! One bounded walk over each header (`dataset`) yields what matters (`instance`); headers are grouped into
+//! series (`group`) and ordered into stacks (`stack`); pixels are read or decoded straight into the volume
+//! (`load`, `pixels`, `codec`).
 //!
 //! | transfer syntax | read |
 //! |---|---|
