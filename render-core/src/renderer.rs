@@ -182,15 +182,7 @@ impl Renderer {
     ) -> Self {
         let report = context.report().clone();
         let gpu = Some(GpuRenderer::new(context, options));
-        Self {
-            cpu: CpuRenderer::new(),
-            gpu,
-            adapter_choice,
-            options,
-            losses: 0,
-            report,
-            notices: Vec::new(),
-        }
+        Self { cpu: CpuRenderer::new(), gpu, adapter_choice, options, losses: 0, report, notices: Vec::new() }
     }
 
     fn on_cpu(options: GpuOptions) -> Self {
@@ -255,10 +247,7 @@ impl Renderer {
         if !self.draws_slices_of(&scene.volume) {
             return reference::slice_values(scene, channel);
         }
-        self.on_either(
-            |gpu| gpu.slice_values(scene, channel),
-            |_| reference::slice_values(scene, channel),
-        )
+        self.on_either(|gpu| gpu.slice_values(scene, channel), |_| reference::slice_values(scene, channel))
     }
 
     /// Draws a volume: linear, premultiplied.

@@ -234,8 +234,11 @@ fn skipping_empty_space_changes_no_picture() {
             lighting: Some(Lighting::default()),
         }
     };
-    let volumes =
-        [head(DMat3::IDENTITY), Arc::new(wavy(DMat3::from_rotation_y(0.7))), head(DMat3::from_rotation_x(1.0))];
+    let volumes = [
+        head(DMat3::IDENTITY),
+        Arc::new(wavy(DMat3::from_rotation_y(0.7))),
+        head(DMat3::from_rotation_x(1.0)),
+    ];
     for volume in &volumes {
         let mut all = scenes(volume);
         for (low, high) in [(200.0, 320.0), (600.0, 640.0), (-690.0, -600.0)] {
@@ -273,11 +276,15 @@ fn cubes_match_the_reference() {
             ..Camera::orbit(&g, -2.1, -0.7, 1.0)
         },
         // Stands inside: edges behind the camera are left out.
-        Camera { position_lps: g.center_lps() + DVec3::new(3.0, 2.0, 9.0), ..Camera::orbit(&g, 0.3, 0.2, 1.0) },
+        Camera {
+            position_lps: g.center_lps() + DVec3::new(3.0, 2.0, 9.0),
+            ..Camera::orbit(&g, 0.3, 0.2, 1.0)
+        },
     ];
     for (i, camera) in cameras.into_iter().enumerate() {
         let (right, down) = SlicePlane::oblique_axes(DVec3::new(0.2, 0.3, 0.9), DVec3::NEG_Y).unwrap();
-        let plane = SlicePlane { center_lps: g.center_lps() + DVec3::splat(0.31), right, down, mm_per_px: 1.0 };
+        let plane =
+            SlicePlane { center_lps: g.center_lps() + DVec3::splat(0.31), right, down, mm_per_px: 1.0 };
         let slice = SliceScene {
             volume: volume.clone(),
             time_point: 0,

@@ -16,8 +16,8 @@ use render_core::cpu::CpuRenderer;
 use render_core::gpu::GpuOptions;
 use render_core::image::Image8;
 use render_core::scene::{
-    ClipPlane, CropBox, CubeScene, GreyMapping, Interpolation, Lighting, Slab, SlabMode, SlicePlane, SliceScene,
-    VolumeMode, VolumeScene,
+    ClipPlane, CropBox, CubeScene, GreyMapping, Interpolation, Lighting, Slab, SlabMode, SlicePlane,
+    SliceScene, VolumeMode, VolumeScene,
 };
 use render_core::transfer_function::{ControlPoint, TransferFunction};
 use render_core::{reference, testing};
@@ -157,10 +157,7 @@ fn thick_slab_shows_the_greatest_values() {
 
 #[test]
 fn lit_volume_shows_brain_ball_and_skull_in_relief() {
-    let mode = VolumeMode::Composite {
-        transfer_function: tissue(0.25),
-        lighting: Some(Lighting::default()),
-    };
+    let mode = VolumeMode::Composite { transfer_function: tissue(0.25), lighting: Some(Lighting::default()) };
     hold_view("volume_lit", &opened(mode));
 }
 
@@ -180,10 +177,7 @@ fn mip_shows_the_densest_tissue_along_each_ray() {
 
 #[test]
 fn clipped_and_cropped_volume_has_clean_cuts() {
-    let mode = VolumeMode::Composite {
-        transfer_function: tissue(0.35),
-        lighting: Some(Lighting::default()),
-    };
+    let mode = VolumeMode::Composite { transfer_function: tissue(0.35), lighting: Some(Lighting::default()) };
     let mut scene = view(mode);
     let normal_lps = DVec3::new(-0.5, 0.8, -0.3).normalize();
     scene.clip_planes = vec![ClipPlane { normal_lps, offset_mm: -12.0 }];

@@ -51,13 +51,7 @@ fn cube_params(scene: &CubeScene, volume: &VolumeTexture) -> CubeParams {
     let normal = slice.plane.normal();
     let projected = cube_edges(scene);
     let mut params = CubeParams {
-        camera: ray_camera(
-            &scene.camera,
-            scene.size_px,
-            DVec2::ZERO,
-            level_from_lps,
-            geometry.center_lps(),
-        ),
+        camera: ray_camera(&scene.camera, scene.size_px, DVec2::ZERO, level_from_lps, geometry.center_lps()),
         plane: index_plane(normal, normal.dot(slice.plane.center_lps), level_from_lps),
         edge_index: f32x3(volume.level_from_index().transform_point3(geometry.dims().as_dvec3() - 0.5)),
         is_linear: u32::from(slice.interpolation == Interpolation::Linear),

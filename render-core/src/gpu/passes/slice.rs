@@ -7,9 +7,7 @@ use super::pipelines::{PipelineKey, Pipelines};
 use super::{VolumeLayouts, bind_group_layout, draw_fullscreen, target, uniform_entry, uniform_group};
 use crate::RenderError;
 use crate::gpu::context::GpuContext;
-use crate::gpu::gpu_types::{
-    COLOR_NONE, COLOR_RGB, COLOR_RGBA, SLAB_MAX, SLAB_MEAN, SLAB_MIN, SliceParams,
-};
+use crate::gpu::gpu_types::{COLOR_NONE, COLOR_RGB, COLOR_RGBA, SLAB_MAX, SLAB_MEAN, SLAB_MIN, SliceParams};
 use crate::gpu::resources::volume_texture::VolumeTexture;
 use crate::reference::color_white;
 use crate::scene::{Interpolation, SlabMode, SliceScene};

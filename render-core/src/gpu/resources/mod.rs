@@ -81,11 +81,12 @@ impl VolumeCache {
             return Ok(entry.texture.clone());
         }
         loop {
-            let planned = volume_texture::plan(volume, context.features(), self.max_dimension, self.budget_bytes)
-                .ok_or(RenderError::OutOfMemory {
-                needed_bytes: volume.voxels().size_bytes() as u64,
-                budget_bytes: self.budget_bytes,
-            })?;
+            let planned =
+                volume_texture::plan(volume, context.features(), self.max_dimension, self.budget_bytes)
+                    .ok_or(RenderError::OutOfMemory {
+                        needed_bytes: volume.voxels().size_bytes() as u64,
+                        budget_bytes: self.budget_bytes,
+                    })?;
             self.make_room(planned.bytes());
             let (made, ran_out) = context
                 .ran_out_of_memory(|| VolumeTexture::upload(context, layouts, volume, time_point, &planned));
