@@ -1,6 +1,6 @@
 // Purpose: the slice plane inside the volume's edges, which are coloured by axis.
 // Inputs: camera and plane in continuous index; edges in px with depths in mm and linear colours.
-// Output: linear, premultiplied RGBA.
+// Output: the bits of linear, premultiplied RGBA in f32.
 // Source: layers of plane and edges, sorted by depth and composited front to back. Twin: `reference::cube`.
 // import shared/fullscreen.wgsl
 // import shared/color.wgsl
@@ -73,7 +73,7 @@ fn edge_layer(edge: CubeEdge, position_px: vec2<f32>) -> Layer {
 }
 
 @fragment
-fn fs_main(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
+fn fs_main(@builtin(position) position: vec4<f32>) -> @location(0) vec4<u32> {
     var layers: array<Layer, CUBE_LAYERS>;
     var count = 0u;
     for (var i = 0u; i <= min(params.edge_count, CUBE_EDGES); i++) {
@@ -88,7 +88,10 @@ fn fs_main(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
         }
         var at = count;
         for (var n = 0u; n < CUBE_LAYERS; n++) {
-            if at == 0u || layers[at - 1u].depth_mm <= layer.depth_mm {
+            if at == 0u {
+                break;
+            }
+            if layers[at - 1u].depth_mm <= layer.depth_mm {
                 break;
             }
             layers[at] = layers[at - 1u];
@@ -104,5 +107,5 @@ fn fs_main(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
         color += weight * layers[i].color;
         alpha += weight;
     }
-    return vec4<f32>(color, alpha);
+    return bitcast<vec4<u32>>(vec4<f32>(color, alpha));
 }

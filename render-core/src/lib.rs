@@ -22,4 +22,6 @@ mod error;
 mod renderer;
 
 pub use error::RenderError;
-pub use renderer::{Accumulation, AdapterReport, Picture, RenderNotice, Renderer, RendererChoice};
+pub use renderer::{
+    Accumulation, AdapterReport, GpuPicture, Picture, RenderNotice, Renderer, RendererChoice,
+};

@@ -6,7 +6,7 @@ use imaging::volume::Volume;
 
 use crate::RenderError;
 use crate::cpu::CpuRenderer;
-use crate::gpu::{AdapterChoice, GpuContext, GpuOptions, GpuRenderer};
+use crate::gpu::{AdapterChoice, ContextId, GpuContext, GpuOptions, GpuRenderer};
 use crate::image::{Image8, ImageF32};
 use crate::reference;
 use crate::scene::{CubeScene, SliceScene, VolumeScene};
@@ -66,9 +66,28 @@ pub enum RenderNotice {
 pub enum Picture {
     /// In memory.
     Cpu(Image8),
-    /// An `Rgba8Unorm` texture on the renderer's device. Each picture is a texture of its own, so it may be shown
-    /// while the next one is drawn.
-    Gpu(wgpu::Texture),
+    /// On the renderer's device.
+    Gpu(GpuPicture),
+}
+
+/// An `Rgba8Unorm` texture, a new one for each picture, so it may be shown while the next one is drawn.
+#[derive(Debug, Clone)]
+pub struct GpuPicture {
+    texture: wgpu::Texture,
+    context: ContextId,
+}
+
+impl GpuPicture {
+    /// The texture, with usages `TEXTURE_BINDING` and `COPY_SRC`. Useful only on the device it was made on, which
+    /// matters when a renderer that opened its own device had to open another.
+    pub fn texture(&self) -> &wgpu::Texture {
+        &self.texture
+    }
+
+    /// Which device that is.
+    pub fn context(&self) -> ContextId {
+        self.context
+    }
 }
 
 impl Picture {
@@ -76,7 +95,7 @@ impl Picture {
     pub fn size_px(&self) -> [u32; 2] {
         match self {
             Self::Cpu(image) => [image.width, image.height],
-            Self::Gpu(texture) => [texture.width(), texture.height()],
+            Self::Gpu(GpuPicture { texture, .. }) => [texture.width(), texture.height()],
         }
     }
 }
@@ -95,7 +114,7 @@ enum Mean {
     Cpu(ImageF32),
     Gpu {
         texture: wgpu::Texture,
-        device: wgpu::Device,
+        context: ContextId,
     },
 }
 
@@ -232,7 +251,7 @@ impl Renderer {
             return self.cpu.slice(scene).map(Picture::Cpu);
         }
         self.on_either(
-            |gpu| gpu.slice_texture(scene).map(Picture::Gpu),
+            |gpu| gpu.slice_texture(scene).map(|texture| picture_on(gpu, texture)),
             |cpu| cpu.slice(scene).map(Picture::Cpu),
         )
     }
@@ -322,7 +341,7 @@ impl Renderer {
         self.on_either(
             |gpu| {
                 let frame = gpu.cube_texture(scene)?;
-                gpu.tone_map(&frame, background).map(Picture::Gpu)
+                gpu.tone_map(&frame, background).map(|texture| picture_on(gpu, texture))
             },
             on_cpu,
         )
@@ -335,8 +354,8 @@ impl Renderer {
     pub fn read(&self, picture: &Picture) -> Result<Image8, RenderError> {
         match (picture, &self.gpu) {
             (Picture::Cpu(image), _) => Ok(image.clone()),
-            (Picture::Gpu(texture), Some(gpu)) => gpu.read_image8(texture),
-            (Picture::Gpu(_), None) => Err(RenderError::DeviceLost),
+            (Picture::Gpu(p), Some(gpu)) if p.context == gpu.context().id() => gpu.read_image8(&p.texture),
+            (Picture::Gpu(_), _) => Err(RenderError::DeviceLost),
         }
     }
 
@@ -424,15 +443,19 @@ fn cpu_report() -> AdapterReport {
     }
 }
 
+fn picture_on(gpu: &GpuRenderer, texture: wgpu::Texture) -> Picture {
+    Picture::Gpu(GpuPicture { texture, context: gpu.context().id() })
+}
+
 fn accumulate_gpu(
     gpu: &mut GpuRenderer,
     accumulation: &mut Accumulation,
     scene: &VolumeScene,
     background: [f32; 3],
 ) -> Result<Picture, RenderError> {
-    let device = gpu.context().device.clone();
+    let context = gpu.context().id();
     let before = match &accumulation.mean {
-        Mean::Gpu { texture, device: made_on } if *made_on == device => Some(texture.clone()),
+        Mean::Gpu { texture, context: made_on } if *made_on == context => Some(texture.clone()),
         // Nothing yet, or made elsewhere: start again.
         _ => None,
     };
@@ -443,8 +466,8 @@ fn accumulate_gpu(
         None => newest,
     };
     let shown = gpu.tone_map(&mean, background)?;
-    *accumulation = Accumulation { frames: frames + 1, mean: Mean::Gpu { texture: mean, device } };
-    Ok(Picture::Gpu(shown))
+    *accumulation = Accumulation { frames: frames + 1, mean: Mean::Gpu { texture: mean, context } };
+    Ok(picture_on(gpu, shown))
 }
 
 fn accumulate_cpu(

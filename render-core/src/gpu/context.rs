@@ -1,6 +1,6 @@
 //! The device: which adapter was chosen, what it can do, and whether it is still there.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::RenderError;
@@ -33,7 +33,14 @@ pub struct GpuContext {
     limits: wgpu::Limits,
     features: wgpu::Features,
     health: Arc<Health>,
+    id: ContextId,
 }
+
+/// Tells devices apart within this process; never reused.
+///
+/// wgpu's own handles do not: those of different instances may compare equal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ContextId(u64);
 
 /// What the driver told us out of turn.
 #[derive(Debug, Default)]
@@ -114,8 +121,15 @@ impl GpuContext {
             tracing::error!("graphics device: {error}");
             on_error.record(RenderError::Device { reason: error.to_string() });
         }));
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        let id = ContextId(NEXT_ID.fetch_add(1, Ordering::Relaxed));
         let (limits, features) = (device.limits(), device.features());
-        Self { report: report(&adapter.get_info()), limits, features, device, queue, health }
+        Self { report: report(&adapter.get_info()), limits, features, device, queue, health, id }
+    }
+
+    /// Which device this is.
+    pub fn id(&self) -> ContextId {
+        self.id
     }
 
     /// What draws.

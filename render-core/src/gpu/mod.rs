@@ -12,7 +12,7 @@ mod resources;
 mod shader;
 mod timing;
 
-pub use context::{AdapterChoice, GpuContext};
+pub use context::{AdapterChoice, ContextId, GpuContext};
 
 use crate::RenderError;
 use crate::image::{Image8, ImageF32};
@@ -148,7 +148,7 @@ impl GpuRenderer {
         self.slice_pass.draw(&self.context, &mut self.pipelines, &self.layouts, &volume, scene, output)
     }
 
-    /// A volume as an `Rgba32Float` texture, linear and premultiplied. Does not wait for the GPU.
+    /// A volume as the bits of linear, premultiplied `f32` in an `Rgba32Uint` texture. Does not wait for the GPU.
     ///
     /// # Errors
     /// If the scene does not validate or the device fails.
@@ -182,7 +182,7 @@ impl GpuRenderer {
         self.read_image_f32(&texture)
     }
 
-    /// A slice plane in its cube as an `Rgba32Float` texture, linear and premultiplied.
+    /// A slice plane in its cube as the bits of linear, premultiplied `f32` in an `Rgba32Uint` texture.
     ///
     /// # Errors
     /// If the scene does not validate or the device fails.
@@ -203,7 +203,8 @@ impl GpuRenderer {
         self.read_image_f32(&texture)
     }
 
-    /// The mean of `count` frames from the mean of `count − 1` and the newest; all `Rgba32Float`.
+    /// The mean of `count` frames from the mean of `count − 1` and the newest; all as from
+    /// [`GpuRenderer::volume_texture`].
     ///
     /// # Errors
     /// If the device fails.
@@ -216,7 +217,8 @@ impl GpuRenderer {
         self.composite_pass.accumulate(&self.context, &mut self.pipelines, mean_so_far, newest, count)
     }
 
-    /// An opaque, sRGB-coded `Rgba8Unorm` texture of a linear one over a background (linear RGB).
+    /// An opaque, sRGB-coded `Rgba8Unorm` texture of one from [`GpuRenderer::volume_texture`] or
+    /// [`GpuRenderer::cube_texture`] over a background (linear RGB).
     ///
     /// # Errors
     /// If the device fails.
@@ -239,7 +241,7 @@ impl GpuRenderer {
         Ok(Image8 { width: texture.width(), height: texture.height(), rgba })
     }
 
-    /// Reads an `Rgba32Float` texture back. Waits for the GPU.
+    /// Reads a texture from [`GpuRenderer::volume_texture`] or [`GpuRenderer::cube_texture`] back. Waits for the GPU.
     ///
     /// # Errors
     /// If the device fails.

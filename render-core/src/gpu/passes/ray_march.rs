@@ -21,8 +21,9 @@ use crate::reference::full_shading_gradient;
 use crate::scene::{CropBox, Lighting, MAX_CLIP_PLANES, VolumeMode, VolumeScene, pixel_offset};
 use crate::transfer_function::{LUT_ENTRIES, TransferFunction};
 
-/// Format of volume pictures: linear, premultiplied.
-pub(crate) const VOLUME_FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba32Float;
+/// Format of volume pictures: the bits of linear, premultiplied `f32`. Neither blended nor filtered, so whole
+/// numbers do, which every driver draws into; desktop OpenGL offers no float targets through wgpu.
+pub(crate) const VOLUME_FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba32Uint;
 
 /// Layouts of the volume pass.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use crate::scene::{Interpolation, SlabMode, SliceScene};
 pub(crate) enum SliceOutput {
     /// Display values, `Rgba8Unorm`.
     Picture,
-    /// Stored units above the base value and whether the pixel is inside, `Rg32Float`.
+    /// Stored units above the base value and whether the pixel is inside, the bits of `f32` in `Rg32Uint`.
     Values { channel: usize },
 }
 
@@ -44,7 +44,7 @@ impl SlicePass {
     ) -> Result<wgpu::Texture, RenderError> {
         let (entry, format, channel) = match output {
             SliceOutput::Picture => ("fs_picture", wgpu::TextureFormat::Rgba8Unorm, 0),
-            SliceOutput::Values { channel } => ("fs_values", wgpu::TextureFormat::Rg32Float, channel),
+            SliceOutput::Values { channel } => ("fs_values", wgpu::TextureFormat::Rg32Uint, channel),
         };
         let picture = target(context, scene.size_px, format)?;
         let binding = volume.binding();
