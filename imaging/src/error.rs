@@ -1,6 +1,6 @@
 //! What can go wrong when images are found and read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::geometry::GeometryError;
 
@@ -37,5 +37,38 @@ impl ImagingError {
     /// Wraps an I/O error with the path it belongs to.
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Self::Io { path: path.into(), source }
+    }
+
+    /// The file that the error is about.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Io { path, .. }
+            | Self::NothingFound { path }
+            | Self::NotAnImage { path, .. }
+            | Self::Damaged { path, .. }
+            | Self::Truncated { path, .. }
+            | Self::Unsupported { path, .. }
+            | Self::Geometry { path, .. }
+            | Self::TooLarge { path, .. } => Some(path),
+            Self::VoxelCount { .. } | Self::Cancelled => None,
+        }
+    }
+
+    /// What is wrong, in words and without the path, for lists that show the path themselves.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Io { source, .. } => source.to_string(),
+            Self::NothingFound { .. } => "no image found".to_owned(),
+            Self::NotAnImage { reason, .. } | Self::Damaged { reason, .. } => reason.clone(),
+            Self::Truncated { expected_bytes, found_bytes, .. } => {
+                format!("file is truncated: {expected_bytes} bytes of voxels expected, {found_bytes} found")
+            }
+            Self::Unsupported { what, .. } => format!("{what} is not supported"),
+            Self::Geometry { source, .. } => source.to_string(),
+            Self::TooLarge { needed_bytes, limit_bytes, .. } => {
+                format!("needs {needed_bytes} bytes of memory, more than the {limit_bytes} allowed")
+            }
+            Self::VoxelCount { .. } | Self::Cancelled => self.to_string(),
+        }
     }
 }

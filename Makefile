@@ -1,0 +1,101 @@
+# Two commands matter: `make run` and `make test`. Both do their own set-up.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+SAMPLE := assets/sample
+SCREENSHOT ?= screenshot.png
+# Build: a C++ compiler and cmake for the JPEG-LS codec. Run: libraries that the window opens at run time, and the
+# software Vulkan driver for machines without a graphics card. Test: a virtual display.
+PACKAGES := g++ cmake make pkg-config ca-certificates tar xz-utils \
+	libvulkan1 mesa-vulkan-drivers libegl1 libgl1 libegl-mesa0 libgl1-mesa-dri \
+	libx11-6 libx11-xcb1 libxcursor1 libxi6 libxrandr2 libxkbcommon0 libxkbcommon-x11-0 libwayland-client0 \
+	xvfb xauth desktop-file-utils
+CARGO_DENY_VERSION := 0.20.2
+CARGO_DEB_VERSION := 3.8.0
+# Where a rustup that was just installed puts cargo.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+.PHONY: help
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+
+.PHONY: run
+run: setup ## Build and open the bundled sample study (without a display: save a screenshot)
+	cargo build --release --locked -p lantern
+	@if [ -n "$${DISPLAY:-}$${WAYLAND_DISPLAY:-}" ]; then \
+		exec target/release/lantern $(SAMPLE); \
+	else \
+		echo "No display: drawing on a virtual one."; \
+		$(MAKE) --no-print-directory screenshot-only; \
+	fi
+
+.PHONY: screenshot
+screenshot: setup ## Take the README's screenshot from the real app
+	cargo build --release --locked -p lantern
+	@$(MAKE) --no-print-directory screenshot-only SCREENSHOT=docs/screenshot.png
+
+.PHONY: screenshot-only
+screenshot-only:
+	@settings=$$(mktemp -d) && trap 'rm -rf "$$settings"' EXIT && \
+	XDG_DATA_HOME="$$settings" XDG_CONFIG_HOME="$$settings" XDG_CACHE_HOME="$$settings" \
+	xvfb-run -a -s "-screen 0 1600x1000x24 +extension GLX" \
+		timeout 300 target/release/lantern --screenshot "$(SCREENSHOT)" --window-size 1600x1000 $(SAMPLE)
+	@echo "Screenshot: $$(realpath "$(SCREENSHOT)")"
+
+.PHONY: test
+test: setup cargo-deny ## Run everything that CI runs
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	cargo test --workspace --locked
+	cargo deny --log-level error check licenses bans sources
+	@if cargo deny --log-level off fetch db; then \
+		cargo deny --log-level error check advisories; \
+	else \
+		echo "Advisories NOT checked: the advisory database cannot be reached from here."; \
+	fi
+	desktop-file-validate packaging/linux/lantern.desktop
+
+.PHONY: deb
+deb: setup ## Build the Debian package
+	@cargo deb --version >/dev/null 2>&1 || cargo install --locked --debug cargo-deb@$(CARGO_DEB_VERSION)
+	cargo deb --locked -p lantern
+
+.PHONY: cargo-deny
+cargo-deny:
+	@cargo deny --version >/dev/null 2>&1 || cargo install --locked --debug cargo-deny@$(CARGO_DENY_VERSION)
+
+.PHONY: setup
+setup: setup-system setup-rust
+
+.PHONY: setup-system
+setup-system:
+	@missing=""; \
+	if command -v dpkg-query >/dev/null; then \
+		for package in $(PACKAGES); do \
+			dpkg-query -W -f='$${Status}' "$$package" 2>/dev/null | grep -q "ok installed" || missing="$$missing $$package"; \
+		done; \
+	else \
+		echo "This is not a Debian or Ubuntu system; install the counterparts of: $(PACKAGES)"; \
+	fi; \
+	if [ -n "$$missing" ]; then \
+		echo "Installing:$$missing"; \
+		sudo=""; [ "$$(id -u)" -eq 0 ] || sudo="sudo"; \
+		$$sudo apt-get update -qq; \
+		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
+	fi
+
+.PHONY: setup-rust
+setup-rust:
+	@if ! command -v cargo >/dev/null; then \
+		if apt-cache show rustup >/dev/null 2>&1; then \
+			sudo=""; [ "$$(id -u)" -eq 0 ] || sudo="sudo"; \
+			$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq rustup; \
+			rustup toolchain install; \
+		else \
+			echo "Rust is missing and this system has no rustup package."; \
+			echo "Install it as https://rustup.rs describes, then run make again."; \
+			exit 1; \
+		fi; \
+	fi

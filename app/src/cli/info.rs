@@ -1,0 +1,186 @@
+//! `lantern info`: every series below a path, with geometry and statistics.
+
+use std::path::PathBuf;
+
+use imaging::formats::{self, ReadLimits};
+use imaging::geometry::Geometry;
+use imaging::series::SeriesEntry;
+use imaging::source::Progress;
+use imaging::volume::Volume;
+use serde::Serialize;
+
+use super::output::{self, finite};
+use super::select;
+
+/// List every series found, with its geometry, value range and warnings
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Files, folders, ZIP archives or DICOMDIRs
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+
+    /// Print JSON (the contract is docs/schema/info.schema.json)
+    #[arg(long)]
+    json: bool,
+}
+
+/// The JSON document.
+#[derive(Debug, Serialize)]
+struct Report {
+    series: Vec<SeriesReport>,
+    /// Files without an image and files that could not be read.
+    skipped: Vec<SkippedReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct SeriesReport {
+    modality: String,
+    series_uid: Option<String>,
+    study_uid: Option<String>,
+    series_number: Option<i64>,
+    description: String,
+    source: &'static str,
+    dims: [usize; 3],
+    time_points: usize,
+    channels: usize,
+    spacing_mm: Option<[f64; 3]>,
+    origin_lps: Option<[f64; 3]>,
+    /// Row major; columns are the axes, as in ITK.
+    direction: Option<[f64; 9]>,
+    voxel_type: &'static str,
+    unit: Option<String>,
+    min: Option<f64>,
+    max: Option<f64>,
+    mean: Option<f64>,
+    sd: Option<f64>,
+    transfer_syntax: Option<String>,
+    warnings: Vec<String>,
+    /// Why the series could not be loaded; `null` if it could.
+    error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct SkippedReport {
+    path: String,
+    reason: String,
+    damaged: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let progress = Progress::new();
+    let catalog = formats::scan(&arguments.paths, &progress)?;
+    let series: Vec<SeriesReport> =
+        catalog.series.iter().map(|entry| series_report(entry, &progress)).collect();
+    let skipped = catalog
+        .skipped
+        .iter()
+        .map(|s| SkippedReport {
+            path: s.path.display().to_string(),
+            reason: s.reason.clone(),
+            damaged: !s.is_sound,
+        })
+        .collect();
+    for failed in series.iter().filter_map(|s| s.error.as_deref()) {
+        output::note(failed);
+    }
+    let is_all_failed = series.iter().all(|s| s.error.is_some());
+    let report = Report { series, skipped };
+    if arguments.json {
+        output::json(&report)?;
+    } else {
+        output::text(&table(&report))?;
+    }
+    anyhow::ensure!(!is_all_failed, "no series could be read");
+    Ok(())
+}
+
+fn series_report(entry: &SeriesEntry, progress: &Progress) -> SeriesReport {
+    match formats::load(entry, ReadLimits::default(), progress) {
+        Ok(volume) => loaded_report(entry, &volume),
+        Err(error) => {
+            let error =
+                anyhow::Error::from(error).context(format!("cannot load series {}", select::name(entry)));
+            let text = format!("{error:#}");
+            SeriesReport { error: Some(text), ..header_report(entry) }
+        }
+    }
+}
+
+fn header_report(entry: &SeriesEntry) -> SeriesReport {
+    let a = &entry.attributes;
+    SeriesReport {
+        modality: a.modality.clone(),
+        series_uid: a.series_uid.clone(),
+        study_uid: a.study_uid.clone(),
+        series_number: a.series_number,
+        description: a.series_description.clone(),
+        source: entry.source.name(),
+        dims: entry.dims.to_array(),
+        time_points: entry.time_points,
+        channels: entry.channels,
+        spacing_mm: None,
+        origin_lps: None,
+        direction: None,
+        voxel_type: entry.voxel_type,
+        unit: entry.unit.symbol().map(str::to_owned),
+        min: None,
+        max: None,
+        mean: None,
+        sd: None,
+        transfer_syntax: entry.transfer_syntax.clone(),
+        warnings: entry.warnings.iter().map(ToString::to_string).collect(),
+        error: None,
+    }
+}
+
+fn loaded_report(entry: &SeriesEntry, volume: &Volume) -> SeriesReport {
+    let geometry = volume.geometry();
+    let statistics = volume.statistics();
+    SeriesReport {
+        dims: geometry.dims().to_array(),
+        time_points: volume.time_points(),
+        channels: volume.channels().count(),
+        spacing_mm: Some(geometry.spacing_mm().to_array()),
+        origin_lps: Some(geometry.origin_lps().to_array()),
+        direction: Some(direction_row_major(geometry)),
+        voxel_type: volume.voxels().type_name(),
+        unit: volume.unit().symbol().map(str::to_owned),
+        min: finite(statistics.min),
+        max: finite(statistics.max),
+        mean: finite(statistics.mean),
+        sd: finite(statistics.sd),
+        warnings: volume.warnings().iter().map(ToString::to_string).collect(),
+        ..header_report(entry)
+    }
+}
+
+fn direction_row_major(geometry: &Geometry) -> [f64; 9] {
+    geometry.direction().transpose().to_cols_array()
+}
+
+/// For people: one paragraph per series.
+fn table(report: &Report) -> String {
+    let mut lines = Vec::new();
+    for (i, s) in report.series.iter().enumerate() {
+        let time =
+            if s.time_points > 1 { format!(" × {} time points", s.time_points) } else { String::new() };
+        let [x, y, z] = s.dims;
+        let title = if s.description.is_empty() { "(no description)" } else { &s.description };
+        lines.push(format!("{}. {} {title}", i + 1, s.modality));
+        lines.push(format!("   {x} × {y} × {z}{time}, {} ({})", s.voxel_type, s.source));
+        if let Some([x, y, z]) = s.spacing_mm {
+            lines.push(format!("   spacing {x:.4} × {y:.4} × {z:.4} mm"));
+        }
+        if let (Some(min), Some(max), Some(mean), Some(sd)) = (s.min, s.max, s.mean, s.sd) {
+            let unit = s.unit.as_deref().unwrap_or("");
+            lines.push(format!("   {min} to {max} {unit}, mean {mean:.1}, SD {sd:.1}"));
+        }
+        if let Some(uid) = &s.series_uid {
+            lines.push(format!("   {uid}"));
+        }
+        lines.extend(s.warnings.iter().map(|w| format!("   warning: {w}")));
+        lines.extend(s.error.iter().map(|e| format!("   error: {e}")));
+    }
+    lines.extend(report.skipped.iter().map(|s| format!("skipped: {} `{}`", s.reason, s.path)));
+    lines.join("\n")
+}

@@ -1,0 +1,140 @@
+//! The command line: one file per verb, thin over the same crates as the window.
+//!
+//! Every verb ends with 0 (ok), 1 (failed) or 2 (bad usage); data goes to stdout, errors to stderr.
+
+mod bench;
+mod info;
+mod output;
+mod probe;
+mod render;
+mod select;
+mod values;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use render_core::RendererChoice;
+
+/// Viewer for medical images: slices, oblique planes and lit volumes of DICOM, NIfTI, MetaImage and NRRD.
+///
+/// Without a command, opens the window on the given files and folders.
+#[derive(Debug, Parser)]
+#[command(name = "lantern", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+
+    #[command(flatten)]
+    window: WindowArguments,
+}
+
+/// What the window is started with.
+#[derive(Debug, clap::Args)]
+struct WindowArguments {
+    /// Files, folders, ZIP archives or DICOMDIRs to open
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+
+    /// What draws the pictures
+    #[arg(long, value_enum, default_value_t)]
+    renderer: RendererArgument,
+
+    /// Save the window as PNG once the pictures are complete, then quit
+    #[arg(long, value_name = "FILE")]
+    screenshot: Option<PathBuf>,
+
+    /// Window size in points
+    #[arg(long, value_name = "WxH", value_parser = values::size, default_value = "1600x1000")]
+    window_size: [u32; 2],
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Info(info::Arguments),
+    Probe(probe::Arguments),
+    Render(render::Arguments),
+    #[command(subcommand)]
+    Bench(bench::Arguments),
+}
+
+/// `--renderer` as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum RendererArgument {
+    /// The graphics card if there is one, else the processor
+    #[default]
+    Auto,
+    /// The graphics card, or a software adapter
+    Gpu,
+    /// The processor
+    Cpu,
+}
+
+impl From<RendererArgument> for RendererChoice {
+    fn from(argument: RendererArgument) -> Self {
+        match argument {
+            RendererArgument::Auto => Self::Auto,
+            RendererArgument::Gpu => Self::Gpu,
+            RendererArgument::Cpu => Self::Cpu,
+        }
+    }
+}
+
+/// A mistake in how the program was called, as opposed to something that failed; ends with 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UsageError(String);
+
+/// Runs the program with the process's own arguments.
+pub fn run() -> ExitCode {
+    run_with(std::env::args_os())
+}
+
+/// Runs the program with the given arguments; the first is the program's name.
+pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let parsed = Cli::command().try_get_matches_from(arguments).and_then(|matches| {
+        let cli = Cli::from_arg_matches(&matches)?;
+        Ok((cli, matches))
+    });
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            // A closed pipe while printing help is not worth a message.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1));
+        }
+    };
+    start_log();
+    let result = match cli.verb {
+        None => open_window(cli.window),
+        Some(Verb::Info(arguments)) => info::run(&arguments),
+        Some(Verb::Probe(arguments)) => {
+            let order = matches.subcommand_matches("probe").map(probe::points_in_order).unwrap_or_default();
+            probe::run(&arguments, &order)
+        }
+        Some(Verb::Render(arguments)) => render::run(&arguments),
+        Some(Verb::Bench(arguments)) => bench::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::report(&error);
+            ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn open_window(arguments: WindowArguments) -> anyhow::Result<()> {
+    let _ = (arguments.renderer, arguments.screenshot, arguments.window_size);
+    anyhow::bail!("the window is not part of this build: {} paths", arguments.paths.len())
+}
+
+/// Warnings and errors on stderr; `LANTERN_LOG=debug` shows more.
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("LANTERN_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
+    // A second start within one process (tests) keeps the first subscriber.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}

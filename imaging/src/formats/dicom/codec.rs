@@ -1,0 +1,446 @@
+//! Transfer syntaxes: which are read, and how one compressed frame becomes native samples.
+
+use std::borrow::Cow;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
+
+use dicom_encoding::adapters::{PixelDataObject, RawPixelData};
+use dicom_encoding::{Codec, TransferSyntaxIndex};
+use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
+use jpeg_decoder::{ColorTransform, Decoder, PixelFormat as JpegPixelFormat};
+
+use super::codestream::{Codestream, CodestreamKind, parse_jpeg, parse_jpeg_xl_size, parse_jpeg2000};
+use super::dataset::{DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, inflate_bytes};
+use super::instance::{Photometric, PixelFormat, SampleFormat};
+use super::jpeg12;
+
+/// Whether pixel data lies in the file as plain samples.
+pub(crate) fn is_native(transfer_syntax: &str) -> bool {
+    matches!(transfer_syntax, IMPLICIT_LITTLE | EXPLICIT_LITTLE | DEFLATED | EXPLICIT_BIG)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    Uncompressed,
+    DeflatedFrame,
+    Rle,
+    Jpeg,
+    JpegLs,
+    Jpeg2000,
+    JpegXl,
+}
+
+impl Scheme {
+    fn of(transfer_syntax: &str) -> Option<Self> {
+        let suffix = transfer_syntax.strip_prefix("1.2.840.10008.1.2.")?;
+        Some(match suffix {
+            "1.98" => Self::Uncompressed,
+            "8.1" => Self::DeflatedFrame,
+            "5" => Self::Rle,
+            "4.50" | "4.51" | "4.53" | "4.55" | "4.57" | "4.70" => Self::Jpeg,
+            "4.80" | "4.81" => Self::JpegLs,
+            "4.90" | "4.91" | "4.92" | "4.93" | "4.201" | "4.202" | "4.203" => Self::Jpeg2000,
+            "4.110" | "4.111" | "4.112" => Self::JpegXl,
+            _ => return None,
+        })
+    }
+}
+
+/// Name of a transfer syntax that is not read, or `None` for one that is.
+pub(crate) fn refused_name(transfer_syntax: &str) -> Option<String> {
+    if is_native(transfer_syntax) || Scheme::of(transfer_syntax).is_some() {
+        return None;
+    }
+    Some(match TransferSyntaxRegistry.get(transfer_syntax) {
+        Some(known) => format!("transfer syntax {} ({transfer_syntax})", known.name()),
+        None => format!("transfer syntax `{transfer_syntax}`"),
+    })
+}
+
+/// Name of the lossy method a transfer syntax stands for.
+pub(crate) fn lossy_method(transfer_syntax: &str) -> Option<&'static str> {
+    Some(match transfer_syntax.strip_prefix("1.2.840.10008.1.2.")? {
+        "4.50" | "4.51" | "4.53" | "4.55" => "JPEG",
+        "4.81" => "JPEG-LS near-lossless",
+        "4.91" | "4.93" => "JPEG 2000",
+        "4.203" => "HTJ2K",
+        "4.111" | "4.112" => "JPEG XL",
+        _ => return None,
+    })
+}
+
+/// A decoded frame.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    /// Little-endian samples, as many bytes each as Bits Allocated says.
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) is_planar: bool,
+    /// What the three samples of a pixel are now.
+    pub(crate) photometric: Photometric,
+    /// Bits per sample that carry a value, where the codestream knows better than the header.
+    pub(crate) precision: Option<u8>,
+}
+
+/// Whether a compressed frame can be what the header says, judged from its own header and size.
+///
+/// Asked before memory for a volume is reserved.
+///
+/// # Errors
+/// A sentence for a person.
+pub(crate) fn check_claim(transfer_syntax: &str, format: &PixelFormat, data: &[u8]) -> Result<(), String> {
+    // Empty images compress extremely well, but not beyond this.
+    const MAX_RATIO: u64 = 4096;
+    const ALWAYS_ALLOWED: u64 = 64 << 20;
+    let frame_bytes = (format.pixels() as u64 * u64::from(format.samples) * format.sample.bits()).div_ceil(8);
+    if frame_bytes > ALWAYS_ALLOWED && frame_bytes / MAX_RATIO > data.len() as u64 {
+        return Err(format!("{frame_bytes} bytes of pixels cannot come from {} compressed ones", data.len()));
+    }
+    match Scheme::of(transfer_syntax) {
+        Some(Scheme::Jpeg | Scheme::JpegLs) => checked(parse_jpeg(data), format).map(|_| ()),
+        Some(Scheme::Jpeg2000) => checked(parse_jpeg2000(data), format).map(|_| ()),
+        Some(Scheme::JpegXl) => match parse_jpeg_xl_size(data) {
+            Some(size) if size == (u32::from(format.columns), u32::from(format.rows)) => Ok(()),
+            _ => Err("the JPEG XL image has another size than the header says".to_owned()),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// Decodes one compressed frame. Panics inside decoders are caught and reported as damage.
+///
+/// # Errors
+/// A sentence for a person.
+pub(crate) fn decode_frame(
+    transfer_syntax: &str,
+    format: &PixelFormat,
+    data: &[u8],
+) -> Result<Decoded, String> {
+    let Some(scheme) = Scheme::of(transfer_syntax) else {
+        return Err(refused_name(transfer_syntax).unwrap_or_default());
+    };
+    check_claim(transfer_syntax, format, data)?;
+    quietly(|| decode(scheme, transfer_syntax, format, data))
+        .unwrap_or_else(|| Err("the decoder gave up on damaged data".to_owned()))
+}
+
+fn decode(scheme: Scheme, uid: &str, format: &PixelFormat, data: &[u8]) -> Result<Decoded, String> {
+    let sample_bytes = match format.sample {
+        SampleFormat::Integer { bytes, .. } => usize::from(bytes),
+        SampleFormat::Bit if matches!(scheme, Scheme::Uncompressed | Scheme::DeflatedFrame) => 1,
+        _ => return Err(format!("{} bits per sample in this compression", format.sample.bits())),
+    };
+    let plain = |bytes| Decoded {
+        bytes,
+        is_planar: format.is_planar,
+        photometric: format.photometric,
+        precision: None,
+    };
+    let mut decoded = match scheme {
+        Scheme::Uncompressed => plain(data.to_vec()),
+        Scheme::DeflatedFrame => {
+            let limit = format.native_frame_bytes().saturating_add(16);
+            plain(inflate_bytes(data, limit).map_err(|error| error.to_string())?)
+        }
+        Scheme::Rle => {
+            let bytes = decode_rle(data, format.pixels(), usize::from(format.samples), sample_bytes)?;
+            // RLE keeps each sample apart already; the decoder interleaves whatever the label says.
+            let photometric = match format.photometric {
+                Photometric::YbrFull422 => Photometric::YbrFull,
+                other => other,
+            };
+            Decoded { photometric, ..plain(bytes) }.interleaved()
+        }
+        Scheme::Jpeg => decode_jpeg(format, data, sample_bytes)?,
+        Scheme::JpegLs => {
+            let stream = checked(parse_jpeg(data), format)?;
+            let CodestreamKind::JpegLs { is_interleaved } = stream.kind else {
+                return Err("not a JPEG-LS codestream".to_owned());
+            };
+            let bytes = widen(adapter(uid, format, data)?, stream.precision, sample_bytes);
+            let photometric = undo_label(format.photometric);
+            let is_planar = !is_interleaved && format.samples > 1;
+            Decoded { bytes, is_planar, photometric, precision: Some(stream.precision) }
+        }
+        Scheme::Jpeg2000 => {
+            let stream = checked(parse_jpeg2000(data), format)?;
+            let CodestreamKind::Jpeg2000 { has_component_transform, is_subsampled } = stream.kind else {
+                return Err("not a JPEG 2000 codestream".to_owned());
+            };
+            if is_subsampled {
+                return Err("JPEG 2000 with subsampled components is not supported".to_owned());
+            }
+            let photometric = match format.photometric {
+                Photometric::YbrFull | Photometric::YbrFull422 if !has_component_transform => {
+                    Photometric::YbrFull
+                }
+                Photometric::YbrFull | Photometric::YbrFull422 | Photometric::YbrJpeg2000 => Photometric::Rgb,
+                other => other,
+            };
+            let bytes = adapter(uid, format, data)?;
+            Decoded { bytes, is_planar: false, photometric, precision: Some(stream.precision) }
+        }
+        Scheme::JpegXl => {
+            let bytes = adapter(uid, format, data)?;
+            let photometric = if format.samples == 3 { Photometric::Rgb } else { format.photometric };
+            Decoded { bytes, is_planar: false, photometric, precision: None }
+        }
+    };
+    let expected = match (format.sample, decoded.photometric) {
+        (SampleFormat::Bit, _) | (_, Photometric::YbrFull422) => format.native_frame_bytes() as usize,
+        _ => format.pixels() * usize::from(format.samples) * sample_bytes,
+    };
+    if decoded.bytes.len() < expected {
+        return Err(format!("{expected} bytes of pixels expected, {} decoded", decoded.bytes.len()));
+    }
+    decoded.bytes.truncate(expected);
+    Ok(decoded)
+}
+
+impl Decoded {
+    fn interleaved(self) -> Self {
+        Self { is_planar: false, ..self }
+    }
+}
+
+/// JPEG-LS knows no colour transform: the label tells what the samples are, at full resolution.
+fn undo_label(photometric: Photometric) -> Photometric {
+    match photometric {
+        Photometric::YbrFull422 => Photometric::YbrFull,
+        Photometric::YbrJpeg2000 => Photometric::Rgb,
+        other => other,
+    }
+}
+
+/// Holds the codestream's size against the header's.
+fn checked(stream: Option<Codestream>, format: &PixelFormat) -> Result<Codestream, String> {
+    let stream = stream.ok_or("the compressed data has no valid header")?;
+    let expected = (u32::from(format.columns), u32::from(format.rows), format.samples);
+    let found = (stream.width, stream.height, stream.components);
+    if found != expected {
+        return Err(format!(
+            "compressed as {} × {} with {} components, the header says {} × {} with {}",
+            found.0, found.1, found.2, expected.0, expected.1, expected.2
+        ));
+    }
+    if u64::from(stream.precision) > format.sample.bits() {
+        return Err(format!("{} bits compressed, {} allocated", stream.precision, format.sample.bits()));
+    }
+    Ok(stream)
+}
+
+fn decode_jpeg(format: &PixelFormat, data: &[u8], sample_bytes: usize) -> Result<Decoded, String> {
+    let stream = checked(parse_jpeg(data), format)?;
+    let CodestreamKind::Jpeg { process, adobe, is_jfif, has_rgb_ids } = stream.kind else {
+        return Err("not a JPEG codestream".to_owned());
+    };
+    let is_lossless = process == 0xC3;
+    if !is_lossless && stream.precision != 8 {
+        let samples = jpeg12::decode(data)?;
+        let bytes = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        let photometric = format.photometric;
+        return Ok(Decoded { bytes, is_planar: false, photometric, precision: Some(stream.precision) });
+    }
+    let mut decoder = Decoder::new(data);
+    // `RGB` leaves samples as they are; the conversion is ours, the same for every compression.
+    if format.samples == 3 {
+        decoder.set_color_transform(ColorTransform::RGB);
+    }
+    let bytes = decoder.decode().map_err(|error| error.to_string())?;
+    let info = decoder.info().ok_or("the decoder found no image")?;
+    let decoded_precision = match info.pixel_format {
+        JpegPixelFormat::L16 => 16,
+        _ => 8,
+    };
+    let bytes = widen(bytes, decoded_precision, sample_bytes);
+    let photometric = match (format.photometric, adobe) {
+        (label, _) if format.samples == 1 => label,
+        (_, Some(1)) => Photometric::YbrFull,
+        (_, Some(0)) if !is_lossless => Photometric::Rgb,
+        (Photometric::YbrFull | Photometric::YbrFull422, _) => Photometric::YbrFull,
+        (_, _) if is_jfif && !is_lossless && !has_rgb_ids => Photometric::YbrFull,
+        _ => Photometric::Rgb,
+    };
+    Ok(Decoded { bytes, is_planar: false, photometric, precision: Some(stream.precision) })
+}
+
+/// Makes samples of up to 8 bits as wide as the header allocates.
+fn widen(bytes: Vec<u8>, precision: u8, sample_bytes: usize) -> Vec<u8> {
+    if precision > 8 || sample_bytes == 1 {
+        return bytes;
+    }
+    let mut wide = vec![0; bytes.len() * sample_bytes];
+    for (target, byte) in wide.chunks_exact_mut(sample_bytes).zip(bytes) {
+        if let Some(low) = target.first_mut() {
+            *low = byte;
+        }
+    }
+    wide
+}
+
+/// Decodes RLE (PS3.5 annex G) to interleaved little-endian samples.
+fn decode_rle(data: &[u8], pixels: usize, samples: usize, sample_bytes: usize) -> Result<Vec<u8>, String> {
+    let long = |i: usize| data.get(i * 4..)?.first_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes));
+    let segments = samples * sample_bytes;
+    if long(0) != Some(segments as u32) {
+        return Err(format!("{} RLE segments, {segments} expected", long(0).unwrap_or(0)));
+    }
+    // A run of two bytes yields 128 at most.
+    if pixels.saturating_mul(segments) > data.len().saturating_mul(64) {
+        return Err("RLE data is too short for its image".to_owned());
+    }
+    let mut out = vec![0; pixels * segments];
+    for segment in 0..segments {
+        let start = long(1 + segment).unwrap_or(0) as usize;
+        let end = match long(2 + segment) {
+            Some(next) if segment + 1 < segments => next as usize,
+            _ => data.len(),
+        };
+        let packed = data.get(start..end).ok_or("RLE segment offsets are damaged")?;
+        // Segments hold the most significant byte first.
+        let byte = sample_bytes - 1 - segment % sample_bytes;
+        let first = segment / sample_bytes * sample_bytes + byte;
+        unpack_bits(packed, pixels, first, segments, &mut out)?;
+    }
+    Ok(out)
+}
+
+/// Expands one segment into every `step`-th byte of `out`, beginning at `first`.
+fn unpack_bits(
+    mut packed: &[u8],
+    pixels: usize,
+    first: usize,
+    step: usize,
+    out: &mut [u8],
+) -> Result<(), String> {
+    let mut targets = out.iter_mut().skip(first).step_by(step);
+    let mut written = 0;
+    while written < pixels {
+        let Some((&control, rest)) = packed.split_first() else {
+            return Err(format!("RLE segment ends after {written} of {pixels} samples"));
+        };
+        match control as i8 {
+            -128 => packed = rest,
+            control @ 0.. => {
+                let count = control as usize + 1;
+                let literal = rest.get(..count).or(Some(rest)).unwrap_or_default();
+                if literal.is_empty() {
+                    return Err(format!("RLE segment ends after {written} of {pixels} samples"));
+                }
+                for (&byte, target) in literal.iter().zip(&mut targets) {
+                    *target = byte;
+                }
+                written += literal.len();
+                packed = rest.get(count..).unwrap_or_default();
+            }
+            control => {
+                let count = 1 + usize::from(control.unsigned_abs());
+                let Some((&byte, rest)) = rest.split_first() else {
+                    return Err(format!("RLE segment ends after {written} of {pixels} samples"));
+                };
+                for target in (&mut targets).take(count) {
+                    *target = byte;
+                }
+                written += count;
+                packed = rest;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Decodes through the codec that the transfer syntax registry has for `uid`.
+fn adapter(uid: &str, format: &PixelFormat, data: &[u8]) -> Result<Vec<u8>, String> {
+    let syntax = TransferSyntaxRegistry.get(uid).ok_or("unknown transfer syntax")?;
+    let Codec::EncapsulatedPixelData(Some(reader), _) = syntax.codec() else {
+        return Err(format!("no decoder for {}", syntax.name()));
+    };
+    let object = SingleFrame { uid, format, data };
+    let mut bytes = Vec::new();
+    reader.decode_frame(&object, 0, &mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes)
+}
+
+/// One compressed frame dressed as an object, which is what the codecs take.
+struct SingleFrame<'a> {
+    uid: &'a str,
+    format: &'a PixelFormat,
+    data: &'a [u8],
+}
+
+impl PixelDataObject for SingleFrame<'_> {
+    fn transfer_syntax_uid(&self) -> &str {
+        self.uid
+    }
+
+    fn rows(&self) -> Option<u16> {
+        Some(self.format.rows)
+    }
+
+    fn cols(&self) -> Option<u16> {
+        Some(self.format.columns)
+    }
+
+    fn samples_per_pixel(&self) -> Option<u16> {
+        Some(self.format.samples)
+    }
+
+    fn bits_allocated(&self) -> Option<u16> {
+        Some(self.format.sample.bits() as u16)
+    }
+
+    fn bits_stored(&self) -> Option<u16> {
+        Some(u16::from(self.format.bits_stored))
+    }
+
+    fn photometric_interpretation(&self) -> Option<&str> {
+        Some(if self.format.samples == 3 { "RGB" } else { "MONOCHROME2" })
+    }
+
+    fn number_of_frames(&self) -> Option<u32> {
+        Some(1)
+    }
+
+    fn number_of_fragments(&self) -> Option<u32> {
+        Some(1)
+    }
+
+    fn fragment(&self, fragment: usize) -> Option<Cow<'_, [u8]>> {
+        (fragment == 0).then_some(Cow::Borrowed(self.data))
+    }
+
+    fn offset_table(&self) -> Option<Cow<'_, [u32]>> {
+        Some(Cow::Borrowed(&[]))
+    }
+
+    fn raw_pixel_data(&self) -> Option<RawPixelData> {
+        Some(RawPixelData {
+            fragments: std::iter::once(self.data.to_vec()).collect(),
+            offset_table: std::iter::empty().collect(),
+        })
+    }
+}
+
+thread_local! {
+    static IS_QUIET: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Runs third-party decoding; a panic yields `None` without a message on stderr.
+fn quietly<T>(work: impl FnOnce() -> T) -> Option<T> {
+    static INSTALL: Once = Once::new();
+    INSTALL.call_once(|| {
+        let previous = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            // Decoders may split their work over threads of the pool.
+            let file = info.location().map_or("", |location| location.file());
+            if !IS_QUIET.get() && !["jpeg-decoder", "jxl-", "openjp2"].iter().any(|name| file.contains(name))
+            {
+                previous(info);
+            }
+        }));
+    });
+    // Restored, not cleared: a waiting decoder may run another frame's decoder on this thread.
+    let was_quiet = IS_QUIET.replace(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(work));
+    IS_QUIET.set(was_quiet);
+    result.ok()
+}

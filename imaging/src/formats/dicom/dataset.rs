@@ -1,0 +1,503 @@
+//! Walks the bytes of a DICOM object and keeps the few elements that matter.
+//!
+//! One pass, bounded in depth and memory: private and unknown elements are stepped over by their length, values
+//! are copied only for [`tags::KEPT`], and the walk ends at the pixel data, whose place is noted. Lengths are held
+//! against the size of the object before anything is read.
+
+use std::io::{self, Read};
+
+use flate2::read::DeflateDecoder;
+
+use super::bytes::{Bytes, read_bounded};
+use super::tags::{self, Tag};
+
+/// Nesting beyond this is an attack or damage; real objects stay below ten.
+const MAX_DEPTH: usize = 64;
+/// Largest value that is kept; lookup tables have at most 65 536 entries of two bytes.
+const MAX_VALUE_BYTES: u32 = 1 << 20;
+/// Largest data set that a deflated file may unpack to.
+const MAX_INFLATED_BYTES: u64 = 4 << 30;
+const UNDEFINED_LENGTH: u32 = u32::MAX;
+
+pub(crate) const IMPLICIT_LITTLE: &str = "1.2.840.10008.1.2";
+pub(crate) const EXPLICIT_LITTLE: &str = "1.2.840.10008.1.2.1";
+pub(crate) const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
+pub(crate) const EXPLICIT_BIG: &str = "1.2.840.10008.1.2.2";
+
+/// How elements are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Syntax {
+    is_explicit: bool,
+    is_big_endian: bool,
+}
+
+/// Why an object could not be walked.
+#[derive(Debug)]
+pub(crate) enum WalkError {
+    Io(io::Error),
+    /// Not a DICOM object at all.
+    NotDicom,
+    Damaged(&'static str),
+}
+
+impl From<io::Error> for WalkError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Kept elements of a data set or sequence item.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct DataSet {
+    elements: Vec<Element>,
+    is_big_endian: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Element {
+    tag: Tag,
+    vr: [u8; 2],
+    value: Value,
+}
+
+#[derive(Debug, Clone)]
+enum Value {
+    Bytes(Vec<u8>),
+    Items(Vec<DataSet>),
+}
+
+/// Where the pixel data of an object lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PixelElement {
+    pub(crate) tag: Tag,
+    /// First byte of the value, within the object (deflated: within the unpacked data set).
+    pub(crate) offset: u64,
+    /// Bytes of the value that exist; `None` for encapsulated data (undefined length).
+    pub(crate) len: Option<u64>,
+    pub(crate) is_big_endian: bool,
+    /// Whether the value is written as 16-bit words (VR OW).
+    pub(crate) is_words: bool,
+}
+
+/// Everything the walk finds.
+#[derive(Debug)]
+pub(crate) struct Header {
+    pub(crate) data_set: DataSet,
+    pub(crate) transfer_syntax: String,
+    pub(crate) pixels: Option<PixelElement>,
+    /// The object ended inside an element.
+    pub(crate) is_truncated: bool,
+}
+
+/// Whether the first bytes of a file look like DICOM, with or without preamble.
+pub(crate) fn looks_like_dicom(head: &[u8]) -> bool {
+    head.get(128..132) == Some(b"DICM") || head.starts_with(b"DICM") || guess_syntax(head).is_some()
+}
+
+/// Recognises a data set that starts without preamble: group 0002 or 0008, low element, plausible length.
+fn guess_syntax(head: &[u8]) -> Option<Syntax> {
+    let &[g0, g1, e0, e1, v0, v1, l0, l1] = head.first_chunk::<8>()?;
+    let little = (u16::from_le_bytes([g0, g1]), u16::from_le_bytes([e0, e1]));
+    let big = (u16::from_be_bytes([g0, g1]), u16::from_be_bytes([e0, e1]));
+    let is_start = |(group, element): (u16, u16)| match group {
+        0x0002 => element <= 0x0010,
+        0x0008 => element <= 0x0060,
+        _ => false,
+    };
+    let is_explicit = is_known_vr([v0, v1]);
+    let implicit_len = u32::from_le_bytes([v0, v1, l0, l1]);
+    match (is_start(little), is_start(big), is_explicit) {
+        (true, _, true) => Some(Syntax { is_explicit: true, is_big_endian: false }),
+        (_, true, true) => Some(Syntax { is_explicit: true, is_big_endian: true }),
+        // An even, short first value; text files do not start with such bytes.
+        (true, _, false) if implicit_len <= 256 && implicit_len % 2 == 0 => {
+            Some(Syntax { is_explicit: false, is_big_endian: false })
+        }
+        _ => None,
+    }
+}
+
+const LONG_VRS: [&[u8; 2]; 13] =
+    [b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"SQ", b"UC", b"UR", b"UT", b"UN", b"SV", b"UV"];
+const SHORT_VRS: [&[u8; 2]; 21] = [
+    b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FL", b"FD", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL",
+    b"SS", b"ST", b"TM", b"UI", b"UL", b"US",
+];
+
+fn is_known_vr(vr: [u8; 2]) -> bool {
+    LONG_VRS.contains(&&vr) || SHORT_VRS.contains(&&vr)
+}
+
+/// Walks an object up to its pixel data.
+///
+/// A deflated object is unpacked; `bytes` then holds the data set and offsets count from there.
+pub(crate) fn read_header(bytes: &mut Bytes) -> Result<Header, WalkError> {
+    let head_len = bytes.len().min(256) as usize;
+    let head = bytes.at(0, head_len)?.unwrap_or_default().to_vec();
+    let start = if head.get(128..132) == Some(b"DICM") {
+        132
+    } else if head.starts_with(b"DICM") {
+        4
+    } else if guess_syntax(&head).is_some() {
+        0
+    } else {
+        return Err(WalkError::NotDicom);
+    };
+    let (meta, data_start) = read_meta(bytes, start)?;
+    let mut transfer_syntax = meta.text(tags::TRANSFER_SYNTAX_UID).unwrap_or_default();
+    let mut start = data_start;
+    if transfer_syntax == DEFLATED {
+        inflate(bytes, start)?;
+        start = 0;
+    }
+    let next = bytes.at(start, 8)?.map(<[u8]>::to_vec).unwrap_or_default();
+    let found = guess_syntax(&next);
+    let stated = match transfer_syntax.as_str() {
+        "" => None,
+        IMPLICIT_LITTLE => Some(Syntax { is_explicit: false, is_big_endian: false }),
+        EXPLICIT_BIG => Some(Syntax { is_explicit: true, is_big_endian: true }),
+        _ => Some(Syntax { is_explicit: true, is_big_endian: false }),
+    };
+    // The bytes win over the label where they are unmistakable: some writers mislabel implicit and explicit.
+    let syntax = match (stated, found) {
+        (_, Some(found)) => found,
+        (Some(stated), None) => stated,
+        (None, None) if next.is_empty() => return Err(WalkError::Damaged("nothing after the file header")),
+        (None, None) => return Err(WalkError::NotDicom),
+    };
+    if transfer_syntax.is_empty() {
+        transfer_syntax = match (syntax.is_explicit, syntax.is_big_endian) {
+            (false, _) => IMPLICIT_LITTLE,
+            (true, false) => EXPLICIT_LITTLE,
+            (true, true) => EXPLICIT_BIG,
+        }
+        .to_owned();
+    }
+    let mut walk = Walk { bytes, pixels: None, is_truncated: false };
+    let end = walk.bytes.len();
+    let (data_set, _) = walk.data_set(start, end, syntax, 0)?;
+    let (pixels, is_truncated) = (walk.pixels, walk.is_truncated);
+    Ok(Header { data_set, transfer_syntax, pixels, is_truncated })
+}
+
+/// Reads group 0002, always explicit little endian, and returns where the data set starts.
+fn read_meta(bytes: &mut Bytes, start: u64) -> Result<(DataSet, u64), WalkError> {
+    let mut meta = DataSet::default();
+    let mut at = start;
+    while let Some(&[0x02, 0x00, e0, e1, v0, v1, l0, l1]) = bytes.at(at, 8)?.and_then(<[u8]>::first_chunk) {
+        let tag = 0x0002_0000 | u32::from(u16::from_le_bytes([e0, e1]));
+        let (value_at, len) = if LONG_VRS.contains(&&[v0, v1]) {
+            let Some(&[a, b, c, d]) = bytes.at(at + 8, 4)?.and_then(<[u8]>::first_chunk) else { break };
+            (at + 12, u32::from_le_bytes([a, b, c, d]))
+        } else if is_known_vr([v0, v1]) {
+            (at + 8, u32::from(u16::from_le_bytes([l0, l1])))
+        } else {
+            // Group 0002 written as implicit VR, against the standard.
+            (at + 8, u32::from_le_bytes([v0, v1, l0, l1]))
+        };
+        if tag == tags::TRANSFER_SYNTAX_UID && len <= 128 {
+            let value = bytes.at(value_at, len as usize)?.unwrap_or_default().to_vec();
+            meta.elements.push(Element { tag, vr: *b"UI", value: Value::Bytes(value) });
+        }
+        at = value_at + u64::from(len);
+        if at > bytes.len() {
+            return Err(WalkError::Damaged("ends inside the file header"));
+        }
+    }
+    Ok((meta, at))
+}
+
+/// Replaces `bytes` by the unpacked data set that starts at `start`.
+fn inflate(bytes: &mut Bytes, start: u64) -> Result<(), WalkError> {
+    let packed = bytes.rest(start)?;
+    let limit = (packed.len() as u64).saturating_mul(1032).saturating_add(64).min(MAX_INFLATED_BYTES);
+    *bytes = Bytes::in_memory(inflate_bytes(&packed, limit)?);
+    Ok(())
+}
+
+/// Unpacks a raw deflate stream of at most `limit` bytes; what precedes damage at its end is kept.
+pub(crate) fn inflate_bytes(packed: &[u8], limit: u64) -> io::Result<Vec<u8>> {
+    struct UntilDamage<R>(R);
+    impl<R: Read> Read for UntilDamage<R> {
+        fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
+            Ok(self.0.read(target).unwrap_or(0))
+        }
+    }
+    read_bounded(UntilDamage(DeflateDecoder::new(packed)), packed.len() as u64 * 4, limit)
+}
+
+struct ElementHeader {
+    tag: Tag,
+    vr: [u8; 2],
+    value_at: u64,
+    len: u32,
+}
+
+struct Walk<'a> {
+    bytes: &'a mut Bytes,
+    pixels: Option<PixelElement>,
+    is_truncated: bool,
+}
+
+impl Walk<'_> {
+    /// Reads elements from `at` until `end`, a delimiter, or (outermost) the pixel data.
+    ///
+    /// Returns the offset after what was read.
+    fn data_set(
+        &mut self,
+        mut at: u64,
+        end: u64,
+        syntax: Syntax,
+        depth: usize,
+    ) -> Result<(DataSet, u64), WalkError> {
+        if depth > MAX_DEPTH {
+            return Err(WalkError::Damaged("sequences are nested too deeply"));
+        }
+        let mut set = DataSet { elements: Vec::new(), is_big_endian: syntax.is_big_endian };
+        while at < end && !self.is_truncated {
+            let Some(header) = self.element_header(at, syntax)? else {
+                self.is_truncated = true;
+                break;
+            };
+            let ElementHeader { tag, vr, value_at, len } = header;
+            if matches!(tag, tags::ITEM_DELIMITATION | tags::SEQUENCE_DELIMITATION) {
+                return Ok((set, value_at));
+            }
+            let is_pixels =
+                matches!(tag, tags::PIXEL_DATA | tags::FLOAT_PIXEL_DATA | tags::DOUBLE_FLOAT_PIXEL_DATA);
+            if depth == 0 && is_pixels {
+                let available = self.bytes.len().saturating_sub(value_at);
+                let len = (len != UNDEFINED_LENGTH).then(|| u64::from(len).min(available));
+                self.pixels = Some(PixelElement {
+                    tag,
+                    offset: value_at,
+                    len,
+                    is_big_endian: syntax.is_big_endian,
+                    is_words: vr != *b"OB",
+                });
+                return Ok((set, value_at));
+            }
+            let kept = tags::kept_vr(tag);
+            if len == UNDEFINED_LENGTH && (tag == tags::PIXEL_DATA || matches!(&vr, b"OB" | b"OW")) {
+                // Compressed pixels of an icon.
+                at = self.skip_fragments(value_at, end, syntax)?;
+                continue;
+            }
+            let is_sequence = vr == *b"SQ" || (kept == Some(*b"SQ")) || len == UNDEFINED_LENGTH;
+            if is_sequence && (kept.is_some() || len == UNDEFINED_LENGTH) {
+                // PS3.5 6.2.2 note: UN of undefined length holds implicit VR little endian.
+                let inner =
+                    if vr == *b"UN" { Syntax { is_explicit: false, is_big_endian: false } } else { syntax };
+                let (items, after) = self.sequence(value_at, len, end, inner, depth + 1)?;
+                if kept.is_some() {
+                    set.elements.push(Element { tag, vr: *b"SQ", value: Value::Items(items) });
+                }
+                at = after;
+                continue;
+            }
+            let next = value_at + u64::from(len);
+            if next > end {
+                self.is_truncated = true;
+                break;
+            }
+            if let Some(kept_vr) = kept
+                && len <= MAX_VALUE_BYTES
+            {
+                let vr = if matches!(&vr, b"??" | b"UN") { kept_vr } else { vr };
+                let value = self.bytes.at(value_at, len as usize)?.unwrap_or_default().to_vec();
+                set.elements.push(Element { tag, vr, value: Value::Bytes(value) });
+            }
+            at = next;
+        }
+        Ok((set, at))
+    }
+
+    fn sequence(
+        &mut self,
+        mut at: u64,
+        len: u32,
+        outer_end: u64,
+        syntax: Syntax,
+        depth: usize,
+    ) -> Result<(Vec<DataSet>, u64), WalkError> {
+        let mut items = Vec::new();
+        let end = if len == UNDEFINED_LENGTH {
+            outer_end
+        } else {
+            let end = at + u64::from(len);
+            if end > outer_end {
+                self.is_truncated = true;
+            }
+            end.min(outer_end)
+        };
+        while at < end {
+            let Some(header) = self.element_header(at, syntax)? else {
+                self.is_truncated = true;
+                break;
+            };
+            match header.tag {
+                tags::ITEM => {
+                    let item_end = if header.len == UNDEFINED_LENGTH {
+                        end
+                    } else {
+                        (header.value_at + u64::from(header.len)).min(end)
+                    };
+                    let (item, after) = self.data_set(header.value_at, item_end, syntax, depth)?;
+                    items.push(item);
+                    at = if header.len == UNDEFINED_LENGTH { after } else { item_end };
+                }
+                tags::SEQUENCE_DELIMITATION => return Ok((items, header.value_at)),
+                _ => return Err(WalkError::Damaged("a sequence does not consist of items")),
+            }
+            if self.is_truncated {
+                break;
+            }
+        }
+        Ok((items, if len == UNDEFINED_LENGTH { at } else { end }))
+    }
+
+    fn skip_fragments(&mut self, mut at: u64, end: u64, syntax: Syntax) -> Result<u64, WalkError> {
+        while at < end {
+            let Some(header) = self.element_header(at, syntax)? else { break };
+            at = match header.tag {
+                tags::ITEM => header.value_at + u64::from(header.len),
+                tags::SEQUENCE_DELIMITATION => return Ok(header.value_at),
+                _ => return Err(WalkError::Damaged("fragments of an icon do not consist of items")),
+            };
+        }
+        self.is_truncated = true;
+        Ok(end)
+    }
+
+    fn element_header(&mut self, at: u64, syntax: Syntax) -> Result<Option<ElementHeader>, WalkError> {
+        let Some(&[g0, g1, e0, e1, v0, v1, l0, l1]) = self.bytes.at(at, 8)?.and_then(<[u8]>::first_chunk)
+        else {
+            return Ok(None);
+        };
+        let short = |a, b| {
+            if syntax.is_big_endian { u16::from_be_bytes([a, b]) } else { u16::from_le_bytes([a, b]) }
+        };
+        let long = |bytes: [u8; 4]| {
+            if syntax.is_big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
+        };
+        let tag = u32::from(short(g0, g1)) << 16 | u32::from(short(e0, e1));
+        let vr = [v0, v1];
+        let is_item = tag >> 16 == 0xFFFE;
+        // Letters that are no VR: the element is written as implicit VR in the middle of an explicit file.
+        let is_explicit = syntax.is_explicit && !is_item && vr.iter().all(u8::is_ascii_uppercase);
+        if !is_explicit {
+            let len = long([v0, v1, l0, l1]);
+            return Ok(Some(ElementHeader { tag, vr: *b"??", value_at: at + 8, len }));
+        }
+        if LONG_VRS.contains(&&vr) {
+            let Some(&bytes) = self.bytes.at(at + 8, 4)?.and_then(<[u8]>::first_chunk) else {
+                return Ok(None);
+            };
+            return Ok(Some(ElementHeader { tag, vr, value_at: at + 12, len: long(bytes) }));
+        }
+        Ok(Some(ElementHeader { tag, vr, value_at: at + 8, len: u32::from(short(l0, l1)) }))
+    }
+}
+
+impl DataSet {
+    fn find(&self, tag: Tag) -> Option<&Element> {
+        self.elements.iter().find(|element| element.tag == tag)
+    }
+
+    /// Bytes of a value.
+    pub(crate) fn bytes(&self, tag: Tag) -> Option<&[u8]> {
+        match &self.find(tag)?.value {
+            Value::Bytes(bytes) => Some(bytes),
+            Value::Items(_) => None,
+        }
+    }
+
+    /// Items of a sequence; none if it is missing.
+    pub(crate) fn items(&self, tag: Tag) -> &[DataSet] {
+        match self.find(tag).map(|element| &element.value) {
+            Some(Value::Items(items)) => items,
+            _ => &[],
+        }
+    }
+
+    /// First item of a sequence.
+    pub(crate) fn item(&self, tag: Tag) -> Option<&DataSet> {
+        self.items(tag).first()
+    }
+
+    /// A value in the default character set without padding; `None` if missing or empty.
+    pub(crate) fn text(&self, tag: Tag) -> Option<String> {
+        let text = String::from_utf8_lossy(self.bytes(tag)?);
+        let text = text.trim_matches(|c: char| c == '\0' || c.is_whitespace());
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    /// All numbers of a value, whatever its VR; text that is no number ends the list.
+    pub(crate) fn numbers(&self, tag: Tag) -> Vec<f64> {
+        let Some(element) = self.find(tag) else { return Vec::new() };
+        let Value::Bytes(bytes) = &element.value else { return Vec::new() };
+        macro_rules! binary {
+            ($number:ty) => {
+                bytes
+                    .chunks_exact(size_of::<$number>())
+                    .filter_map(|chunk| chunk.try_into().ok())
+                    .map(|chunk| {
+                        let number = if self.is_big_endian {
+                            <$number>::from_be_bytes(chunk)
+                        } else {
+                            <$number>::from_le_bytes(chunk)
+                        };
+                        number as f64
+                    })
+                    .collect()
+            };
+        }
+        match &element.vr {
+            b"US" | b"OW" => binary!(u16),
+            b"SS" => binary!(i16),
+            b"UL" => binary!(u32),
+            b"SL" => binary!(i32),
+            b"FL" => binary!(f32),
+            b"FD" => binary!(f64),
+            b"OB" => bytes.iter().map(|&b| f64::from(b)).collect(),
+            _ => String::from_utf8_lossy(bytes)
+                .split('\\')
+                .map(|part| part.trim_matches(|c: char| c == '\0' || c.is_whitespace()).parse().ok())
+                .take_while(Option::is_some)
+                .flatten()
+                .filter(|number: &f64| number.is_finite())
+                .collect(),
+        }
+    }
+
+    /// First number of a value.
+    pub(crate) fn number(&self, tag: Tag) -> Option<f64> {
+        self.numbers(tag).first().copied()
+    }
+
+    /// First number as a whole number; numbers with a fraction are cut.
+    pub(crate) fn integer(&self, tag: Tag) -> Option<i64> {
+        self.number(tag).map(|number| number as i64)
+    }
+
+    /// First number as `u16`, for image attributes.
+    pub(crate) fn u16(&self, tag: Tag) -> Option<u16> {
+        self.number(tag).filter(|n| (0.0..=65535.0).contains(n)).map(|n| n as u16)
+    }
+
+    /// Two or more numbers as an array.
+    pub(crate) fn array<const N: usize>(&self, tag: Tag) -> Option<[f64; N]> {
+        self.numbers(tag).first_chunk::<N>().copied()
+    }
+
+    /// 16-bit words of a value (lookup tables), in this machine's order.
+    pub(crate) fn words(&self, tag: Tag) -> Option<Vec<u16>> {
+        let bytes = self.bytes(tag)?;
+        let word = |chunk: &[u8]| match *chunk {
+            [a, b] if self.is_big_endian => u16::from_be_bytes([a, b]),
+            [a, b] => u16::from_le_bytes([a, b]),
+            _ => 0,
+        };
+        Some(bytes.chunks_exact(2).map(word).collect())
+    }
+}

@@ -1,0 +1,367 @@
+//! A series entry into a volume: slices in parallel, straight into their place.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use rayon::prelude::*;
+
+use super::group::{DicomSeries, number_type};
+use super::instance::SampleFormat;
+use super::pixels::{OpenInstance, Stored, VoxelKind};
+use super::stack::{FrameRef, Layout};
+use crate::ImagingError;
+use crate::formats::ReadLimits;
+use crate::geometry::Dims;
+use crate::series::{SeriesEntry, SeriesWarning};
+use crate::source::Progress;
+use crate::volume::{Channels, Volume, VolumeMeta, Voxels};
+
+/// Runs an expression with `$number` bound to the voxel type of a kind.
+macro_rules! with_number_type {
+    ($kind:expr, $number:ident => $body:expr) => {{
+        match $kind {
+            VoxelKind::Rgb { sample_bytes: 2 } | VoxelKind::LookedUp => {
+                type $number = u16;
+                $body
+            }
+            VoxelKind::Rgb { .. } | VoxelKind::Stored(SampleFormat::Bit) => {
+                type $number = u8;
+                $body
+            }
+            VoxelKind::Rescaled | VoxelKind::Stored(SampleFormat::Float32) => {
+                type $number = f32;
+                $body
+            }
+            VoxelKind::Stored(SampleFormat::Float64) => {
+                type $number = f64;
+                $body
+            }
+            VoxelKind::Stored(SampleFormat::Integer { bytes, is_signed }) => match (bytes, is_signed) {
+                (1, false) => {
+                    type $number = u8;
+                    $body
+                }
+                (1, true) => {
+                    type $number = i8;
+                    $body
+                }
+                (2, false) => {
+                    type $number = u16;
+                    $body
+                }
+                (2, true) => {
+                    type $number = i16;
+                    $body
+                }
+                (_, false) => {
+                    type $number = u32;
+                    $body
+                }
+                (_, true) => {
+                    type $number = i32;
+                    $body
+                }
+            },
+        }
+    }};
+}
+
+/// Reads all slices of all points in time.
+pub(crate) fn load(
+    entry: &SeriesEntry,
+    series: &DicomSeries,
+    limits: ReadLimits,
+    progress: &Progress,
+) -> Result<Volume, ImagingError> {
+    let path = || entry.first_path().to_path_buf();
+    let dims = series.stack.geometry.dims();
+    let (_, sample_bytes) = number_type(series.kind);
+    let samples = dims
+        .checked_count()
+        .and_then(|n| n.checked_mul(series.channels))
+        .and_then(|n| n.checked_mul(series.stack.time_points))
+        .unwrap_or(usize::MAX);
+    let needed_bytes = (samples as u64).saturating_mul(sample_bytes);
+    if needed_bytes > limits.max_volume_bytes {
+        let limit_bytes = limits.max_volume_bytes;
+        return Err(ImagingError::TooLarge { path: path(), needed_bytes, limit_bytes });
+    }
+    check_claim(series)?;
+    progress.set_total(needed_bytes);
+    let mut warnings = entry.warnings.clone();
+    let voxels = with_number_type!(series.kind, Number => {
+        Voxels::from(read_all::<Number>(series, samples, progress, &mut warnings)?)
+    });
+    let meta = VolumeMeta { warnings, ..meta(entry, series) };
+    Volume::new(meta, voxels)
+}
+
+/// Looks for one frame that is as large as the headers say, so that no header alone can reserve memory.
+fn check_claim(series: &DicomSeries) -> Result<(), ImagingError> {
+    let mut first_error = None;
+    for at in series.stack.slots.iter().flatten().take(16) {
+        let Some(instance) = series.instance(*at).filter(|instance| instance.truncation.is_none()) else {
+            continue;
+        };
+        match OpenInstance::open(instance).and_then(|open| open.check_claim(at.frame)) {
+            Ok(()) => return Ok(()),
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
+    }
+    first_error.map_or(Ok(()), Err)
+}
+
+/// Reads one slice of one point in time.
+pub(crate) fn load_slice(
+    entry: &SeriesEntry,
+    series: &DicomSeries,
+    z: usize,
+    time_point: usize,
+) -> Result<Volume, ImagingError> {
+    let dims = series.stack.geometry.dims();
+    let out_of_range = || ImagingError::NotAnImage {
+        path: entry.first_path().to_path_buf(),
+        reason: format!("slice {z} at time {time_point} does not exist"),
+    };
+    if z >= dims.z || time_point >= series.stack.time_points {
+        return Err(out_of_range());
+    }
+    let slice_samples = dims.x * dims.y * series.channels;
+    check_claim(series)?;
+    let geometry = series
+        .stack
+        .geometry
+        .region([0, 0, z], Dims::new(dims.x, dims.y, 1))
+        .map_err(|source| ImagingError::Geometry { path: entry.first_path().to_path_buf(), source })?;
+    let reader = Reader::new(series);
+    let voxels = with_number_type!(series.kind, Number => {
+        let mut slice = vec![Number::default(); slice_samples];
+        if !reader.read_slice(z, time_point, &mut slice)? {
+            slice.fill(reader.nearest_minimum(z, time_point, slice_samples));
+        }
+        Voxels::from(slice)
+    });
+    Volume::new(VolumeMeta { geometry, time_points: 1, ..meta(entry, series) }, voxels)
+}
+
+fn meta(entry: &SeriesEntry, series: &DicomSeries) -> VolumeMeta {
+    VolumeMeta {
+        geometry: series.stack.geometry,
+        channels: if series.channels == 3 { Channels::Rgb } else { Channels::Scalar },
+        time_points: series.stack.time_points,
+        rescale: series.rescale,
+        unit: entry.unit.clone(),
+        padding: series.padding,
+        warnings: entry.warnings.clone(),
+    }
+}
+
+/// Value for places without data: the padding value, else nothing is known before reading.
+fn padding_value<T: Stored>(series: &DicomSeries) -> Option<T> {
+    series.padding.map(|[low, _]| T::from_f64(low))
+}
+
+fn read_all<T: Stored + Default>(
+    series: &DicomSeries,
+    samples: usize,
+    progress: &Progress,
+    warnings: &mut Vec<SeriesWarning>,
+) -> Result<Vec<T>, ImagingError> {
+    let dims = series.stack.geometry.dims();
+    let slice_samples = dims.x * dims.y * series.channels;
+    let mut voxels = super::memory::zeroed::<T>(samples).map_err(|needed_bytes| ImagingError::TooLarge {
+        path: series.first_instance().map(|i| i.location.path().to_path_buf()).unwrap_or_default(),
+        needed_bytes,
+        limit_bytes: needed_bytes.saturating_sub(1),
+    })?;
+    let reader = Reader::new(series);
+    let failures = Failures::default();
+    let slice_bytes = (slice_samples * size_of::<T>()) as u64;
+    let empty: Vec<usize> = voxels
+        .par_chunks_mut(slice_samples)
+        .enumerate()
+        .map(|(i, slice)| {
+            progress.check()?;
+            let is_filled = match reader.read_slice(i % dims.z, i / dims.z, slice) {
+                Ok(is_filled) => is_filled,
+                Err(ImagingError::Cancelled) => return Err(ImagingError::Cancelled),
+                Err(error) => {
+                    failures.add(error);
+                    false
+                }
+            };
+            progress.advance(slice_bytes);
+            Ok((!is_filled).then_some(i))
+        })
+        .filter_map(Result::transpose)
+        .collect::<Result<_, _>>()?;
+    let is_all_empty = empty.len() * slice_samples >= voxels.len();
+    failures.report(is_all_empty, warnings)?;
+    if !empty.is_empty() {
+        let fill = padding_value(series).unwrap_or_else(|| smallest(&voxels, slice_samples, &empty));
+        for i in empty {
+            if let Some(slice) = voxels.get_mut(i * slice_samples..(i + 1) * slice_samples) {
+                slice.fill(fill);
+            }
+        }
+    }
+    Ok(voxels)
+}
+
+/// Smallest value outside the empty slices.
+fn smallest<T: Stored + Default>(voxels: &[T], slice_samples: usize, empty: &[usize]) -> T {
+    voxels
+        .par_chunks(slice_samples)
+        .enumerate()
+        .filter(|(i, _)| empty.binary_search(i).is_err())
+        .filter_map(|(_, slice)| minimum(slice))
+        .reduce_with(|a, b| if b < a { b } else { a })
+        .unwrap_or_default()
+}
+
+fn minimum<T: Stored>(slice: &[T]) -> Option<T> {
+    slice.iter().copied().reduce(|a, b| if b < a { b } else { a })
+}
+
+/// Files that could not be read, collected from all threads.
+#[derive(Default)]
+struct Failures {
+    first: Mutex<Option<ImagingError>>,
+    paths: Mutex<std::collections::BTreeSet<PathBuf>>,
+    count: AtomicU64,
+}
+
+impl Failures {
+    fn add(&self, error: ImagingError) {
+        if let Some(path) = error.path() {
+            self.paths.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_path_buf());
+        }
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+
+    /// The error itself if nothing could be read, else a warning.
+    fn report(self, is_all_empty: bool, warnings: &mut Vec<SeriesWarning>) -> Result<(), ImagingError> {
+        let Some(error) = self.first.into_inner().unwrap_or_else(PoisonError::into_inner) else {
+            return Ok(());
+        };
+        if is_all_empty {
+            return Err(error);
+        }
+        let paths = self.paths.into_inner().unwrap_or_else(PoisonError::into_inner);
+        warnings.retain(|warning| !matches!(warning, SeriesWarning::UnreadableFiles { .. }));
+        warnings.push(SeriesWarning::UnreadableFiles {
+            count: paths.len().max(1),
+            first: paths.into_iter().next().unwrap_or_default(),
+            reason: error.reason(),
+        });
+        Ok(())
+    }
+}
+
+/// Reads slices; objects with several frames are opened once and shared.
+struct Reader<'a> {
+    series: &'a DicomSeries,
+    shared: HashMap<usize, OnceLock<Option<OpenInstance<'a>>>>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(series: &'a DicomSeries) -> Self {
+        let shared = series
+            .instances
+            .iter()
+            .enumerate()
+            .filter(|(_, instance)| instance.frames.len() > 1)
+            .map(|(i, _)| (i, OnceLock::new()))
+            .collect();
+        Self { series, shared }
+    }
+
+    /// Fills a slice of the volume; `false` if there is no data for it.
+    fn read_slice<T: Stored + Default>(
+        &self,
+        z: usize,
+        time_point: usize,
+        target: &mut [T],
+    ) -> Result<bool, ImagingError> {
+        match &self.series.stack.layout {
+            Layout::Direct => self.read_source(z, time_point, target),
+            Layout::Resampled(weights) => {
+                let (below, share) = weights.get(z).copied().unwrap_or_default();
+                if share < 1e-6 {
+                    return self.read_source(below, time_point, target);
+                }
+                if share > 1.0 - 1e-6 {
+                    return self.read_source(below + 1, time_point, target);
+                }
+                let mut above = vec![T::default(); target.len()];
+                if !self.read_source(below, time_point, target)? {
+                    return Ok(false);
+                }
+                if !self.read_source(below + 1, time_point, &mut above)? {
+                    return Ok(false);
+                }
+                self.blend(target, &above, share);
+                Ok(true)
+            }
+        }
+    }
+
+    /// Linear interpolation towards `above`; next to padding the nearer value is taken instead.
+    fn blend<T: Stored>(&self, target: &mut [T], above: &[T], share: f64) {
+        let is_padding = |value: f64| self.series.padding.is_some_and(|[a, b]| value >= a && value <= b);
+        for (low, high) in target.iter_mut().zip(above) {
+            let (a, b) = (low.to_f64(), high.to_f64());
+            *low = if is_padding(a) || is_padding(b) {
+                if share < 0.5 { *low } else { *high }
+            } else {
+                T::from_f64(a + (b - a) * share)
+            };
+        }
+    }
+
+    fn slot(&self, slice: usize, time_point: usize) -> Option<FrameRef> {
+        self.series.stack.slots.get(time_point * self.series.stack.slices + slice).copied().flatten()
+    }
+
+    fn read_source<T: Stored>(
+        &self,
+        slice: usize,
+        time_point: usize,
+        target: &mut [T],
+    ) -> Result<bool, ImagingError> {
+        let Some(at) = self.slot(slice, time_point) else { return Ok(false) };
+        let Some(instance) = self.series.instance(at) else { return Ok(false) };
+        if let Some((expected_bytes, found_bytes)) = instance.truncation {
+            let path = instance.location.path().to_path_buf();
+            return Err(ImagingError::Truncated { path, expected_bytes, found_bytes });
+        }
+        let kind = self.series.kind;
+        if let Some(open) = self.shared.get(&at.instance) {
+            // An object that cannot be opened is tried again for each frame, to report the error.
+            if let Some(open) = open.get_or_init(|| OpenInstance::open(instance).ok()) {
+                return open.read_frame(at.frame, kind, target).map(|()| true);
+            }
+        }
+        OpenInstance::open(instance)?.read_frame(at.frame, kind, target).map(|()| true)
+    }
+
+    /// For an empty slice shown alone: padding, else the smallest value of the nearest slice that can be read.
+    fn nearest_minimum<T: Stored + Default>(&self, z: usize, time_point: usize, samples: usize) -> T {
+        if let Some(value) = padding_value(self.series) {
+            return value;
+        }
+        let count = self.series.stack.geometry.dims().z;
+        let mut others: Vec<usize> = (0..count).filter(|&other| other != z).collect();
+        others.sort_by_key(|other| other.abs_diff(z));
+        let mut slice = vec![T::default(); samples];
+        for other in others.into_iter().take(8) {
+            if matches!(self.read_slice(other, time_point, &mut slice), Ok(true)) {
+                return minimum(&slice).unwrap_or_default();
+            }
+        }
+        T::default()
+    }
+}
