@@ -10,13 +10,16 @@
 
 pub mod camera;
 pub mod cpu;
+pub mod gpu;
 pub mod image;
 pub mod reference;
 pub mod scene;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transfer_function;
 
 mod error;
 mod renderer;
 
 pub use error::RenderError;
-pub use renderer::{AdapterReport, Renderer, RendererChoice};
+pub use renderer::{Accumulation, AdapterReport, Picture, RenderNotice, Renderer, RendererChoice};

@@ -33,6 +33,10 @@ use crate::volume::Volume;
 
 /// Where a series' bytes are.
 #[derive(Debug, Clone)]
+#[cfg_attr(
+    not(any(feature = "nifti", feature = "metaimage", feature = "nrrd", feature = "raster")),
+    expect(dead_code, reason = "only readers of single files make such origins")
+)]
 pub(crate) enum Origin {
     /// A single file of one of the volume or image formats.
     File(PathBuf),
