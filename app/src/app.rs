@@ -13,7 +13,7 @@ use crate::command::{
     AppCommand, Command, CommandQueue, EditCommand, FileCommand, Focus, KeyMap, PanelKind, SeriesCommand,
 };
 use crate::document::{Document, LoadedVolume, Series, SeriesKey};
-use crate::gpu_bridge::Pictures;
+use crate::gpu_bridge::{self, Pictures};
 use crate::panels::notices::{Notices, Severity};
 use crate::panels::palette::PaletteState;
 use crate::panels::start_page::{StartContext, StartState};
@@ -75,12 +75,14 @@ impl LanternApp {
     ///
     /// `settings` is `None` for a window that neither reads nor writes preferences (screenshots, tests).
     pub fn new(
-        ctx: &egui::Context,
+        cc: &eframe::CreationContext<'_>,
         choice: RendererChoice,
         paths: Vec<PathBuf>,
         settings: Option<Settings>,
     ) -> Self {
+        let ctx = &cc.egui_ctx;
         theme::install(ctx);
+        let source = gpu_bridge::renderer_source(choice, cc.wgpu_render_state.as_ref());
         let wake = {
             let ctx = ctx.clone();
             move || ctx.request_repaint()
@@ -88,12 +90,12 @@ impl LanternApp {
         let app = Self {
             document: Document::new(),
             queue: CommandQueue::default(),
-            tasks: Tasks::start(choice, wake),
+            tasks: Tasks::start(source, wake),
             is_saving_settings: settings.is_some(),
             settings: settings.unwrap_or_default(),
             keymap: KeyMap::default(),
             panels: PanelState::default(),
-            pictures: Pictures::default(),
+            pictures: Pictures::new(cc.wgpu_render_state.clone()),
             adapter: None,
             sample: None,
             open_failure: None,
@@ -130,7 +132,10 @@ impl LanternApp {
 
     /// Whether nothing is being read or drawn and every picture is final.
     pub fn is_settled(&self) -> bool {
-        self.queue.is_empty() && !self.tasks.is_reading() && self.pictures.is_settled() && self.adapter.is_some()
+        self.queue.is_empty()
+            && !self.tasks.is_reading()
+            && self.pictures.is_settled()
+            && self.adapter.is_some()
     }
 
     /// Why the last attempt to open something failed, if nothing is open.
@@ -156,6 +161,10 @@ impl LanternApp {
             Message::Renderer(Ok(report)) => self.adapter = Some(report),
             Message::Renderer(Err(error)) => {
                 self.panels.notices.push(Severity::Failure, UserMessage::from(&error));
+            }
+            Message::RenderNotice(notice, report) => {
+                self.adapter = Some(report);
+                self.panels.notices.push(Severity::Warning, text::message_for_notice(&notice));
             }
             Message::Picture(picture) => self.pictures.accept(ctx, picture),
             Message::PictureFailed { viewport, error } => {
@@ -201,7 +210,8 @@ impl LanternApp {
             if best.is_none_or(|(most, _)| weight > most) {
                 best = Some((weight, key));
                 let a = &entry.attributes;
-                let parts = [a.modality.clone(), a.study_description.clone(), text::study_date(&a.study_date)];
+                let parts =
+                    [a.modality.clone(), a.study_description.clone(), text::study_date(&a.study_date)];
                 let parts: Vec<String> = parts.into_iter().filter(|p| !p.trim().is_empty()).collect();
                 label = Some(parts.join(" · "));
             }
@@ -229,7 +239,8 @@ impl LanternApp {
         match result {
             Ok(loaded) => {
                 self.document.volume_loaded(key, loaded);
-                let warnings = self.document.series(key).map(|s| s.all_warnings().into_iter().cloned().collect());
+                let warnings =
+                    self.document.series(key).map(|s| s.all_warnings().into_iter().cloned().collect());
                 let warnings: Vec<_> = warnings.unwrap_or_default();
                 if let Some(message) = text::opened_with_warnings(&warnings) {
                     self.panels.notices.push(Severity::Warning, message);
@@ -249,7 +260,8 @@ impl LanternApp {
 
     /// Drops volumes that are not on screen, the longest loaded first, while they exceed their budget.
     fn evict_hidden(&mut self) {
-        let shown: Vec<SeriesKey> = self.document.workspace.viewports.iter().filter_map(|v| v.series).collect();
+        let shown: Vec<SeriesKey> =
+            self.document.workspace.viewports.iter().filter_map(|v| v.series).collect();
         let is_hidden = |s: &Series| s.loaded().is_some() && !shown.contains(&s.key);
         let mut hidden_bytes: u64 =
             self.document.series.iter().filter(|s| is_hidden(s)).map(|s| s.decoded_bytes).sum();
@@ -278,7 +290,8 @@ impl LanternApp {
 
     /// Starts to read what is shown and was never tried.
     fn load_shown(&mut self) {
-        let shown: Vec<SeriesKey> = self.document.workspace.viewports.iter().filter_map(|v| v.series).collect();
+        let shown: Vec<SeriesKey> =
+            self.document.workspace.viewports.iter().filter_map(|v| v.series).collect();
         for series in &mut self.document.series {
             if shown.contains(&series.key) && series.volume.is_idle() {
                 self.tasks.load(series);
@@ -376,9 +389,8 @@ impl LanternApp {
             Focus::Nothing
         };
         let is_modal = self.panels.overlay != Overlay::None;
-        let actions = ctx.input_mut(|input| {
-            self.keymap.take_actions(input, if is_modal { Focus::Text } else { focus })
-        });
+        let actions = ctx
+            .input_mut(|input| self.keymap.take_actions(input, if is_modal { Focus::Text } else { focus }));
         for action in actions {
             if let Some(command) = action.command(&self.document) {
                 self.send(command);
@@ -471,7 +483,8 @@ impl LanternApp {
         }
         panels.notices.ui(ctx, &self.queue);
         if ctx.input(|i| !i.raw.hovered_files.is_empty()) {
-            let painter = ctx.layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop")));
+            let painter =
+                ctx.layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop")));
             let rect = ctx.content_rect().shrink(6.0);
             let stroke = egui::Stroke::new(2.0, theme::ACCENT);
             painter.rect_stroke(rect, 4.0, stroke, egui::StrokeKind::Inside);

@@ -50,8 +50,7 @@ impl Default for Settings {
 impl Settings {
     /// From the toolkit's storage, or the defaults.
     pub fn load(storage: Option<&dyn eframe::Storage>) -> Self {
-        let mut settings: Self =
-            storage.and_then(|s| eframe::get_value(s, STORAGE_KEY)).unwrap_or_default();
+        let mut settings: Self = storage.and_then(|s| eframe::get_value(s, STORAGE_KEY)).unwrap_or_default();
         settings.split = settings.split.map(|s| if s.is_finite() { s.clamp(0.15, 0.85) } else { 0.5 });
         settings.recent.truncate(MAX_RECENT);
         settings

@@ -63,10 +63,12 @@ pub fn run_window(options: WindowOptions) -> anyhow::Result<()> {
         native,
         Box::new(move |cc| {
             let settings = (!is_screenshot).then(|| Settings::load(cc.storage));
-            let app = LanternApp::new(&cc.egui_ctx, options.renderer, options.paths, settings);
+            let app = LanternApp::new(cc, options.renderer, options.paths, settings);
             Ok(match options.screenshot {
                 None => Box::new(app) as Box<dyn eframe::App>,
-                Some(request) => Box::new(ScreenshotApp { app, request, settled_frames: 0, image: None, sender }),
+                Some(request) => {
+                    Box::new(ScreenshotApp { app, request, settled_frames: 0, image: None, sender })
+                }
             })
         }),
     );
@@ -114,7 +116,8 @@ fn icon_pixel(x: f64, y: f64) -> [u8; 4] {
     // A rounded square as ground.
     let corner = (x.abs() - 0.62).max(0.0).hypot((y.abs() - 0.62).max(0.0));
     let ground = ((0.34 - corner) * 64.0 + 0.5).clamp(0.0, 1.0);
-    let ring = |radius: f64| (1.0 - ((x.hypot(y * 1.05) - radius).abs() - 0.035).max(0.0) * 40.0).clamp(0.0, 1.0);
+    let ring =
+        |radius: f64| (1.0 - ((x.hypot(y * 1.05) - radius).abs() - 0.035).max(0.0) * 40.0).clamp(0.0, 1.0);
     let flame = ((0.26 - x.hypot(y)) * 24.0 + 0.5).clamp(0.0, 1.0);
     let glow = (1.0 - x.hypot(y) / 0.8).clamp(0.0, 1.0).powi(2) * 0.45;
     let mix = |base: f64, line: f64, light: f64| {

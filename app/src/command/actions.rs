@@ -105,11 +105,23 @@ impl Action {
         all.extend([A::Undo, A::Redo]);
         all.extend((0..CT_PRESETS.len() as u8).map(A::WindowPreset));
         all.extend((0..4).map(A::FileWindow));
-        all.extend([A::WindowAuto, A::WindowReset, A::Invert, A::InterpolationNearest, A::InterpolationLinear]);
+        all.extend([
+            A::WindowAuto,
+            A::WindowReset,
+            A::Invert,
+            A::InterpolationNearest,
+            A::InterpolationLinear,
+        ]);
         all.extend([A::NextSlice, A::PreviousSlice, A::TenSlicesForward, A::TenSlicesBack]);
         all.extend([A::FirstSlice, A::LastSlice, A::NextSeries, A::PreviousSeries]);
         all.extend([A::ZoomIn, A::ZoomOut, A::ZoomFit, A::ResetView, A::RotateRight, A::RotateLeft]);
-        all.extend([A::FlipHorizontal, A::FlipVertical, A::AcquiredPlanes, A::PatientPlanes, A::ToggleOverlay]);
+        all.extend([
+            A::FlipHorizontal,
+            A::FlipVertical,
+            A::AcquiredPlanes,
+            A::PatientPlanes,
+            A::ToggleOverlay,
+        ]);
         all.extend((0..VOLUME_PRESETS.len() as u8).map(A::VolumePreset));
         all.extend(VolumeStyle::ALL.map(|(style, _)| A::VolumeStyle(style)));
         all.extend(AnatomicalPlane::ALL.map(A::Face));
@@ -187,9 +199,12 @@ impl Action {
     /// Where the help sheet lists it.
     pub fn group(self) -> Group {
         match self {
-            Self::OpenFolder | Self::OpenFiles | Self::OpenPath | Self::OpenSample | Self::CloseAll | Self::Quit => {
-                Group::File
-            }
+            Self::OpenFolder
+            | Self::OpenFiles
+            | Self::OpenPath
+            | Self::OpenSample
+            | Self::CloseAll
+            | Self::Quit => Group::File,
             Self::Undo | Self::Redo => Group::Edit,
             Self::WindowPreset(_)
             | Self::FileWindow(_)
@@ -239,10 +254,12 @@ impl Action {
         let is_slice = viewport.slice().is_some() && series.is_some();
         let slice = |command| is_slice.then_some(Command::Slice(command));
         let view = |command| series.is_some().then_some(Command::View(command));
-        let zoom = |factor| ViewCommand::Zoom { viewport: id, factor, right_mm: 0.0, down_mm: 0.0, is_drag: false };
+        let zoom =
+            |factor| ViewCommand::Zoom { viewport: id, factor, right_mm: 0.0, down_mm: 0.0, is_drag: false };
         let app = |command| Some(Command::App(command));
         let file = |command| Some(Command::File(command));
-        let volume_viewport = || document.workspace.viewports.iter().find(|v| v.volume().is_some()).map(|v| v.id);
+        let volume_viewport =
+            || document.workspace.viewports.iter().find(|v| v.volume().is_some()).map(|v| v.id);
         match self {
             Self::OpenFolder => file(FileCommand::PickFolder),
             Self::OpenFiles => file(FileCommand::PickFiles),
@@ -288,14 +305,12 @@ impl Action {
             Self::ResetView => view(ViewCommand::Reset(id)),
             Self::RotateRight => view(ViewCommand::RotateQuarter { viewport: id, clockwise: true }),
             Self::RotateLeft => view(ViewCommand::RotateQuarter { viewport: id, clockwise: false }),
-            Self::FlipHorizontal if is_slice => {
-                view(ViewCommand::Flip { viewport: id, is_horizontal: true })
-            }
-            Self::FlipVertical if is_slice => {
-                view(ViewCommand::Flip { viewport: id, is_horizontal: false })
-            }
+            Self::FlipHorizontal if is_slice => view(ViewCommand::Flip { viewport: id, is_horizontal: true }),
+            Self::FlipVertical if is_slice => view(ViewCommand::Flip { viewport: id, is_horizontal: false }),
             Self::FlipHorizontal | Self::FlipVertical => None,
-            Self::AcquiredPlanes => slice(SliceCommand::SetFrame { viewport: id, frame: PlaneFrame::Acquired }),
+            Self::AcquiredPlanes => {
+                slice(SliceCommand::SetFrame { viewport: id, frame: PlaneFrame::Acquired })
+            }
             Self::PatientPlanes => slice(SliceCommand::SetFrame { viewport: id, frame: PlaneFrame::Patient }),
             Self::ToggleOverlay => Some(Command::View(ViewCommand::ToggleOverlay)),
             Self::VolumePreset(n) => {

@@ -136,7 +136,9 @@ impl Document {
             }
             VoiCommand::Preset(key, n) => {
                 let is_ct = self.series(*key).is_some_and(|s| s.attributes.modality == "CT");
-                if let (true, Some(preset), Some(display)) = (is_ct, CT_PRESETS.get(*n), self.display_mut(*key)) {
+                if let (true, Some(preset), Some(display)) =
+                    (is_ct, CT_PRESETS.get(*n), self.display_mut(*key))
+                {
                     named(display, preset.window(), Some(preset.name.to_owned()));
                 }
             }
@@ -230,11 +232,8 @@ impl Document {
                 }
             }
             SliceCommand::SetFrame { viewport, frame } => {
-                let geometry = self
-                    .workspace
-                    .viewport(viewport)
-                    .series
-                    .and_then(|key| self.geometry(key).copied());
+                let geometry =
+                    self.workspace.viewport(viewport).series.and_then(|key| self.geometry(key).copied());
                 if let (Some(geometry), Some(view)) = (geometry, self.slice_mut(viewport)) {
                     view.place(frame, &geometry);
                 }
@@ -293,13 +292,15 @@ impl Document {
                     }
                 });
             }
-            ViewCommand::RotateQuarter { viewport, clockwise } => self.with_view(viewport, |view| match view {
-                View::Slice(slice) => slice.rotate_quarter(clockwise),
-                View::Volume(volume) => {
-                    let angle = std::f64::consts::FRAC_PI_2;
-                    volume.camera = volume.camera.rolled(if clockwise { angle } else { -angle });
-                }
-            }),
+            ViewCommand::RotateQuarter { viewport, clockwise } => {
+                self.with_view(viewport, |view| match view {
+                    View::Slice(slice) => slice.rotate_quarter(clockwise),
+                    View::Volume(volume) => {
+                        let angle = std::f64::consts::FRAC_PI_2;
+                        volume.camera = volume.camera.rolled(if clockwise { angle } else { -angle });
+                    }
+                })
+            }
             ViewCommand::Flip { viewport, is_horizontal } => self.with_view(viewport, |view| {
                 // A mirrored volume would be a wrong picture; only slices flip.
                 if let View::Slice(slice) = view {

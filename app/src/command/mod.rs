@@ -187,10 +187,20 @@ pub enum ViewCommand {
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "the commands name themselves")]
 pub enum VolumeCommand {
-    Rotate { viewport: ViewportId, yaw_rad: f64, pitch_rad: f64 },
-    Roll { viewport: ViewportId, radians: f64 },
+    Rotate {
+        viewport: ViewportId,
+        yaw_rad: f64,
+        pitch_rad: f64,
+    },
+    Roll {
+        viewport: ViewportId,
+        radians: f64,
+    },
     /// Looks at a plane as a reader of that plane would.
-    Face { viewport: ViewportId, plane: AnatomicalPlane },
+    Face {
+        viewport: ViewportId,
+        plane: AnatomicalPlane,
+    },
     Preset(SeriesKey, &'static str),
     Style(SeriesKey, VolumeStyle),
     /// An edited curve; joins the gesture in progress.

@@ -50,7 +50,8 @@ fn diff(before: &Workspace, after: &Workspace) -> Vec<Piece> {
             pieces.push(Piece::Viewport { index, before: Box::new(*b), after: Box::new(*a) });
         }
     }
-    let keys = before.displays.keys().chain(after.displays.keys().filter(|k| !before.displays.contains_key(k)));
+    let keys =
+        before.displays.keys().chain(after.displays.keys().filter(|k| !before.displays.contains_key(k)));
     for key in keys {
         let (b, a) = (before.displays.get(key), after.displays.get(key));
         if b != a {

@@ -111,11 +111,12 @@ impl Document {
     /// Called after messages and commands; does nothing for viewports that have been placed.
     pub fn place_views(&mut self) {
         for viewport in &mut self.workspace.viewports {
-            let Some(key) = viewport.series.filter(|_| viewport.placement < Placement::Whole) else { continue };
+            let Some(key) = viewport.series.filter(|_| viewport.placement < Placement::Whole) else {
+                continue;
+            };
             let Some(series) = self.series.iter().find(|s| s.key == key) else { continue };
             let Some(geometry) = series.geometry() else { continue };
-            let placement =
-                if series.loaded().is_some() { Placement::Whole } else { Placement::Preview };
+            let placement = if series.loaded().is_some() { Placement::Whole } else { Placement::Preview };
             if viewport.placement < placement {
                 viewport.place(geometry, placement);
                 self.workspace.displays.entry(key).or_insert_with(|| Display::initial(series));

@@ -181,8 +181,7 @@ impl SliceView {
 
     /// Turns the picture by a quarter.
     pub fn rotate_quarter(&mut self, clockwise: bool) {
-        (self.right, self.down) =
-            if clockwise { (-self.down, self.right) } else { (self.down, -self.right) };
+        (self.right, self.down) = if clockwise { (-self.down, self.right) } else { (self.down, -self.right) };
     }
 
     /// Mirrors left and right of the screen.
@@ -238,9 +237,8 @@ mod tests {
     fn letters_follow_all_flips_and_rotations_in_all_planes() {
         // Independent table: how a picture with edges (left, top, right, bottom) changes.
         type Edges = [String; 4];
-        let edges = |v: &SliceView| -> Edges {
-            [-v.right, -v.down, v.right, v.down].map(orientation_letters)
-        };
+        let edges =
+            |v: &SliceView| -> Edges { [-v.right, -v.down, v.right, v.down].map(orientation_letters) };
         let rotate = |e: &Edges| [e[3].clone(), e[0].clone(), e[1].clone(), e[2].clone()];
         let mirror = |e: &Edges| [e[2].clone(), e[1].clone(), e[0].clone(), e[3].clone()];
         for plane in AnatomicalPlane::ALL {

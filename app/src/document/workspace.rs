@@ -116,7 +116,8 @@ pub struct Workspace {
 
 impl Default for Workspace {
     fn default() -> Self {
-        let viewport = |id, view| Viewport { id: ViewportId(id), series: None, placement: Placement::None, view };
+        let viewport =
+            |id, view| Viewport { id: ViewportId(id), series: None, placement: Placement::None, view };
         let slice = |id, plane| viewport(id, View::Slice(SliceView::new(plane)));
         let camera = Camera {
             position_lps: DVec3::NEG_Y,

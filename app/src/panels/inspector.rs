@@ -60,7 +60,8 @@ fn window_ui(ui: &mut Ui, series: &Series, display: &Display, queue: &CommandQue
         }
     };
     ui.horizontal(|ui| {
-        let options = |least: f64| NumberOptions { speed, range: least..=1e9, decimals, suffix: "", width: 62.0 };
+        let options =
+            |least: f64| NumberOptions { speed, range: least..=1e9, decimals, suffix: "", width: 62.0 };
         quiet(ui, "C");
         if let Some(center) = number_field(ui, "Window center", w.center, options(-1e9)) {
             set(center, w.width);
@@ -79,7 +80,8 @@ fn window_ui(ui: &mut Ui, series: &Series, display: &Display, queue: &CommandQue
         let combo = ComboBox::from_id_salt("window preset").selected_text(name).width(150.0);
         let response = combo.show_ui(ui, |ui| {
             for (i, named) in series.windows.iter().enumerate() {
-                let label = if named.name.is_empty() { format!("File {}", i + 1) } else { named.name.clone() };
+                let label =
+                    if named.name.is_empty() { format!("File {}", i + 1) } else { named.name.clone() };
                 if ui.selectable_label(false, format!("{label} (file)")).clicked() {
                     send(VoiCommand::FileWindow(series.key, i));
                 }
@@ -115,7 +117,8 @@ fn slice_ui(
     ui.horizontal(|ui| {
         quiet(ui, "Slab");
         let set = |slab| queue.send(Command::Slice(SliceCommand::SetSlab { viewport: id, slab }));
-        let options = NumberOptions { speed: 0.25, range: 0.0..=500.0, decimals: 1, suffix: " mm", width: 70.0 };
+        let options =
+            NumberOptions { speed: 0.25, range: 0.0..=500.0, decimals: 1, suffix: " mm", width: 70.0 };
         if let Some(mm) = number_field(ui, "Slab thickness", view.slab.thickness_mm, options) {
             set(Slab { thickness_mm: mm, ..view.slab });
         }
@@ -145,9 +148,9 @@ fn slice_ui(
     }
     ui.horizontal(|ui| {
         quiet(ui, "Plane");
-        let is_tilted = series.geometry().is_some_and(|g| {
-            view.aligned_axis(g).is_none() && view.frame == PlaneFrame::Acquired
-        });
+        let is_tilted = series
+            .geometry()
+            .is_some_and(|g| view.aligned_axis(g).is_none() && view.frame == PlaneFrame::Acquired);
         for (frame, name, hint) in [
             (PlaneFrame::Acquired, "Acquired", "Along the acquired slices: voxel-exact"),
             (PlaneFrame::Patient, "Patient", "Strictly along the patient's axes"),

@@ -76,7 +76,10 @@ pub fn menu_bar_ui(
         ui.menu_button("Tools", |ui| {
             entries(ui, &Tool::ALL.map(Action::Tool));
             ui.separator();
-            entries(ui, &[Action::InterpolationLinear, Action::InterpolationNearest, Action::InvertLevelDrag]);
+            entries(
+                ui,
+                &[Action::InterpolationLinear, Action::InterpolationNearest, Action::InvertLevelDrag],
+            );
         });
         ui.menu_button("Help", |ui| entries(ui, &[Action::Help, Action::Palette, Action::About]));
         ui.add_space(theme::space::GROUP);
@@ -99,7 +102,13 @@ pub fn menu_bar_ui(
     });
 }
 
-fn panel_toggles(ui: &mut Ui, settings: &Settings, keymap: &KeyMap, document: &Document, queue: &CommandQueue) {
+fn panel_toggles(
+    ui: &mut Ui,
+    settings: &Settings,
+    keymap: &KeyMap,
+    document: &Document,
+    queue: &CommandQueue,
+) {
     let toggles = [
         (Action::ToggleInspector, icons::SLIDERS_HORIZONTAL, settings.is_inspector_open),
         (Action::ToggleStudies, icons::SIDEBAR_SIMPLE, settings.is_studies_open),

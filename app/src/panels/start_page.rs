@@ -43,9 +43,7 @@ pub fn start_page_ui(ui: &mut Ui, ctx: &StartContext<'_>, state: &mut StartState
         ui.add_space((ui.available_height() * 0.16).max(8.0));
         ui.set_max_width(width);
         ui.label(RichText::new("Lantern").text_style(theme::title_style()));
-        ui.label(
-            RichText::new("Open a study, or drop a folder or files here.").color(theme::TEXT_QUIET),
-        );
+        ui.label(RichText::new("Open a study, or drop a folder or files here.").color(theme::TEXT_QUIET));
         ui.add_space(theme::space::GROUP);
         if let Some(scan) = ctx.scan {
             searching_ui(ui, scan, ctx.queue);
@@ -101,7 +99,8 @@ fn failure_ui(ui: &mut Ui, failure: &UserMessage) {
             ui.label(theme::icon(icons::WARNING_CIRCLE).color(theme::DANGER));
             ui.vertical(|ui| {
                 ui.label(theme::semibold(&failure.what));
-                ui.label(RichText::new(&failure.advice).color(theme::TEXT_QUIET)).on_hover_text(&failure.detail);
+                ui.label(RichText::new(&failure.advice).color(theme::TEXT_QUIET))
+                    .on_hover_text(&failure.detail);
             });
         });
     });

@@ -64,13 +64,16 @@ pub fn status_bar_ui(
             }
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            ui.label(theme::semibold("NOT FOR DIAGNOSTIC USE").size(theme::size::SMALL).color(theme::TEXT_QUIET));
+            ui.label(
+                theme::semibold("NOT FOR DIAGNOSTIC USE").size(theme::size::SMALL).color(theme::TEXT_QUIET),
+            );
             ui.separator();
             if let Some(bytes) = memory.resident_bytes(ui.input(|i| i.time)) {
                 ui.label(small(text::bytes(bytes)).color(theme::TEXT_QUIET)).on_hover_text("Memory in use");
             }
             if let Some(adapter) = adapter {
-                let label = ui.add(egui::Label::new(small(adapter.name.clone()).color(theme::TEXT_QUIET)).truncate());
+                let label =
+                    ui.add(egui::Label::new(small(adapter.name.clone()).color(theme::TEXT_QUIET)).truncate());
                 label.on_hover_text(format!("Pictures are drawn by {adapter}"));
             }
             work_ui(ui, document, tasks, queue);
@@ -87,7 +90,9 @@ fn work_ui(ui: &mut Ui, document: &Document, tasks: &Tasks, queue: &CommandQueue
             queue.send(Command::File(cancel));
         }
         match fraction {
-            Some(f) => ui.add(ProgressBar::new(f).desired_width(96.0).desired_height(6.0).fill(theme::ACCENT)),
+            Some(f) => {
+                ui.add(ProgressBar::new(f).desired_width(96.0).desired_height(6.0).fill(theme::ACCENT))
+            }
             None => ui.add(egui::Spinner::new().size(12.0)),
         };
         ui.label(RichText::new(name).size(theme::size::SMALL));

@@ -94,9 +94,7 @@ fn group_ui(ui: &mut Ui, title: &str, indent: f32, state: &mut StudiesState) {
 fn group_ui_named(ui: &mut Ui, id: &str, title: &str, indent: f32, state: &mut StudiesState) {
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), GROUP_HEIGHT), Sense::click());
     let is_folded = state.folded.contains(id);
-    response.widget_info(|| {
-        WidgetInfo::selected(egui::accesskit::Role::TreeItem, true, !is_folded, title)
-    });
+    response.widget_info(|| WidgetInfo::selected(egui::accesskit::Role::TreeItem, true, !is_folded, title));
     if response.clicked() {
         if is_folded {
             state.folded.remove(id);
@@ -122,7 +120,8 @@ fn group_ui_named(ui: &mut Ui, id: &str, title: &str, indent: f32, state: &mut S
 
 /// One line of text, cut with an ellipsis.
 fn line(ui: &Ui, left_center: egui::Pos2, right: f32, text: &str, size: f32, color: egui::Color32) {
-    let mut job = egui::text::LayoutJob::simple_singleline(text.to_owned(), FontId::proportional(size), color);
+    let mut job =
+        egui::text::LayoutJob::simple_singleline(text.to_owned(), FontId::proportional(size), color);
     job.wrap = egui::text::TextWrapping::truncate_at_width((right - left_center.x).max(8.0));
     let galley = ui.painter().layout_job(job);
     let pos = pos2(left_center.x, left_center.y - galley.size().y / 2.0);
@@ -159,7 +158,10 @@ fn series_ui(
     } else if response.hovered() {
         painter.rect_filled(row, 3.0, theme::RAISED);
     }
-    let picture = Rect::from_min_size(pos2(row.left() + 12.0, row.center().y - THUMBNAIL / 2.0), vec2(THUMBNAIL, THUMBNAIL));
+    let picture = Rect::from_min_size(
+        pos2(row.left() + 12.0, row.center().y - THUMBNAIL / 2.0),
+        vec2(THUMBNAIL, THUMBNAIL),
+    );
     painter.rect_filled(picture, 2.0, theme::PIXELS);
     if let Some(texture) = pictures.thumbnail(series.key) {
         let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
@@ -182,7 +184,8 @@ fn series_ui(
         let pos = pos2(row.right() - 12.0, row.top() + 12.0);
         painter.text(pos, Align2::CENTER_CENTER, icons::WARNING, FontId::proportional(14.0), theme::WARNING);
     }
-    let hover: Vec<String> = std::iter::once(series.title()).chain(warnings.iter().map(|w| w.to_string())).collect();
+    let hover: Vec<String> =
+        std::iter::once(series.title()).chain(warnings.iter().map(|w| w.to_string())).collect();
     response.on_hover_text(hover.join("\n"));
 }
 
@@ -219,7 +222,14 @@ fn recent_ui(ui: &mut Ui, settings: &Settings, queue: &CommandQueue, state: &mut
                 ui.painter().rect_filled(rect, 3.0, theme::RAISED);
             }
             let left = rect.left() + 16.0;
-            line(ui, pos2(left, rect.top() + 10.0), rect.right() - 4.0, &name, theme::size::BODY, theme::TEXT);
+            line(
+                ui,
+                pos2(left, rect.top() + 10.0),
+                rect.right() - 4.0,
+                &name,
+                theme::size::BODY,
+                theme::TEXT,
+            );
             let below = pos2(left, rect.bottom() - 10.0);
             line(ui, below, rect.right() - 4.0, &recent.label, theme::size::SMALL, theme::TEXT_QUIET);
         }

@@ -88,7 +88,11 @@ pub fn curve_ui(
     }
 }
 
-fn nearest(function: &TransferFunction, pointer: Pos2, to_screen: &impl Fn(f64, f32) -> Pos2) -> Option<usize> {
+fn nearest(
+    function: &TransferFunction,
+    pointer: Pos2,
+    to_screen: &impl Fn(f64, f32) -> Pos2,
+) -> Option<usize> {
     let distance = |p: &ControlPoint| to_screen(p.value, p.opacity).distance(pointer);
     let points = function.points().iter().enumerate();
     points
@@ -151,7 +155,11 @@ fn histogram_bars(painter: &egui::Painter, plot: Rect, histogram: &Histogram, (l
     let mut last = 0.0;
     for (i, &count) in heights.iter().enumerate() {
         // Columns narrower than a bin repeat their neighbour instead of leaving a comb.
-        let height = if count == 0 && bin_width > (high - low) / columns as f64 { last } else { (1.0 + count as f32).ln() * scale };
+        let height = if count == 0 && bin_width > (high - low) / columns as f64 {
+            last
+        } else {
+            (1.0 + count as f32).ln() * scale
+        };
         last = height;
         let x = plot.left() + i as f32;
         let bar = Rect::from_min_max(pos2(x, plot.bottom() - height), pos2(x + 1.0, plot.bottom()));
@@ -159,7 +167,13 @@ fn histogram_bars(painter: &egui::Painter, plot: Rect, histogram: &Histogram, (l
     }
 }
 
-fn color_strip(painter: &egui::Painter, rect: Rect, plot: Rect, function: &TransferFunction, range: (f64, f64)) {
+fn color_strip(
+    painter: &egui::Painter,
+    rect: Rect,
+    plot: Rect,
+    function: &TransferFunction,
+    range: (f64, f64),
+) {
     const STEPS: usize = 64;
     let width = plot.width() / STEPS as f32;
     for i in 0..STEPS {

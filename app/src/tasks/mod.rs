@@ -17,13 +17,13 @@ use imaging::series::Catalog;
 use imaging::source::Progress;
 use imaging::volume::Volume;
 use render_core::image::Image8;
-use render_core::{AdapterReport, RenderError, RendererChoice};
+use render_core::{AdapterReport, RenderError, RenderNotice};
 
 use crate::document::{LoadedVolume, Series, SeriesKey, SeriesSource, ViewportId};
 use crate::text::UserMessage;
 
 pub use dialogs::Picked;
-pub use rendering::{Picture, RenderRequest, Scene};
+pub use rendering::{Picture, Pixels, RenderRequest, RendererSource, Scene};
 pub use sample::sample_study;
 
 /// A value that is made in the background. Pending and failed keep the previous value, so that nothing flickers.
@@ -105,9 +105,9 @@ pub enum Message {
     Picked(Picked),
     SampleFound(Option<PathBuf>),
     Renderer(Result<AdapterReport, RenderError>),
+    RenderNotice(RenderNotice, AdapterReport),
     Picture(Picture),
     PictureFailed { viewport: ViewportId, error: RenderError },
-
 }
 
 /// Lets a worker report and wake the window.
@@ -150,10 +150,10 @@ pub struct Tasks {
 
 impl Tasks {
     /// Starts the workers; returns at once. `wake` is called whenever a message waits.
-    pub fn start(choice: RendererChoice, wake: impl Fn() + Send + Sync + 'static) -> Self {
+    pub fn start(source: RendererSource, wake: impl Fn() + Send + Sync + 'static) -> Self {
         let (sender, inbox) = channel();
         let outbox = Outbox { sender, wake: Arc::new(wake) };
-        let renderer = rendering::start(choice, outbox.clone());
+        let renderer = rendering::start(source, outbox.clone());
         let thumbnails = thumbnails::start(outbox.clone());
         sample::start(outbox.clone());
         Self { outbox, inbox, renderer, thumbnails, scan: None, next_scan: 0, loads_in_progress: 0 }

@@ -43,7 +43,6 @@ pub(super) fn load(key: SeriesKey, source: SeriesSource, progress: Progress, out
 
 fn finish(volume: Arc<Volume>, progress: &Progress) -> Result<LoadedVolume, ImagingError> {
     progress.check()?;
-    let histogram =
-        Histogram::of_voxels(volume.voxels(), volume.rescale(), volume.padding(), HISTOGRAM_BINS);
+    let histogram = Histogram::of_voxels(volume.voxels(), volume.rescale(), volume.padding(), HISTOGRAM_BINS);
     Ok(LoadedVolume { volume, histogram })
 }

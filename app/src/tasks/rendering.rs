@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use render_core::image::{Image8, ImageF32};
+use render_core::image::Image8;
 use render_core::scene::{CubeScene, SliceScene, VolumeScene};
-use render_core::{RenderError, Renderer, RendererChoice};
+use render_core::gpu::GpuOptions;
+use render_core::{Accumulation, RenderError, Renderer, RendererChoice};
 
 use super::{Message, Outbox, spawn};
 use crate::document::ViewportId;
@@ -21,6 +22,35 @@ const INTERACTIVE_FRAME: Duration = Duration::from_millis(35);
 const STILL_FRAMES: u32 = 8;
 /// Smallest scale of an interactive frame.
 const SMALLEST_SCALE: f64 = 0.25;
+/// Behind volumes: black, as behind all pixels.
+const BACKGROUND: [f32; 3] = [0.0; 3];
+
+/// Where the renderer comes from.
+#[derive(Debug, Clone)]
+pub enum RendererSource {
+    /// Opened by the worker.
+    Open(RendererChoice),
+    /// The window's own device, so that pictures are shown without leaving the GPU.
+    Shared {
+        /// The window's adapter.
+        adapter: wgpu::Adapter,
+        /// The window's device.
+        device: wgpu::Device,
+        /// The window's queue.
+        queue: wgpu::Queue,
+    },
+}
+
+impl RendererSource {
+    fn open(self) -> Result<(Renderer, bool), RenderError> {
+        match self {
+            Self::Open(choice) => Renderer::new(choice).map(|renderer| (renderer, false)),
+            Self::Shared { adapter, device, queue } => {
+                Ok((Renderer::with_device(&adapter, device, queue, GpuOptions::default()), true))
+            }
+        }
+    }
+}
 
 /// What to draw.
 #[derive(Debug, Clone)]
@@ -49,6 +79,15 @@ pub struct RenderRequest {
     pub scene: Scene,
 }
 
+/// Where the pixels of a picture are.
+#[derive(Debug, Clone)]
+pub enum Pixels {
+    /// In memory.
+    Memory(Image8),
+    /// On the window's own device.
+    Texture(wgpu::Texture),
+}
+
 /// A finished picture.
 #[derive(Debug, Clone)]
 pub struct Picture {
@@ -58,8 +97,8 @@ pub struct Picture {
     pub generation: u64,
     /// Whether it belongs into the corner of the viewport.
     pub is_inset: bool,
-    /// Pixels; may be smaller than asked for while the camera moves.
-    pub image: Image8,
+    /// Pixels; may be fewer than asked for while the camera moves.
+    pub pixels: Pixels,
     /// Whether nothing better follows.
     pub is_final: bool,
     /// Time it took.
@@ -82,18 +121,18 @@ fn slot(request: &RenderRequest) -> Slot {
 ///
 /// On a GPU one worker draws everything: frames are short, and the volume lies in graphics memory once. On the
 /// processor volumes get a worker of their own, so that scrolling never waits for a ray march.
-pub(super) fn start(choice: RendererChoice, outbox: Outbox) -> Sender<RenderRequest> {
+pub(super) fn start(source: RendererSource, outbox: Outbox) -> Sender<RenderRequest> {
     let (sender, inbox) = channel();
     spawn("render", move || {
-        let renderer = match Renderer::new(choice) {
-            Ok(renderer) => renderer,
+        let (renderer, is_shared) = match source.open() {
+            Ok(opened) => opened,
             Err(error) => {
                 outbox.send(Message::Renderer(Err(error)));
                 return;
             }
         };
         outbox.send(Message::Renderer(Ok(renderer.report().clone())));
-        let volumes = (!renderer.report().is_gpu).then(|| {
+        let volumes = (!renderer.report().is_gpu && renderer.gpu().is_none()).then(|| {
             let (sender, inbox) = channel();
             let outbox = outbox.clone();
             spawn("render volumes", move || {
@@ -103,21 +142,15 @@ pub(super) fn start(choice: RendererChoice, outbox: Outbox) -> Sender<RenderRequ
             });
             sender
         });
-        Worker::new(renderer, outbox, volumes).run(&inbox);
+        Worker { is_shared, ..Worker::new(renderer, outbox, volumes) }.run(&inbox);
     });
     sender
 }
 
-/// Refinement of one still volume picture.
-struct Still {
-    sum: ImageF32,
-    frames: u32,
-    started: Instant,
-}
-
 struct Job {
     request: RenderRequest,
-    still: Option<Still>,
+    /// The mean of the frames of a still volume picture so far.
+    still: Accumulation,
 }
 
 struct Worker {
@@ -125,14 +158,16 @@ struct Worker {
     outbox: Outbox,
     /// Where volume requests go instead, if another worker draws them.
     volumes: Option<Sender<RenderRequest>>,
+    /// Whether the renderer's textures can be shown by the window.
+    is_shared: bool,
     jobs: BTreeMap<Slot, Job>,
-    /// Seconds per megapixel of an interactive volume frame at full step, smoothed.
+    /// Seconds per megapixel of a volume frame at full step, smoothed.
     volume_cost: Option<f64>,
 }
 
 impl Worker {
     fn new(renderer: Renderer, outbox: Outbox, volumes: Option<Sender<RenderRequest>>) -> Self {
-        Self { renderer, outbox, volumes, jobs: BTreeMap::new(), volume_cost: None }
+        Self { renderer, outbox, volumes, is_shared: false, jobs: BTreeMap::new(), volume_cost: None }
     }
 
     /// Works until the window is gone.
@@ -161,7 +196,7 @@ impl Worker {
                 let _ = worker.send(request);
             }
             _ => {
-                self.jobs.insert(slot(&request), Job { request, still: None });
+                self.jobs.insert(slot(&request), Job { request, still: Accumulation::default() });
             }
         }
     }
@@ -169,75 +204,67 @@ impl Worker {
     /// Draws one frame; returns the job if more frames are to follow.
     fn work(&mut self, mut job: Job) -> Option<Job> {
         let started = Instant::now();
-        let result = match &job.request.scene {
-            Scene::Slice(scene) => self.renderer.slice(scene).map(|image| (image, true)),
-            Scene::Cube(scene) => self.renderer.cube(scene).map(|p| (p.to_srgb8([0.0; 3]), true)),
+        let Job { request, still } = &mut job;
+        let result = match &request.scene {
+            Scene::Slice(scene) => self.renderer.slice_picture(scene).map(|p| (p, true)),
+            Scene::Cube(scene) => self.renderer.cube_picture(scene, BACKGROUND).map(|p| (p, true)),
             Scene::Volume { scene, is_moving: true } => {
                 let scene = self.smaller(scene);
-                self.timed_volume(&scene).map(|p| (p.to_srgb8([0.0; 3]), true))
+                self.renderer.volume_picture(&scene, BACKGROUND).map(|p| (p, true))
             }
             Scene::Volume { scene, is_moving: false } => {
-                let scene = scene.clone();
-                self.refine(&scene, &mut job)
+                let picture = self.renderer.accumulate(still, scene, BACKGROUND);
+                picture.map(|p| (p, still.frames() >= STILL_FRAMES))
             }
         };
+        let result = result.and_then(|(picture, is_final)| Ok((self.to_pixels(picture)?, is_final)));
+        for notice in self.renderer.take_notices() {
+            self.outbox.send(Message::RenderNotice(notice, self.renderer.report().clone()));
+        }
         match result {
-            Ok((image, is_final)) => {
+            Ok((pixels, is_final)) => {
+                let duration = started.elapsed();
+                self.note_cost(&request.scene, &pixels, duration);
                 self.outbox.send(Message::Picture(Picture {
-                    viewport: job.request.viewport,
-                    generation: job.request.generation,
-                    is_inset: matches!(job.request.scene, Scene::Cube(_)),
-                    image,
+                    viewport: request.viewport,
+                    generation: request.generation,
+                    is_inset: matches!(request.scene, Scene::Cube(_)),
+                    pixels,
                     is_final,
-                    duration: started.elapsed(),
+                    duration,
                 }));
                 (!is_final).then_some(job)
             }
             Err(error) => {
-                self.outbox.send(Message::PictureFailed { viewport: job.request.viewport, error });
+                self.outbox.send(Message::PictureFailed { viewport: request.viewport, error });
                 None
             }
         }
     }
 
-    /// The next picture of a still: a plain frame, then the mean of jittered ones.
-    fn refine(&mut self, scene: &VolumeScene, job: &mut Job) -> Result<(Image8, bool), RenderError> {
-        let Some(still) = &mut job.still else {
-            let first = self.timed_volume(scene)?;
-            let image = first.to_srgb8([0.0; 3]);
-            let sum = ImageF32::new(first.width, first.height);
-            job.still = Some(Still { sum, frames: 0, started: Instant::now() });
-            return Ok((image, false));
-        };
-        still.frames += 1;
-        let frame = VolumeScene { jitter_frame: still.frames, ..scene.clone() };
-        let picture = self.renderer.volume(&frame)?;
-        for (sum, pixel) in still.sum.pixels.iter_mut().zip(&picture.pixels) {
-            for (s, p) in sum.iter_mut().zip(pixel) {
-                *s += p;
-            }
-        }
-        let is_final = still.frames >= STILL_FRAMES;
-        tracing::trace!(frames = still.frames, elapsed = ?still.started.elapsed(), "volume refined");
-        let share = 1.0 / still.frames as f32;
-        let mut mean = still.sum.clone();
-        mean.pixels.iter_mut().flatten().for_each(|c| *c *= share);
-        Ok((mean.to_srgb8([0.0; 3]), is_final))
+    /// Leaves a picture on the window's device, reads it from any other.
+    fn to_pixels(&self, picture: render_core::Picture) -> Result<Pixels, RenderError> {
+        Ok(match picture {
+            render_core::Picture::Cpu(image) => Pixels::Memory(image),
+            render_core::Picture::Gpu(texture) if self.is_shared => Pixels::Texture(texture),
+            picture => Pixels::Memory(self.renderer.read(&picture)?),
+        })
     }
 
-    fn timed_volume(&mut self, scene: &VolumeScene) -> Result<ImageF32, RenderError> {
-        let started = Instant::now();
-        let picture = self.renderer.volume(scene)?;
-        let megapixels = f64::from(scene.size_px[0]) * f64::from(scene.size_px[1]) / 1e6;
-        let step = scene.step_mm / VolumeScene::full_quality_step_mm(scene.volume.geometry());
-        let cost = started.elapsed().as_secs_f64() * step / megapixels.max(1e-6);
+    /// Remembers how long volume frames take; meaningless where the GPU works on its own.
+    fn note_cost(&mut self, scene: &Scene, pixels: &Pixels, duration: Duration) {
+        let (Scene::Volume { .. }, Pixels::Memory(image)) = (scene, pixels) else { return };
+        let megapixels = f64::from(image.width) * f64::from(image.height) / 1e6;
+        let cost = duration.as_secs_f64() / megapixels.max(1e-6);
         self.volume_cost = Some(self.volume_cost.map_or(cost, |old| old * 0.6 + cost * 0.4));
-        Ok(picture)
     }
 
     /// The scene at a size that is drawn in time for the next frame of the screen.
     fn smaller(&self, scene: &VolumeScene) -> VolumeScene {
         let megapixels = f64::from(scene.size_px[0]) * f64::from(scene.size_px[1]) / 1e6;
+        if self.is_shared {
+            return scene.clone();
+        }
         let allowed = INTERACTIVE_FRAME.as_secs_f64();
         let expected = self.volume_cost.map_or(allowed * 4.0, |cost| cost * megapixels);
         let scale = (allowed / expected).sqrt().clamp(SMALLEST_SCALE, 1.0);

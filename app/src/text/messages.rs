@@ -2,7 +2,7 @@
 
 use imaging::ImagingError;
 use imaging::series::SeriesWarning;
-use render_core::RenderError;
+use render_core::{RenderError, RenderNotice};
 
 use super::bytes;
 
@@ -74,7 +74,10 @@ pub fn message_for(error: &ImagingError) -> UserMessage {
             "Export it as uncompressed DICOM, or open another series of the study.",
         ),
         ImagingError::Geometry { path, .. } => (
-            format!("The positions in “{}” make no sense, so it cannot be placed in the patient.", name(path)),
+            format!(
+                "The positions in “{}” make no sense, so it cannot be placed in the patient.",
+                name(path)
+            ),
             "Open another series, or export it again from its source.",
         ),
         ImagingError::TooLarge { needed_bytes, limit_bytes, .. } => (
@@ -112,6 +115,27 @@ impl From<&RenderError> for UserMessage {
         };
         Self { what: what.to_owned(), advice: advice.to_owned(), detail: chain(error) }
     }
+}
+
+/// The message for something the renderer wants known.
+pub fn message_for_notice(notice: &RenderNotice) -> UserMessage {
+    let (what, advice) = match notice {
+        RenderNotice::ReducedResolution { factor } => (
+            format!("The volume view is drawn {factor} times coarser than the data."),
+            "The volume does not fit into graphics memory. Slices show every voxel.",
+        ),
+        RenderNotice::DeviceRebuilt => {
+            ("The graphics device was lost and opened again.".to_owned(), "Nothing was closed.")
+        }
+        RenderNotice::FellBackToCpu { .. } => (
+            "The graphics device failed.".to_owned(),
+            "Pictures are drawn by the processor from now on; nothing was closed.",
+        ),
+        _ => ("The renderer has changed how it draws.".to_owned(), "Nothing was closed."),
+    };
+    let detail =
+        if let RenderNotice::FellBackToCpu { reason } = notice { reason.clone() } else { String::new() };
+    UserMessage { what, advice: advice.to_owned(), detail }
 }
 
 /// Says what a reader should know about a series that opened, or `None` if there is nothing.

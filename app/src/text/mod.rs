@@ -3,5 +3,5 @@
 mod messages;
 mod numbers;
 
-pub use messages::{UserMessage, message_for, opened_with_warnings};
+pub use messages::{UserMessage, message_for, message_for_notice, opened_with_warnings};
 pub use numbers::{bytes, minus, mm, modality_value, number, parse_number, patient_name, study_date};

@@ -80,8 +80,7 @@ mod tests {
 
     #[test]
     fn text_is_readable_on_every_background_it_is_used_on() {
-        let grounds =
-            [PIXELS, CHROME, RAISED, FIELD, CONTROL, CONTROL_HOVERED, CONTROL_PRESSED, SELECTION];
+        let grounds = [PIXELS, CHROME, RAISED, FIELD, CONTROL, CONTROL_HOVERED, CONTROL_PRESSED, SELECTION];
         for ground in grounds {
             assert!(contrast(TEXT, ground) >= 4.5, "text on {ground:?}: {}", contrast(TEXT, ground));
         }

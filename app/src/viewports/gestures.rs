@@ -103,7 +103,11 @@ impl SliceFrame {
     pub(super) fn lps(&self, pos: Pos2) -> glam::DVec3 {
         let from_corner = pos - self.rect.min;
         let scale = self.scale();
-        self.plane.lps_from_px(f64::from(from_corner.x) * scale, f64::from(from_corner.y) * scale, self.size_px)
+        self.plane.lps_from_px(
+            f64::from(from_corner.x) * scale,
+            f64::from(from_corner.y) * scale,
+            self.size_px,
+        )
     }
 
     /// The point of the screen where a point of the patient is seen.
@@ -148,7 +152,8 @@ pub(super) fn slice_gestures(
             }
         }
     }
-    let set_cursor = |pos: Pos2| send(Command::Slice(SliceCommand::SetCursor { series, lps: frame.lps(pos) }));
+    let set_cursor =
+        |pos: Pos2| send(Command::Slice(SliceCommand::SetCursor { series, lps: frame.lps(pos) }));
     let delta = response.drag_delta();
     match drag_of(response, modifiers, false) {
         Some(Drag::Pan) => pan(viewport, delta, mm, ctx),
@@ -194,7 +199,9 @@ pub(super) fn slice_gestures(
             let is_live = modifiers.shift && !modifiers.command && ui.input(|i| i.pointer.is_moving());
             match (hover, response.interact_pointer_pos()) {
                 (Some(pos), _) if is_live && !ui.input(|i| i.pointer.any_down()) => set_cursor(pos),
-                (_, Some(pos)) if ctx.document.tool == Tool::Crosshair && response.clicked() => set_cursor(pos),
+                (_, Some(pos)) if ctx.document.tool == Tool::Crosshair && response.clicked() => {
+                    set_cursor(pos)
+                }
                 _ => {}
             }
         }

@@ -20,8 +20,8 @@ use crate::gpu_bridge::Pictures;
 use crate::settings::Settings;
 use crate::theme;
 
-pub use scenes::wanted_scenes;
 pub(crate) use scenes::interpolation_name;
+pub use scenes::wanted_scenes;
 
 /// What drawing a viewport may look at.
 pub struct ViewportContext<'a> {
@@ -109,7 +109,11 @@ fn splitter_ui(ui: &Ui, area: Rect, ctx: &ViewportContext<'_>) {
         let response = ui.interact(rect, ui.scope_id().with(("split", name)), Sense::click_and_drag());
         let response = response.on_hover_cursor(cursor);
         response.widget_info(|| {
-            egui::WidgetInfo::labeled(egui::accesskit::Role::Splitter, true, format!("Divider between {name}"))
+            egui::WidgetInfo::labeled(
+                egui::accesskit::Role::Splitter,
+                true,
+                format!("Divider between {name}"),
+            )
         });
         if response.hovered() || response.dragged() {
             ui.painter().rect_filled(rect, 0.0, theme::LINE);

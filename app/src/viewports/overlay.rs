@@ -184,10 +184,9 @@ pub(super) fn reference_line(
 fn exit(rect: Rect, from: Pos2, direction: Vec2) -> Option<Pos2> {
     let mut far = f32::INFINITY;
     let mut near = f32::NEG_INFINITY;
-    for (p, d, low, high) in [
-        (from.x, direction.x, rect.left(), rect.right()),
-        (from.y, direction.y, rect.top(), rect.bottom()),
-    ] {
+    for (p, d, low, high) in
+        [(from.x, direction.x, rect.left(), rect.right()), (from.y, direction.y, rect.top(), rect.bottom())]
+    {
         if d.abs() < 1e-6 {
             if p < low || p > high {
                 return None;
@@ -207,7 +206,9 @@ mod tests {
 
     #[test]
     fn scale_bars_are_round_and_fit() {
-        for (most, expected) in [(73.0, 50.0), (50.0, 50.0), (49.9, 20.0), (1.3, 1.0), (0.7, 0.5), (100.0, 100.0)] {
+        for (most, expected) in
+            [(73.0, 50.0), (50.0, 50.0), (49.9, 20.0), (1.3, 1.0), (0.7, 0.5), (100.0, 100.0)]
+        {
             assert_eq!(round_length_mm(most), Some(expected), "{most}");
         }
         assert_eq!(round_length_mm(0.0), None);

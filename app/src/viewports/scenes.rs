@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use imaging::volume::Channels;
-use render_core::scene::{
-    CropBox, Interpolation, Lighting, SliceScene, VolumeMode, VolumeScene,
-};
+use render_core::scene::{CropBox, Interpolation, Lighting, SliceScene, VolumeMode, VolumeScene};
 
 use super::{ViewportState, cube};
 use crate::document::{Document, Placement, SliceView, View, Viewport, VolumeStyle, VolumeView};
@@ -66,7 +64,8 @@ fn slice_wanted(
         slab: view.slab,
         grey: display.grey(),
     };
-    let wanted = Wanted { viewport: viewport.id, series: series.key, key, scene: Scene::Slice(scene.clone()) };
+    let wanted =
+        Wanted { viewport: viewport.id, series: series.key, key, scene: Scene::Slice(scene.clone()) };
     Some((scene, wanted))
 }
 
@@ -79,15 +78,14 @@ fn volume_wanted(
 ) -> Option<Wanted> {
     let series = document.series(viewport.series?)?;
     let volume = &series.loaded()?.volume;
-    if !series.is_volume() || volume.channels() != Channels::Scalar || viewport.placement != Placement::Whole {
+    if !series.is_volume() || volume.channels() != Channels::Scalar || viewport.placement != Placement::Whole
+    {
         return None;
     }
     let display = document.workspace.displays.get(&series.key)?;
     let look = &display.volume;
-    let composite = |lighting| VolumeMode::Composite {
-        transfer_function: Arc::clone(&look.transfer_function),
-        lighting,
-    };
+    let composite =
+        |lighting| VolumeMode::Composite { transfer_function: Arc::clone(&look.transfer_function), lighting };
     let (mode, grey) = match look.style {
         VolumeStyle::Lit => (composite(Some(Lighting::default())), None),
         VolumeStyle::Unlit => (composite(None), None),

@@ -83,10 +83,8 @@ fn slice_frame(
 /// What a screen reader says, and what tests find: plane, letters, position, window.
 fn description(viewport: &Viewport, view: &SliceView, series: &Series, ctx: &ViewportContext<'_>) -> String {
     let [left, top, right, bottom] = letters(view);
-    let mut text = format!(
-        "{} view: left {left}, top {top}, right {right}, bottom {bottom}",
-        viewport.name()
-    );
+    let mut text =
+        format!("{} view: left {left}, top {top}, right {right}, bottom {bottom}", viewport.name());
     if let Some(position) = position_text(view, series, ctx) {
         text.push_str(", ");
         text.push_str(&position);
@@ -155,7 +153,8 @@ fn reference_lines(
     }
     let geometry = loaded.volume.geometry();
     for other in &ctx.document.workspace.viewports {
-        let Some(plane) = other.slice().filter(|_| other.id != viewport.id && other.series == viewport.series)
+        let Some(plane) =
+            other.slice().filter(|_| other.id != viewport.id && other.series == viewport.series)
         else {
             continue;
         };
@@ -166,7 +165,13 @@ fn reference_lines(
         let direction = vec2(along.dot(frame.plane.right) as f32, along.dot(frame.plane.down) as f32);
         let through = plane.through(geometry, cursor);
         let middle = frame.pos(through);
-        overlay::reference_line(painter, frame.rect, middle, upwards_last(direction.normalized()), plane.plane);
+        overlay::reference_line(
+            painter,
+            frame.rect,
+            middle,
+            upwards_last(direction.normalized()),
+            plane.plane,
+        );
     }
 }
 
@@ -252,7 +257,9 @@ fn corners(
 
 /// A decimal string of the file without needless zeros.
 fn trimmed_number(text: &str) -> String {
-    text.trim().parse::<f64>().map_or_else(|_| text.trim().to_owned(), |v| format!("{}", (v * 100.0).round() / 100.0))
+    text.trim()
+        .parse::<f64>()
+        .map_or_else(|_| text.trim().to_owned(), |v| format!("{}", (v * 100.0).round() / 100.0))
 }
 
 fn context_menu(response: &egui::Response, ctx: &ViewportContext<'_>) {

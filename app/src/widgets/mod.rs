@@ -81,12 +81,12 @@ pub fn fact(ui: &mut Ui, name: &str, value: &str) {
 
 /// A section that folds, with a semibold title.
 pub fn section(ui: &mut Ui, title: &str, is_open: bool, content: impl FnOnce(&mut Ui)) {
-    egui::CollapsingHeader::new(theme::semibold(title))
-        .id_salt(title)
-        .default_open(is_open)
-        .show_unindented(ui, |ui| {
+    egui::CollapsingHeader::new(theme::semibold(title)).id_salt(title).default_open(is_open).show_unindented(
+        ui,
+        |ui| {
             ui.add_space(2.0);
             content(ui);
             ui.add_space(theme::space::PANEL);
-        });
+        },
+    );
 }
