@@ -127,8 +127,13 @@ pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn open_window(arguments: WindowArguments) -> anyhow::Result<()> {
-    let _ = (arguments.renderer, arguments.screenshot, arguments.window_size);
-    anyhow::bail!("the window is not part of this build: {} paths", arguments.paths.len())
+    let size = arguments.window_size;
+    crate::run_window(crate::WindowOptions {
+        paths: arguments.paths,
+        renderer: arguments.renderer.into(),
+        size,
+        screenshot: arguments.screenshot.map(|path| crate::ScreenshotRequest { path, size }),
+    })
 }
 
 /// Warnings and errors on stderr; `LANTERN_LOG=debug` shows more.

@@ -1,0 +1,557 @@
+//! The frame loop: take in what workers and people sent, apply it, draw, and ask for the pictures that are missing.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use egui::{CentralPanel, Panel, ViewportCommand};
+use imaging::ImagingError;
+use imaging::series::{Catalog, SeriesAttributes};
+use imaging::volume::Volume;
+use render_core::{AdapterReport, RendererChoice};
+
+use crate::command::{
+    AppCommand, Command, CommandQueue, EditCommand, FileCommand, Focus, KeyMap, PanelKind, SeriesCommand,
+};
+use crate::document::{Document, LoadedVolume, Series, SeriesKey};
+use crate::gpu_bridge::{self, Pictures};
+use crate::panels::notices::{Notices, Severity};
+use crate::panels::palette::PaletteState;
+use crate::panels::start_page::{StartContext, StartState};
+use crate::panels::status_bar::MemoryMeter;
+use crate::panels::studies::StudiesState;
+use crate::panels::transfer_function::CurveState;
+use crate::panels::{help, inspector, menu_bar, palette, start_page, status_bar, studies};
+use crate::settings::Settings;
+use crate::tasks::{Message, Picked, Tasks};
+use crate::text::{self, UserMessage};
+use crate::theme;
+use crate::viewports::{self, ViewportContext, ViewportState};
+
+/// Memory that volumes which are not on screen may keep.
+const HIDDEN_VOLUME_BYTES: u64 = 2 << 30;
+
+/// What lies over the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Overlay {
+    #[default]
+    None,
+    Palette,
+    Help,
+    About,
+    TypePath,
+}
+
+/// Panel state: what drawing remembers and nobody else needs.
+#[derive(Default)]
+struct PanelState {
+    overlay: Overlay,
+    palette: PaletteState,
+    start: StartState,
+    studies: StudiesState,
+    curve: CurveState,
+    viewports: ViewportState,
+    memory: MemoryMeter,
+    notices: Notices,
+}
+
+/// The application.
+pub struct LanternApp {
+    document: Document,
+    queue: CommandQueue,
+    tasks: Tasks,
+    settings: Settings,
+    keymap: KeyMap,
+    panels: PanelState,
+    pictures: Pictures,
+    adapter: Option<AdapterReport>,
+    sample: Option<PathBuf>,
+    open_failure: Option<UserMessage>,
+    title: String,
+    is_saving_settings: bool,
+}
+
+impl LanternApp {
+    /// Starts the workers and opens `paths`. Does nothing slow.
+    ///
+    /// `settings` is `None` for a window that neither reads nor writes preferences (screenshots, tests).
+    pub fn new(
+        cc: &eframe::CreationContext<'_>,
+        choice: RendererChoice,
+        paths: Vec<PathBuf>,
+        settings: Option<Settings>,
+    ) -> Self {
+        let ctx = &cc.egui_ctx;
+        theme::install(ctx);
+        let source = gpu_bridge::renderer_source(choice, cc.wgpu_render_state.as_ref());
+        let wake = {
+            let ctx = ctx.clone();
+            move || ctx.request_repaint()
+        };
+        let app = Self {
+            document: Document::new(),
+            queue: CommandQueue::default(),
+            tasks: Tasks::start(source, wake),
+            is_saving_settings: settings.is_some(),
+            settings: settings.unwrap_or_default(),
+            keymap: KeyMap::default(),
+            panels: PanelState::default(),
+            pictures: Pictures::new(cc.wgpu_render_state.clone()),
+            adapter: None,
+            sample: None,
+            open_failure: None,
+            title: String::new(),
+        };
+        if !paths.is_empty() {
+            app.send(Command::File(FileCommand::Open(paths)));
+        }
+        app
+    }
+
+    /// What is open.
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// Key bindings.
+    pub fn keymap(&self) -> &KeyMap {
+        &self.keymap
+    }
+
+    /// Sends a command, as a menu or key would.
+    pub fn send(&self, command: Command) {
+        self.queue.send(command);
+    }
+
+    /// Opens a volume that was made in this process.
+    pub fn open_volume(&mut self, attributes: SeriesAttributes, volume: Arc<Volume>) -> SeriesKey {
+        let key = self.document.new_key();
+        self.document.series.push(Series::from_volume(key, attributes, volume));
+        self.send(Command::Series(SeriesCommand::Show(key)));
+        key
+    }
+
+    /// Whether nothing is being read or drawn and every picture is final.
+    pub fn is_settled(&self) -> bool {
+        self.queue.is_empty()
+            && !self.tasks.is_reading()
+            && self.pictures.is_settled()
+            && self.adapter.is_some()
+    }
+
+    /// Why the last attempt to open something failed, if nothing is open.
+    pub fn open_failure(&self) -> Option<&UserMessage> {
+        self.open_failure.as_ref()
+    }
+
+    fn receive(&mut self, ctx: &egui::Context, message: Message) {
+        match message {
+            Message::Scanned { paths, result, .. } => self.scanned(&paths, result),
+            Message::FirstSlice { key, slice } => {
+                if let Some(series) = self.document.series_mut(key) {
+                    series.preview = Some(slice);
+                }
+                self.document.place_views();
+            }
+            Message::Loaded { key, result } => self.loaded(key, result),
+            Message::Thumbnail { key, image } => self.pictures.accept_thumbnail(ctx, key, image.as_ref()),
+            Message::Picked(Picked::Paths(paths)) => self.send(Command::File(FileCommand::Open(paths))),
+            Message::Picked(Picked::Unavailable) => self.panels.overlay = Overlay::TypePath,
+            Message::Picked(Picked::Cancelled) => {}
+            Message::SampleFound(path) => self.sample = path,
+            Message::Renderer(Ok(report)) => self.adapter = Some(report),
+            Message::Renderer(Err(error)) => {
+                self.panels.notices.push(Severity::Failure, UserMessage::from(&error));
+            }
+            Message::RenderNotice(notice, report) => {
+                self.adapter = Some(report);
+                self.panels.notices.push(Severity::Warning, text::message_for_notice(&notice));
+            }
+            Message::Picture(picture) => self.pictures.accept(ctx, picture),
+            Message::PictureFailed { viewport, error } => {
+                tracing::warn!(%error, "picture could not be drawn");
+                self.pictures.fail(viewport, UserMessage::from(&error));
+            }
+        }
+    }
+
+    fn scanned(&mut self, paths: &[PathBuf], result: Result<Catalog, ImagingError>) {
+        let opened = paths.first().cloned().unwrap_or_default();
+        let catalog = match result {
+            Ok(catalog) if !catalog.series.is_empty() => catalog,
+            Ok(_) => return self.failed_to_open(&ImagingError::NothingFound { path: opened }),
+            Err(ImagingError::Cancelled) => return,
+            Err(error) => return self.failed_to_open(&error),
+        };
+        self.open_failure = None;
+        let damaged = catalog.skipped.iter().filter(|s| !s.is_sound).count();
+        if damaged > 0 {
+            let files = if damaged == 1 { "1 file".to_owned() } else { format!("{damaged} files") };
+            let list = catalog.skipped.iter().filter(|s| !s.is_sound).take(20);
+            let detail: Vec<String> = list.map(|s| format!("{}: {}", s.reason, s.path.display())).collect();
+            self.panels.notices.push(
+                Severity::Warning,
+                UserMessage {
+                    what: format!("{files} could not be read."),
+                    advice: "Everything else was opened.".to_owned(),
+                    detail: detail.join("\n"),
+                },
+            );
+        }
+        // Opening the same place again replaces what came from it.
+        let known: Vec<SeriesKey> =
+            self.document.series.iter().filter(|s| s.opened_path == opened).map(|s| s.key).collect();
+        self.document.series.retain(|s| !known.contains(&s.key));
+        let mut best: Option<(usize, SeriesKey)> = None;
+        let mut label = None;
+        for entry in catalog.series {
+            let key = self.document.new_key();
+            // The stack with the most slices is what people come for; localizers and reports are not.
+            let weight = if entry.channels == 1 { entry.dims.z } else { 0 };
+            if best.is_none_or(|(most, _)| weight > most) {
+                best = Some((weight, key));
+                let a = &entry.attributes;
+                let parts =
+                    [a.modality.clone(), a.study_description.clone(), text::study_date(&a.study_date)];
+                let parts: Vec<String> = parts.into_iter().filter(|p| !p.trim().is_empty()).collect();
+                label = Some(parts.join(" · "));
+            }
+            self.document.series.push(Series::from_entry(key, entry, opened.clone()));
+        }
+        if self.sample.as_ref() != Some(&opened) {
+            self.settings.remember(&opened, label.unwrap_or_default());
+        }
+        if let Some((_, key)) = best {
+            self.send(Command::Series(SeriesCommand::Show(key)));
+        }
+    }
+
+    fn failed_to_open(&mut self, error: &ImagingError) {
+        tracing::warn!(%error, "nothing was opened");
+        let message = text::message_for(error);
+        if self.document.series.is_empty() {
+            self.open_failure = Some(message);
+        } else {
+            self.panels.notices.push(Severity::Failure, message);
+        }
+    }
+
+    fn loaded(&mut self, key: SeriesKey, result: Result<LoadedVolume, ImagingError>) {
+        match result {
+            Ok(loaded) => {
+                self.document.volume_loaded(key, loaded);
+                let warnings =
+                    self.document.series(key).map(|s| s.all_warnings().into_iter().cloned().collect());
+                let warnings: Vec<_> = warnings.unwrap_or_default();
+                if let Some(message) = text::opened_with_warnings(&warnings) {
+                    self.panels.notices.push(Severity::Warning, message);
+                }
+                self.evict_hidden();
+            }
+            Err(error) => {
+                let Some(series) = self.document.series_mut(key) else { return };
+                if matches!(error, ImagingError::Cancelled) {
+                    series.volume.cancel();
+                } else {
+                    series.volume.fail(text::message_for(&error));
+                }
+            }
+        }
+    }
+
+    /// Drops volumes that are not on screen, the longest loaded first, while they exceed their budget.
+    fn evict_hidden(&mut self) {
+        let shown: Vec<SeriesKey> =
+            self.document.workspace.viewports.iter().filter_map(|v| v.series).collect();
+        let is_hidden = |s: &Series| s.loaded().is_some() && !shown.contains(&s.key);
+        let mut hidden_bytes: u64 =
+            self.document.series.iter().filter(|s| is_hidden(s)).map(|s| s.decoded_bytes).sum();
+        for series in self.document.series.iter_mut().filter(|s| is_hidden(s)) {
+            if hidden_bytes <= HIDDEN_VOLUME_BYTES {
+                break;
+            }
+            hidden_bytes -= series.decoded_bytes;
+            series.volume = crate::tasks::Task::Idle;
+        }
+    }
+
+    fn apply(&mut self, ctx: &egui::Context, command: Command) {
+        match command {
+            Command::App(command) => self.apply_app(ctx, command),
+            Command::File(command) => self.apply_file(command),
+            Command::Series(SeriesCommand::Reload(key)) => self.load(key),
+            command => {
+                self.document.apply(&command);
+                if matches!(command, Command::Series(_) | Command::Edit(_)) {
+                    self.load_shown();
+                }
+            }
+        }
+    }
+
+    /// Starts to read what is shown and was never tried.
+    fn load_shown(&mut self) {
+        let shown: Vec<SeriesKey> =
+            self.document.workspace.viewports.iter().filter_map(|v| v.series).collect();
+        for series in &mut self.document.series {
+            if shown.contains(&series.key) && series.volume.is_idle() {
+                self.tasks.load(series);
+            }
+        }
+    }
+
+    fn load(&mut self, key: SeriesKey) {
+        if let Some(series) = self.document.series_mut(key)
+            && series.volume.progress().is_none()
+        {
+            self.tasks.load(series);
+        }
+    }
+
+    fn apply_app(&mut self, ctx: &egui::Context, command: AppCommand) {
+        let panels = &mut self.panels;
+        match command {
+            AppCommand::Quit => ctx.send_viewport_cmd(ViewportCommand::Close),
+            AppCommand::ToggleFullScreen => {
+                let is_full = ctx.input(|i| i.viewport().fullscreen.unwrap_or(false));
+                ctx.send_viewport_cmd(ViewportCommand::Fullscreen(!is_full));
+            }
+            AppCommand::ShowPalette => {
+                panels.palette = PaletteState::default();
+                panels.overlay = Overlay::Palette;
+            }
+            AppCommand::ShowHelp => panels.overlay = Overlay::Help,
+            AppCommand::ShowAbout => panels.overlay = Overlay::About,
+            AppCommand::CloseOverlay => {
+                if panels.overlay == Overlay::None {
+                    panels.notices.dismiss_all();
+                }
+                panels.overlay = Overlay::None;
+            }
+            AppCommand::TogglePanel(PanelKind::Studies) => {
+                self.settings.is_studies_open = !self.settings.is_studies_open;
+            }
+            AppCommand::TogglePanel(PanelKind::Inspector) => {
+                self.settings.is_inspector_open = !self.settings.is_inspector_open;
+            }
+            AppCommand::ToggleInvertedLevelDrag => {
+                self.settings.is_level_drag_inverted = !self.settings.is_level_drag_inverted;
+            }
+            AppCommand::DismissNotice(id) => panels.notices.dismiss(id),
+            AppCommand::SetSplit(split) => self.settings.split = split,
+        }
+    }
+
+    fn apply_file(&mut self, command: FileCommand) {
+        match command {
+            FileCommand::PickFolder => self.tasks.pick_folder(),
+            FileCommand::PickFiles => self.tasks.pick_files(),
+            FileCommand::TypePath => self.panels.overlay = Overlay::TypePath,
+            FileCommand::Open(paths) => {
+                self.panels.overlay = Overlay::None;
+                self.open_failure = None;
+                self.tasks.scan(paths);
+            }
+            FileCommand::OpenSample => match self.sample.clone() {
+                Some(path) => self.tasks.scan(vec![path]),
+                None => self.panels.notices.push(
+                    Severity::Failure,
+                    UserMessage {
+                        what: "The sample study is not installed.".to_owned(),
+                        advice: "Open a folder or file of your own instead.".to_owned(),
+                        detail: String::new(),
+                    },
+                ),
+            },
+            FileCommand::CancelScan => self.tasks.cancel_scan(),
+            FileCommand::CancelLoad(key) => {
+                if let Some(progress) = self.document.series(key).and_then(|s| s.volume.progress()) {
+                    progress.cancel();
+                }
+            }
+            FileCommand::CloseAll => {
+                for progress in self.document.series.iter().filter_map(|s| s.volume.progress()) {
+                    progress.cancel();
+                }
+                self.document = Document::new();
+                self.panels.studies = StudiesState::default();
+                self.pictures.clear();
+            }
+            FileCommand::ForgetRecent => self.settings.recent.clear(),
+        }
+    }
+
+    fn take_keys(&mut self, ctx: &egui::Context) {
+        let focus = if ctx.text_edit_focused() {
+            Focus::Text
+        } else if ctx.memory(|m| m.focused()).is_some() {
+            Focus::Widget
+        } else {
+            Focus::Nothing
+        };
+        let is_modal = self.panels.overlay != Overlay::None;
+        let actions = ctx
+            .input_mut(|input| self.keymap.take_actions(input, if is_modal { Focus::Text } else { focus }));
+        for action in actions {
+            if let Some(command) = action.command(&self.document) {
+                self.send(command);
+            }
+        }
+    }
+
+    fn take_dropped_files(&self, ctx: &egui::Context) {
+        let paths: Vec<PathBuf> =
+            ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_path_buf()).collect());
+        if !paths.is_empty() {
+            self.send(Command::File(FileCommand::Open(paths)));
+        }
+    }
+
+    fn draw(&mut self, ui: &mut egui::Ui) {
+        let (document, queue, settings) = (&self.document, &self.queue, &self.settings);
+        let panels = &mut self.panels;
+        Panel::top("menu").frame(theme::bar_frame()).show(ui, |ui| {
+            menu_bar::menu_bar_ui(ui, document, settings, &self.keymap, queue);
+        });
+        Panel::bottom("status").frame(theme::bar_frame()).exact_size(24.0).show(ui, |ui| {
+            let probe = panels.viewports.probe.as_ref();
+            let extras = (queue, &mut panels.memory);
+            status_bar::status_bar_ui(ui, document, probe, self.adapter.as_ref(), &self.tasks, extras);
+        });
+        let has_series = !document.series.is_empty();
+        if has_series && settings.is_studies_open {
+            let panel = Panel::left("studies").frame(theme::panel_frame()).default_size(248.0);
+            panel.size_range(180.0..=480.0).show(ui, |ui| {
+                studies::studies_ui(ui, document, &self.pictures, settings, queue, &mut panels.studies);
+            });
+        }
+        if has_series && settings.is_inspector_open {
+            let panel = Panel::right("inspector").frame(theme::panel_frame()).default_size(272.0);
+            panel.size_range(220.0..=480.0).show(ui, |ui| {
+                inspector::inspector_ui(ui, document, queue, &mut panels.curve);
+            });
+        }
+        CentralPanel::default().frame(egui::Frame::new().fill(theme::CHROME)).show(ui, |ui| {
+            if has_series {
+                let context = ViewportContext {
+                    document,
+                    queue,
+                    pictures: &self.pictures,
+                    settings,
+                    keymap: &self.keymap,
+                };
+                viewports::grid_ui(ui, &context, &mut panels.viewports);
+            } else {
+                let context = StartContext {
+                    settings,
+                    queue,
+                    keymap: &self.keymap,
+                    document,
+                    scan: self.tasks.scan.as_ref(),
+                    has_sample: self.sample.is_some(),
+                    failure: self.open_failure.as_ref(),
+                };
+                panels.viewports.sizes_px.clear();
+                start_page::start_page_ui(ui, &context, &mut panels.start);
+            }
+        });
+        self.draw_overlays(&ui.ctx().clone());
+    }
+
+    fn draw_overlays(&mut self, ctx: &egui::Context) {
+        let panels = &mut self.panels;
+        match panels.overlay {
+            Overlay::None => {}
+            Overlay::Palette => {
+                palette::palette_ui(ctx, &self.document, &self.keymap, &self.queue, &mut panels.palette);
+            }
+            Overlay::Help => help::help_ui(ctx, &self.keymap, &self.queue),
+            Overlay::About => help::about_ui(ctx, &self.queue),
+            Overlay::TypePath => {
+                let response = egui::Modal::new(egui::Id::unique("type path")).show(ctx, |ui| {
+                    ui.set_width(460.0);
+                    ui.heading("Open path");
+                    ui.add_space(theme::space::PANEL);
+                    let field = start_page::path_field_ui(ui, &self.queue, &mut panels.start);
+                    if !field.lost_focus() {
+                        field.request_focus();
+                    }
+                });
+                if response.should_close() {
+                    self.queue.send(Command::App(AppCommand::CloseOverlay));
+                }
+            }
+        }
+        panels.notices.ui(ctx, &self.queue);
+        if ctx.input(|i| !i.raw.hovered_files.is_empty()) {
+            let painter =
+                ctx.layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop")));
+            let rect = ctx.content_rect().shrink(6.0);
+            let stroke = egui::Stroke::new(2.0, theme::ACCENT);
+            painter.rect_stroke(rect, 4.0, stroke, egui::StrokeKind::Inside);
+        }
+    }
+
+    /// Ends a gesture once no button is held.
+    fn end_gesture(&self, ctx: &egui::Context) {
+        if self.document.history.is_in_gesture() && !ctx.input(|i| i.pointer.any_down()) {
+            self.send(Command::Edit(EditCommand::EndGesture));
+        }
+    }
+
+    fn set_title(&mut self, ctx: &egui::Context) {
+        let title = self
+            .document
+            .active_series()
+            .map_or_else(|| "Lantern".to_owned(), |series| format!("Lantern — {}", series.title()));
+        if title != self.title {
+            ctx.send_viewport_cmd(ViewportCommand::Title(title.clone()));
+            self.title = title;
+        }
+    }
+}
+
+impl eframe::App for LanternApp {
+    fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
+        while let Some(message) = self.tasks.next_message() {
+            self.receive(ctx, message);
+        }
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        let ctx = ui.ctx().clone();
+        self.take_keys(&ctx);
+        self.take_dropped_files(&ctx);
+        // Keys and messages act before this frame is drawn, what the pointer does right after: the renderer starts
+        // at once, and the next frame shows the new state.
+        for command in self.queue.take() {
+            self.apply(&ctx, command);
+        }
+        self.draw(ui);
+        self.end_gesture(&ctx);
+        let commands = self.queue.take();
+        if !commands.is_empty() {
+            ctx.request_repaint();
+        }
+        for command in commands {
+            self.apply(&ctx, command);
+        }
+        for key in std::mem::take(&mut self.panels.studies.wanted) {
+            if let Some(series) = self.document.series(key) {
+                self.tasks.request_thumbnail(series);
+            }
+        }
+        let wanted = viewports::wanted_scenes(&self.document, &self.panels.viewports, ctx.pixels_per_point());
+        self.pictures.request(wanted, &self.tasks);
+        self.set_title(&ctx);
+    }
+
+    fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        if self.is_saving_settings {
+            self.settings.save(storage);
+        }
+    }
+
+    fn persist_egui_memory(&self) -> bool {
+        self.is_saving_settings
+    }
+}

@@ -1,0 +1,236 @@
+//! Which key does what: data, with a check for conflicts; the help sheet is made from it.
+
+use egui::{Event, Key, Modifiers};
+
+use super::Action;
+use crate::document::Tool;
+
+/// A key with modifiers, bound to an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Binding {
+    /// Modifiers that must be held, and no others.
+    pub modifiers: Modifiers,
+    /// The key.
+    pub key: Key,
+    /// What it does.
+    pub action: Action,
+}
+
+/// Keys that are typed with Shift on some keyboards and without on others: Shift is ignored for them.
+fn is_symbol(key: Key) -> bool {
+    matches!(key, Key::Plus | Key::Minus | Key::Equals | Key::Questionmark)
+}
+
+impl Binding {
+    fn matches(&self, key: Key, modifiers: Modifiers) -> bool {
+        let wanted = self.modifiers;
+        let shift_fits = is_symbol(self.key) || wanted.shift == modifiers.shift;
+        key == self.key
+            && shift_fits
+            && wanted.alt == modifiers.alt
+            && wanted.command == (modifiers.command || modifiers.ctrl)
+    }
+
+    /// As printed on menus and in the help sheet, e.g. `Ctrl+Shift+Z`.
+    pub fn text(&self) -> String {
+        let mut parts = Vec::new();
+        if self.modifiers.command {
+            parts.push("Ctrl");
+        }
+        if self.modifiers.alt {
+            parts.push("Alt");
+        }
+        if self.modifiers.shift {
+            parts.push("Shift");
+        }
+        parts.push(match self.key {
+            Key::ArrowUp => "Up",
+            Key::ArrowDown => "Down",
+            Key::ArrowLeft => "Left",
+            Key::ArrowRight => "Right",
+            Key::PageUp => "PgUp",
+            Key::PageDown => "PgDn",
+            Key::Escape => "Esc",
+            Key::Plus => "+",
+            Key::Minus => "−",
+            Key::Equals => "=",
+            Key::Questionmark => "?",
+            key => key.name(),
+        });
+        parts.join("+")
+    }
+}
+
+/// What has the keyboard focus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the kinds name themselves")]
+pub enum Focus {
+    Nothing,
+    Widget,
+    Text,
+}
+
+/// All bindings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyMap {
+    bindings: Vec<Binding>,
+}
+
+impl Default for KeyMap {
+    fn default() -> Self {
+        use Action as A;
+        const NONE: Modifiers = Modifiers::NONE;
+        const CTRL: Modifiers = Modifiers::COMMAND;
+        const SHIFT: Modifiers = Modifiers::SHIFT;
+        const ALT: Modifiers = Modifiers::ALT;
+        const CTRL_SHIFT: Modifiers = Modifiers { shift: true, ..Modifiers::COMMAND };
+        const DIGITS: [Key; 9] = [
+            Key::Num1,
+            Key::Num2,
+            Key::Num3,
+            Key::Num4,
+            Key::Num5,
+            Key::Num6,
+            Key::Num7,
+            Key::Num8,
+            Key::Num9,
+        ];
+        let bind = |modifiers, key, action| Binding { modifiers, key, action };
+        let mut bindings = vec![
+            bind(CTRL, Key::O, A::OpenFolder),
+            bind(CTRL_SHIFT, Key::O, A::OpenFiles),
+            bind(CTRL, Key::L, A::OpenPath),
+            bind(CTRL, Key::Q, A::Quit),
+            bind(CTRL, Key::Z, A::Undo),
+            bind(CTRL, Key::Y, A::Redo),
+            bind(CTRL_SHIFT, Key::Z, A::Redo),
+            bind(NONE, Key::Num0, A::WindowAuto),
+            bind(NONE, Key::I, A::Invert),
+            bind(NONE, Key::ArrowDown, A::NextSlice),
+            bind(NONE, Key::ArrowUp, A::PreviousSlice),
+            bind(SHIFT, Key::ArrowDown, A::TenSlicesForward),
+            bind(SHIFT, Key::ArrowUp, A::TenSlicesBack),
+            bind(NONE, Key::Home, A::FirstSlice),
+            bind(NONE, Key::End, A::LastSlice),
+            bind(NONE, Key::PageDown, A::NextSeries),
+            bind(NONE, Key::PageUp, A::PreviousSeries),
+            bind(NONE, Key::Plus, A::ZoomIn),
+            bind(NONE, Key::Minus, A::ZoomOut),
+            bind(NONE, Key::Equals, A::ZoomFit),
+            bind(NONE, Key::Space, A::ResetView),
+            bind(NONE, Key::R, A::RotateRight),
+            bind(NONE, Key::L, A::RotateLeft),
+            bind(NONE, Key::H, A::FlipHorizontal),
+            bind(NONE, Key::V, A::FlipVertical),
+            bind(NONE, Key::O, A::ToggleOverlay),
+            bind(NONE, Key::W, A::Tool(Tool::WindowLevel)),
+            bind(NONE, Key::S, A::Tool(Tool::Scroll)),
+            bind(NONE, Key::T, A::Tool(Tool::Pan)),
+            bind(NONE, Key::Z, A::Tool(Tool::Zoom)),
+            bind(NONE, Key::X, A::Tool(Tool::Crosshair)),
+            bind(NONE, Key::Q, A::Tool(Tool::Oblique)),
+            bind(NONE, Key::ArrowRight, A::NextViewport),
+            bind(NONE, Key::ArrowLeft, A::PreviousViewport),
+            bind(NONE, Key::Enter, A::ToggleMaximised),
+            bind(NONE, Key::F2, A::ToggleStudies),
+            bind(NONE, Key::F3, A::ToggleInspector),
+            bind(NONE, Key::F11, A::ToggleFullScreen),
+            bind(CTRL, Key::K, A::Palette),
+            bind(NONE, Key::Questionmark, A::Help),
+            bind(NONE, Key::F1, A::Help),
+            bind(NONE, Key::Escape, A::Cancel),
+        ];
+        let digits = || DIGITS.into_iter().zip(0u8..);
+        bindings.extend(digits().map(|(key, n)| bind(NONE, key, A::WindowPreset(n))));
+        bindings.extend(digits().take(4).map(|(key, n)| bind(ALT, key, A::FileWindow(n))));
+        Self { bindings }
+    }
+}
+
+impl KeyMap {
+    /// All bindings.
+    pub fn bindings(&self) -> &[Binding] {
+        &self.bindings
+    }
+
+    /// The action of a key.
+    pub fn action(&self, key: Key, modifiers: Modifiers) -> Option<Action> {
+        self.bindings.iter().find(|b| b.matches(key, modifiers)).map(|b| b.action)
+    }
+
+    /// The first key of an action, for menus and tooltips.
+    pub fn text(&self, action: Action) -> Option<String> {
+        self.bindings.iter().find(|b| b.action == action).map(Binding::text)
+    }
+
+    /// Pairs of bindings that claim the same key.
+    pub fn conflicts(&self) -> Vec<(Binding, Binding)> {
+        let clash = |a: &Binding, b: &Binding| a.matches(b.key, b.modifiers) || b.matches(a.key, a.modifiers);
+        let pairs = self.bindings.iter().enumerate();
+        pairs
+            .flat_map(|(i, a)| self.bindings.iter().skip(i + 1).map(move |b| (*a, *b)))
+            .filter(|(a, b)| clash(a, b))
+            .collect()
+    }
+
+    /// Takes the keys that are bound out of the input and returns what they mean, in order.
+    ///
+    /// While text is edited only keys with Ctrl, function keys and Escape are taken; while another widget has the
+    /// focus, the keys that operate it stay its own.
+    pub fn take_actions(&self, input: &mut egui::InputState, focus: Focus) -> Vec<Action> {
+        let mut actions = Vec::new();
+        input.events.retain(|event| {
+            let Event::Key { key, pressed: true, modifiers, .. } = event else { return true };
+            let is_global = matches!(key, Key::Escape | Key::F1 | Key::F2 | Key::F3 | Key::F11)
+                || (modifiers.command && matches!(key, Key::K | Key::Q | Key::O | Key::L));
+            let is_widgets = matches!(key, Key::Space | Key::Enter);
+            match focus {
+                Focus::Text if !is_global => return true,
+                Focus::Widget if is_widgets => return true,
+                _ => {}
+            }
+            match self.action(*key, *modifiers) {
+                Some(action) => {
+                    actions.push(action);
+                    false
+                }
+                None => true,
+            }
+        });
+        actions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_means_two_things() {
+        assert_eq!(KeyMap::default().conflicts(), []);
+        let mut map = KeyMap::default();
+        map.bindings.push(Binding { modifiers: Modifiers::SHIFT, key: Key::Plus, action: Action::ZoomOut });
+        assert_eq!(map.conflicts().len(), 1, "Shift does not make another key of a symbol");
+    }
+
+    #[test]
+    fn shift_decides_between_undo_and_redo() {
+        let map = KeyMap::default();
+        let ctrl_shift = Modifiers { shift: true, ..Modifiers::COMMAND };
+        assert_eq!(map.action(Key::Z, Modifiers::COMMAND), Some(Action::Undo));
+        assert_eq!(map.action(Key::Z, ctrl_shift), Some(Action::Redo));
+        assert_eq!(map.action(Key::Z, Modifiers::NONE), Some(Action::Tool(Tool::Zoom)));
+        assert_eq!(map.action(Key::Plus, Modifiers::SHIFT), Some(Action::ZoomIn));
+    }
+
+    #[test]
+    fn every_bound_action_is_in_the_registry_and_titles_are_unique() {
+        let all = Action::all();
+        for binding in KeyMap::default().bindings() {
+            assert!(all.contains(&binding.action), "{:?}", binding.action);
+        }
+        for (i, action) in all.iter().enumerate() {
+            assert!(all[..i].iter().all(|a| a.title() != action.title()), "{}", action.title());
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Everything that can happen, as values: menus, shortcuts, tools and tests all send the same commands.
+
+mod actions;
+mod apply;
+mod keymap;
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use glam::DVec3;
+use imaging::geometry::AnatomicalPlane;
+use imaging::intensity::Window;
+use render_core::scene::{Interpolation, Slab};
+use render_core::transfer_function::TransferFunction;
+
+use crate::document::{PlaneFrame, SeriesKey, Tool, ViewportId, VolumeStyle};
+
+pub use actions::{Action, Group};
+pub use keymap::{Binding, Focus, KeyMap};
+
+/// One change or request, grouped by area.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the areas name themselves")]
+pub enum Command {
+    App(AppCommand),
+    File(FileCommand),
+    Edit(EditCommand),
+    Layout(LayoutCommand),
+    Series(SeriesCommand),
+    Voi(VoiCommand),
+    Slice(SliceCommand),
+    View(ViewCommand),
+    Volume(VolumeCommand),
+    Tool(Tool),
+}
+
+/// The window itself; handled by the frame loop.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the commands name themselves")]
+pub enum AppCommand {
+    Quit,
+    ToggleFullScreen,
+    ShowPalette,
+    ShowHelp,
+    ShowAbout,
+    CloseOverlay,
+    TogglePanel(PanelKind),
+    ToggleInvertedLevelDrag,
+    DismissNotice(u64),
+    SetSplit([f32; 2]),
+}
+
+/// Panels that collapse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the panels name themselves")]
+pub enum PanelKind {
+    Studies,
+    Inspector,
+}
+
+/// Opening and closing.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the commands name themselves")]
+pub enum FileCommand {
+    PickFolder,
+    PickFiles,
+    TypePath,
+    Open(Vec<PathBuf>),
+    OpenSample,
+    CancelScan,
+    CancelLoad(SeriesKey),
+    CloseAll,
+    ForgetRecent,
+}
+
+/// Undo and redo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the commands name themselves")]
+pub enum EditCommand {
+    Undo,
+    Redo,
+    /// The pointer was released: what was dragged becomes one step.
+    EndGesture,
+}
+
+/// Which viewports are seen and used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the commands name themselves")]
+pub enum LayoutCommand {
+    Activate(ViewportId),
+    NextViewport,
+    PreviousViewport,
+    ToggleMaximised(ViewportId),
+    FourUp,
+}
+
+/// Which series is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the commands name themselves")]
+pub enum SeriesCommand {
+    Show(SeriesKey),
+    Next,
+    Previous,
+    Reload(SeriesKey),
+}
+
+/// Modality value to grey.
+#[derive(Debug, Clone, PartialEq)]
+pub enum VoiCommand {
+    /// A window with the name of its preset, if it has one.
+    Set {
+        /// Whose.
+        series: SeriesKey,
+        /// The window.
+        window: Window,
+        /// Name of the preset.
+        name: Option<String>,
+    },
+    /// A drag: shares of the data's range to add.
+    Drag {
+        /// Whose.
+        series: SeriesKey,
+        /// Added to the width, in steps of the pointer.
+        width_steps: f64,
+        /// Added to the center, in steps of the pointer.
+        center_steps: f64,
+    },
+    /// The n-th preset that suits the series, from 0.
+    Preset(SeriesKey, usize),
+    /// The n-th window of the file, from 0.
+    FileWindow(SeriesKey, usize),
+    /// 1st to 99th percentile.
+    Auto(SeriesKey),
+    /// Black for white.
+    ToggleInverted(SeriesKey),
+    /// As the series opened.
+    Reset(SeriesKey),
+    /// Between voxels.
+    Interpolate(SeriesKey, Interpolation),
+}
+
+/// Where slices cut.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[expect(missing_docs, reason = "the commands name themselves")]
+pub enum SliceCommand {
+    Scroll { viewport: ViewportId, steps: i64 },
+    First(ViewportId),
+    Last(ViewportId),
+    SetCursor { series: SeriesKey, lps: DVec3 },
+    SetSlab { viewport: ViewportId, slab: Slab },
+    Tilt { viewport: ViewportId, yaw_rad: f64, pitch_rad: f64 },
+    SetFrame { viewport: ViewportId, frame: PlaneFrame },
+}
+
+/// Framing of slices and volumes alike.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[expect(missing_docs, reason = "the commands name themselves")]
+pub enum ViewCommand {
+    Pan {
+        viewport: ViewportId,
+        right_mm: f64,
+        down_mm: f64,
+    },
+    /// About a point in mm from the picture's middle. `is_drag` joins the gesture in progress.
+    Zoom {
+        viewport: ViewportId,
+        factor: f64,
+        right_mm: f64,
+        down_mm: f64,
+        is_drag: bool,
+    },
+    Fit(ViewportId),
+    RotateQuarter {
+        viewport: ViewportId,
+        clockwise: bool,
+    },
+    Flip {
+        viewport: ViewportId,
+        is_horizontal: bool,
+    },
+    Reset(ViewportId),
+    ToggleOverlay,
+}
+
+/// The volume view.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the commands name themselves")]
+pub enum VolumeCommand {
+    Rotate {
+        viewport: ViewportId,
+        yaw_rad: f64,
+        pitch_rad: f64,
+    },
+    Roll {
+        viewport: ViewportId,
+        radians: f64,
+    },
+    /// Looks at a plane as a reader of that plane would.
+    Face {
+        viewport: ViewportId,
+        plane: AnatomicalPlane,
+    },
+    Preset(SeriesKey, &'static str),
+    Style(SeriesKey, VolumeStyle),
+    /// An edited curve; joins the gesture in progress.
+    SetTransferFunction(SeriesKey, Arc<TransferFunction>),
+}
+
+impl Command {
+    /// Whether this is part of a drag, so that undo takes the whole drag back.
+    pub fn is_continuous(&self) -> bool {
+        matches!(
+            self,
+            Self::Voi(VoiCommand::Drag { .. })
+                | Self::View(ViewCommand::Pan { .. } | ViewCommand::Zoom { is_drag: true, .. })
+                | Self::Slice(SliceCommand::Tilt { .. })
+                | Self::Volume(
+                    VolumeCommand::Rotate { .. }
+                        | VolumeCommand::Roll { .. }
+                        | VolumeCommand::SetTransferFunction(..)
+                )
+        )
+    }
+
+    /// What undo calls it.
+    pub fn title(&self) -> &'static str {
+        match self {
+            Self::Layout(_) => "layout",
+            Self::Series(_) => "opening of a series",
+            Self::Voi(VoiCommand::ToggleInverted(_)) => "inversion",
+            Self::Voi(VoiCommand::Interpolate(..)) => "interpolation",
+            Self::Voi(_) => "window",
+            Self::Slice(SliceCommand::SetSlab { .. }) => "slab",
+            Self::Slice(_) => "plane",
+            Self::View(ViewCommand::Pan { .. }) => "pan",
+            Self::View(ViewCommand::Zoom { .. } | ViewCommand::Fit(_)) => "zoom",
+            Self::View(ViewCommand::RotateQuarter { .. }) => "rotation",
+            Self::View(ViewCommand::Flip { .. }) => "flip",
+            Self::View(_) => "reset",
+            Self::Volume(VolumeCommand::Rotate { .. } | VolumeCommand::Roll { .. }) => "rotation",
+            Self::Volume(VolumeCommand::Face { .. }) => "view direction",
+            Self::Volume(_) => "volume look",
+            Self::App(_) | Self::File(_) | Self::Edit(_) | Self::Tool(_) => "change",
+        }
+    }
+}
+
+/// Commands that were sent while drawing and wait for the next step of the frame loop.
+#[derive(Debug, Default)]
+pub struct CommandQueue {
+    waiting: RefCell<Vec<Command>>,
+}
+
+impl CommandQueue {
+    /// Sends a command.
+    pub fn send(&self, command: Command) {
+        self.waiting.borrow_mut().push(command);
+    }
+
+    /// Takes all that wait, in order.
+    pub fn take(&self) -> Vec<Command> {
+        std::mem::take(&mut *self.waiting.borrow_mut())
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.borrow().is_empty()
+    }
+}

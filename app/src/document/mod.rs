@@ -1,0 +1,149 @@
+//! What is open and how it is looked at: the part of the state that undo restores, and the series behind it.
+//!
+//! [`Document`] has three parts. [`Workspace`] is undoable: layout, framing, grey values, curves. Series and their
+//! volumes are shared (`Arc`) and only grow. Navigation (slice position, active viewport, tool) is neither saved nor
+//! undone, as a text editor does not undo moving the cursor.
+
+mod display;
+mod history;
+mod planes;
+mod series;
+mod slice_view;
+mod workspace;
+
+use std::collections::BTreeMap;
+
+use glam::DVec3;
+use imaging::geometry::Geometry;
+
+use crate::tasks::Task;
+
+pub use display::{AUTO, Display, VolumeLook, VolumePresetChoice, VolumeStyle};
+pub use history::History;
+pub use planes::{PlaneFrame, acquired_axes, obliqueness_rad};
+pub use series::{LoadedVolume, Series, SeriesKey, SeriesSource, StackOrder};
+pub use slice_view::{SlicePosition, SliceView};
+pub use workspace::{Layout, Placement, View, Viewport, ViewportId, VolumeView, Workspace};
+
+/// What the left mouse button does in a slice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum Tool {
+    /// Horizontal width, vertical level.
+    #[default]
+    WindowLevel,
+    /// Drag through the stack.
+    Scroll,
+    /// Move the picture.
+    Pan,
+    /// Enlarge.
+    Zoom,
+    /// Set the linked crosshair.
+    Crosshair,
+    /// Tilt the plane.
+    Oblique,
+}
+
+/// Everything that is open.
+#[derive(Debug, Default)]
+pub struct Document {
+    /// Series by key, in the order of the browser.
+    pub series: Vec<Series>,
+    /// The undoable part.
+    pub workspace: Workspace,
+    /// The viewport that keys and the inspector act on.
+    pub active: ViewportId,
+    /// The linked crosshair of each series, LPS in mm; every slice view cuts through it.
+    pub cursors: BTreeMap<SeriesKey, DVec3>,
+    /// What the left button does.
+    pub tool: Tool,
+    /// Whether corner texts are drawn.
+    pub is_overlay_visible: bool,
+    /// Undo and redo.
+    pub history: History,
+    next_key: u32,
+}
+
+impl Document {
+    /// An empty document.
+    pub fn new() -> Self {
+        Self { is_overlay_visible: true, ..Self::default() }
+    }
+
+    /// A series by key.
+    pub fn series(&self, key: SeriesKey) -> Option<&Series> {
+        self.series.iter().find(|s| s.key == key)
+    }
+
+    /// A series by key, to change.
+    pub fn series_mut(&mut self, key: SeriesKey) -> Option<&mut Series> {
+        self.series.iter_mut().find(|s| s.key == key)
+    }
+
+    /// A key that no series has.
+    pub fn new_key(&mut self) -> SeriesKey {
+        self.next_key += 1;
+        SeriesKey(self.next_key)
+    }
+
+    /// The viewport that keys act on.
+    pub fn active_viewport(&self) -> &Viewport {
+        self.workspace.viewport(self.active)
+    }
+
+    /// The series in the active viewport.
+    pub fn active_series(&self) -> Option<&Series> {
+        self.series(self.active_viewport().series?)
+    }
+
+    /// Grid of a series as far as known: of the volume, else of the first slice.
+    pub fn geometry(&self, key: SeriesKey) -> Option<&Geometry> {
+        self.series(key)?.geometry()
+    }
+
+    /// Crosshair of a series; the middle of the volume until it was moved.
+    pub fn cursor(&self, key: SeriesKey) -> Option<DVec3> {
+        let geometry = self.geometry(key)?;
+        Some(self.cursors.get(&key).copied().unwrap_or_else(|| geometry.center_lps()))
+    }
+
+    /// Gives viewports whose series became known their planes, cameras and grey values.
+    ///
+    /// Called after messages and commands; does nothing for viewports that have been placed.
+    pub fn place_views(&mut self) {
+        for viewport in &mut self.workspace.viewports {
+            let Some(key) = viewport.series.filter(|_| viewport.placement < Placement::Whole) else {
+                continue;
+            };
+            let Some(series) = self.series.iter().find(|s| s.key == key) else { continue };
+            let Some(geometry) = series.geometry() else { continue };
+            let placement = if series.loaded().is_some() { Placement::Whole } else { Placement::Preview };
+            if viewport.placement < placement {
+                viewport.place(geometry, placement);
+                self.workspace.displays.entry(key).or_insert_with(|| Display::initial(series));
+            }
+        }
+    }
+
+    /// Takes a volume that finished loading: crosshair on a voxel centre, automatic grey values from all of it.
+    pub fn volume_loaded(&mut self, key: SeriesKey, loaded: LoadedVolume) {
+        let Some(series) = self.series.iter_mut().find(|s| s.key == key) else { return };
+        series.volume = Task::Ready(loaded);
+        series.preview = None;
+        if let Some(geometry) = series.geometry() {
+            let middle = (geometry.dims().as_dvec3() - 1.0) * 0.5;
+            let center = geometry.lps_from_index().transform_point3(middle.floor());
+            let cursor = self.cursors.get(&key).copied().filter(|c| geometry.nearest_index(*c).is_some());
+            self.cursors.insert(key, cursor.unwrap_or(center));
+        }
+        if let Some(display) = self.workspace.displays.get_mut(&key) {
+            let whole = Display::initial(series);
+            if display.window_name.as_deref() == Some(AUTO) {
+                display.window = whole.window;
+            }
+            if display.volume.preset == whole.volume.preset {
+                display.volume = whole.volume;
+            }
+        }
+        self.place_views();
+    }
+}

@@ -1,0 +1,93 @@
+//! The sheet of keys and mouse gestures, made from the live key map, and the About box.
+
+use egui::{Grid, Modal, RichText, ScrollArea, Ui};
+
+use crate::command::{AppCommand, Command, CommandQueue, Group, KeyMap};
+use crate::document::Tool;
+use crate::theme;
+
+/// What the mouse does; the gestures are fixed, the keys are not.
+const MOUSE: [(&str, &str); 13] = [
+    ("Left drag", "Active tool in a slice; turns the volume"),
+    ("Middle drag, Shift+left drag", "Pan"),
+    ("Right drag, Ctrl+left drag", "Zoom"),
+    ("Ctrl+left drag in the volume", "Roll"),
+    ("Right click", "Menu"),
+    ("Wheel", "Next or previous image; zooms the volume"),
+    ("Ctrl+wheel", "Zoom at the pointer"),
+    ("Shift+move", "Crosshair follows the pointer"),
+    ("Double click", "Maximise or restore the viewport"),
+    ("Window drag sideways", "Width: right is wider"),
+    ("Window drag up", "Brighter (level falls)"),
+    ("Drag between viewports", "Resize; double click to even out"),
+    ("Drop a folder or files", "Open"),
+];
+
+/// Draws the sheet.
+pub fn help_ui(ctx: &egui::Context, keymap: &KeyMap, queue: &CommandQueue) {
+    let response = Modal::new(egui::Id::unique("help")).show(ctx, |ui| {
+        let size = ctx.content_rect().size();
+        ui.set_width(680.0f32.min(size.x - 64.0));
+        ui.heading("Keyboard and mouse");
+        ui.add_space(theme::space::PANEL);
+        ScrollArea::vertical().max_height(size.y - 160.0).auto_shrink([false, true]).show(ui, |ui| {
+            for (group, title) in Group::ALL {
+                group_ui(ui, group, title, keymap);
+            }
+            ui.label(theme::semibold("Mouse"));
+            Grid::new("mouse").num_columns(2).spacing([24.0, 4.0]).show(ui, |ui| {
+                let tools = Tool::ALL.map(|t| (t.title(), t.explanation()));
+                for (gesture, effect) in MOUSE.into_iter().chain(tools) {
+                    row_ui(ui, gesture, effect);
+                }
+            });
+        });
+    });
+    if response.should_close() {
+        queue.send(Command::App(AppCommand::CloseOverlay));
+    }
+}
+
+fn group_ui(ui: &mut Ui, group: Group, title: &str, keymap: &KeyMap) {
+    let bindings: Vec<_> = keymap.bindings().iter().filter(|b| b.action.group() == group).collect();
+    if bindings.is_empty() {
+        return;
+    }
+    ui.label(theme::semibold(title));
+    Grid::new(title).num_columns(2).spacing([24.0, 4.0]).show(ui, |ui| {
+        for binding in bindings {
+            row_ui(ui, &binding.text(), &binding.action.title());
+        }
+    });
+    ui.add_space(theme::space::GROUP);
+}
+
+fn row_ui(ui: &mut Ui, key: &str, effect: &str) {
+    ui.scope(|ui| {
+        ui.set_min_width(190.0);
+        ui.label(RichText::new(key).color(theme::TEXT_QUIET));
+    });
+    ui.label(effect);
+    ui.end_row();
+}
+
+/// Draws the About box.
+pub fn about_ui(ctx: &egui::Context, queue: &CommandQueue) {
+    let response = Modal::new(egui::Id::unique("about")).show(ctx, |ui| {
+        ui.set_width(380.0);
+        ui.heading("Lantern");
+        ui.label(format!("Version {}", env!("CARGO_PKG_VERSION")));
+        ui.add_space(theme::space::PANEL);
+        ui.label("A viewer for medical images. For research and development; not for diagnostic use.");
+        ui.add_space(theme::space::PANEL);
+        let text = "Set in IBM Plex Sans (SIL Open Font License). Icons by Phosphor (MIT).";
+        ui.label(RichText::new(text).color(theme::TEXT_QUIET));
+        ui.add_space(theme::space::GROUP);
+        if ui.button("Close").clicked() {
+            queue.send(Command::App(AppCommand::CloseOverlay));
+        }
+    });
+    if response.should_close() {
+        queue.send(Command::App(AppCommand::CloseOverlay));
+    }
+}

@@ -1,0 +1,291 @@
+//! Settings of what is shown, and what to know about it: grey values, slab, volume look, geometry, warnings.
+
+use egui::{ComboBox, Grid, RichText, ScrollArea, Ui};
+use egui_phosphor::regular as icons;
+use imaging::intensity::{CT_PRESETS, Window};
+use imaging::series::SeriesWarning;
+use render_core::scene::{Interpolation, Slab, SlabMode};
+use render_core::transfer_function::VOLUME_PRESETS;
+
+use super::transfer_function::{CurveState, curve_ui};
+use crate::command::{Command, CommandQueue, SliceCommand, VoiCommand, VolumeCommand};
+use crate::document::{
+    Display, Document, PlaneFrame, Series, SliceView, ViewportId, VolumeStyle, obliqueness_rad,
+};
+use crate::text;
+use crate::theme;
+use crate::widgets::{NumberOptions, fact, number_field, quiet, section};
+
+/// Draws the inspector for the active viewport.
+pub fn inspector_ui(ui: &mut Ui, document: &Document, queue: &CommandQueue, curve: &mut CurveState) {
+    let Some(series) = document.active_series() else {
+        quiet(ui, "Nothing is open.");
+        return;
+    };
+    let Some(display) = document.workspace.displays.get(&series.key) else {
+        quiet(ui, "Loading…");
+        return;
+    };
+    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = 6.0;
+        if series.channels == 1 {
+            section(ui, "Window", true, |ui| window_ui(ui, series, display, queue));
+        }
+        let viewport = document.active_viewport();
+        if let Some(view) = viewport.slice() {
+            section(ui, "Slice", true, |ui| slice_ui(ui, series, display, (viewport.id, view), queue));
+        }
+        if series.channels == 1 && series.is_volume() {
+            section(ui, "Volume", true, |ui| volume_ui(ui, series, display, queue, curve));
+        }
+        section(ui, "Geometry", true, |ui| geometry_ui(ui, series));
+        let warnings = series.all_warnings();
+        if !warnings.is_empty() {
+            section(ui, &format!("Warnings ({})", warnings.len()), true, |ui| {
+                for warning in warnings {
+                    warning_ui(ui, warning);
+                }
+            });
+        }
+    });
+}
+
+fn window_ui(ui: &mut Ui, series: &Series, display: &Display, queue: &CommandQueue) {
+    let w = display.window;
+    let decimals = if w.width >= 50.0 { 0 } else { 3 };
+    let speed = (w.width / 200.0).max(if decimals == 0 { 1.0 } else { 1e-6 });
+    let set = |center: f64, width: f64| {
+        if let Ok(window) = Window::new(center, width, w.function) {
+            queue.send(Command::Voi(VoiCommand::Set { series: series.key, window, name: None }));
+        }
+    };
+    ui.horizontal(|ui| {
+        let options =
+            |least: f64| NumberOptions { speed, range: least..=1e9, decimals, suffix: "", width: 62.0 };
+        quiet(ui, "C");
+        if let Some(center) = number_field(ui, "Window center", w.center, options(-1e9)) {
+            set(center, w.width);
+        }
+        quiet(ui, "W");
+        if let Some(width) = number_field(ui, "Window width", w.width, options(1e-9)) {
+            set(w.center, width);
+        }
+        if let Some(unit) = series.unit.symbol() {
+            quiet(ui, unit);
+        }
+    });
+    ui.horizontal(|ui| {
+        let name = display.window_name.clone().unwrap_or_else(|| "Custom".to_owned());
+        let send = |command| queue.send(Command::Voi(command));
+        let combo = ComboBox::from_id_salt("window preset").selected_text(name).width(150.0);
+        let response = combo.show_ui(ui, |ui| {
+            for (i, named) in series.windows.iter().enumerate() {
+                let label =
+                    if named.name.is_empty() { format!("File {}", i + 1) } else { named.name.clone() };
+                if ui.selectable_label(false, format!("{label} (file)")).clicked() {
+                    send(VoiCommand::FileWindow(series.key, i));
+                }
+            }
+            if ui.selectable_label(false, "Auto").clicked() {
+                send(VoiCommand::Auto(series.key));
+            }
+            if series.attributes.modality == "CT" {
+                ui.separator();
+                for (i, preset) in CT_PRESETS.iter().enumerate() {
+                    let is_current = display.window_name.as_deref() == Some(preset.name);
+                    if ui.selectable_label(is_current, preset.name).clicked() {
+                        send(VoiCommand::Preset(series.key, i));
+                    }
+                }
+            }
+        });
+        response.response.accessible_name("Window preset");
+        let mut is_inverted = display.is_inverted;
+        if ui.checkbox(&mut is_inverted, "Invert").on_hover_text("Invert grey values   I").changed() {
+            send(VoiCommand::ToggleInverted(series.key));
+        }
+    });
+}
+
+fn slice_ui(
+    ui: &mut Ui,
+    series: &Series,
+    display: &Display,
+    (id, view): (ViewportId, &SliceView),
+    queue: &CommandQueue,
+) {
+    ui.horizontal(|ui| {
+        quiet(ui, "Slab");
+        let set = |slab| queue.send(Command::Slice(SliceCommand::SetSlab { viewport: id, slab }));
+        let options =
+            NumberOptions { speed: 0.25, range: 0.0..=500.0, decimals: 1, suffix: " mm", width: 70.0 };
+        if let Some(mm) = number_field(ui, "Slab thickness", view.slab.thickness_mm, options) {
+            set(Slab { thickness_mm: mm, ..view.slab });
+        }
+        for (mode, name, hint) in [
+            (SlabMode::Mean, "Mean", "Average through the slab"),
+            (SlabMode::Max, "MIP", "Maximum through the slab"),
+            (SlabMode::Min, "MinIP", "Minimum through the slab"),
+        ] {
+            let is_current = view.slab.mode == mode;
+            if ui.selectable_label(is_current, name).on_hover_text(hint).clicked() && !is_current {
+                set(Slab { mode, ..view.slab });
+            }
+        }
+    });
+    ui.horizontal(|ui| {
+        quiet(ui, "Interpolation");
+        for interpolation in [Interpolation::Linear, Interpolation::Nearest] {
+            let name = crate::viewports::interpolation_name(interpolation);
+            let is_current = display.interpolation == interpolation;
+            if ui.selectable_label(is_current, name).clicked() && !is_current {
+                queue.send(Command::Voi(VoiCommand::Interpolate(series.key, interpolation)));
+            }
+        }
+    });
+    if !series.is_volume() {
+        return;
+    }
+    ui.horizontal(|ui| {
+        quiet(ui, "Plane");
+        let is_tilted = series
+            .geometry()
+            .is_some_and(|g| view.aligned_axis(g).is_none() && view.frame == PlaneFrame::Acquired);
+        for (frame, name, hint) in [
+            (PlaneFrame::Acquired, "Acquired", "Along the acquired slices: voxel-exact"),
+            (PlaneFrame::Patient, "Patient", "Strictly along the patient's axes"),
+        ] {
+            let is_current = view.frame == frame && !is_tilted;
+            if ui.selectable_label(is_current, name).on_hover_text(hint).clicked() {
+                queue.send(Command::Slice(SliceCommand::SetFrame { viewport: id, frame }));
+            }
+        }
+        if is_tilted {
+            ui.label(RichText::new("tilted").color(theme::WARNING));
+        }
+    });
+}
+
+fn volume_ui(ui: &mut Ui, series: &Series, display: &Display, queue: &CommandQueue, curve: &mut CurveState) {
+    let send = |command| queue.send(Command::Volume(command));
+    ui.horizontal(|ui| {
+        let combo =
+            ComboBox::from_id_salt("volume preset").selected_text(display.volume.preset.name()).width(150.0);
+        let response = combo.show_ui(ui, |ui| {
+            for preset in VOLUME_PRESETS {
+                let is_current = display.volume.preset.name() == preset.name;
+                if ui.selectable_label(is_current, preset.name).clicked() {
+                    send(VolumeCommand::Preset(series.key, preset.name));
+                }
+            }
+        });
+        response.response.accessible_name("Volume preset");
+    });
+    ui.horizontal(|ui| {
+        for (style, name) in VolumeStyle::ALL {
+            let is_current = display.volume.style == style;
+            if ui.selectable_label(is_current, name).clicked() && !is_current {
+                send(VolumeCommand::Style(series.key, style));
+            }
+        }
+    });
+    if display.volume.style != VolumeStyle::Mip
+        && let Some(loaded) = series.loaded()
+    {
+        curve_ui(ui, series, display, &loaded.histogram, queue, curve);
+    }
+}
+
+/// How far the geometry of a series can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trust {
+    /// Nothing speaks against it.
+    Sound,
+    /// Usable, with something to know.
+    Mind,
+    /// Distances or orientation are not to be relied on.
+    Doubtful,
+}
+
+impl Trust {
+    /// From warnings.
+    pub fn of<'a>(warnings: impl IntoIterator<Item = &'a SeriesWarning>) -> Self {
+        let rank = |w: &SeriesWarning| match w {
+            SeriesWarning::MissingSlices { .. }
+            | SeriesWarning::NoPosition
+            | SeriesWarning::Uncalibrated { .. } => Self::Doubtful,
+            SeriesWarning::UnevenSpacing { .. }
+            | SeriesWarning::GantryTilt { .. }
+            | SeriesWarning::DuplicateSlices { .. }
+            | SeriesWarning::SpacingAssumed { .. }
+            | SeriesWarning::Split { .. }
+            | SeriesWarning::UnreadableFiles { .. } => Self::Mind,
+            _ => Self::Sound,
+        };
+        warnings.into_iter().map(rank).max().unwrap_or(Self::Sound)
+    }
+}
+
+fn geometry_ui(ui: &mut Ui, series: &Series) {
+    let (color, words) = match Trust::of(series.all_warnings()) {
+        Trust::Sound => (theme::GOOD, "Geometry is sound"),
+        Trust::Mind => (theme::WARNING, "Usable, see warnings"),
+        Trust::Doubtful => (theme::DANGER, "Do not rely on distances"),
+    };
+    ui.horizontal(|ui| {
+        let (rect, _) = ui.allocate_exact_size(egui::vec2(10.0, 10.0), egui::Sense::hover());
+        ui.painter().circle_filled(rect.center(), 4.5, color);
+        ui.label(words);
+    });
+    Grid::new("geometry").num_columns(2).spacing([12.0, 4.0]).show(ui, |ui| {
+        fact(ui, "Voxels", &super::studies::dims_text(series));
+        if let Some(volume) = series.loaded().map(|l| &l.volume) {
+            let g = volume.geometry();
+            let [x, y, z] = g.spacing_mm().to_array().map(|v| text::number(v, 3));
+            fact(ui, "Spacing", &format!("{x} × {y} × {z} mm"));
+            let [x, y, z] = (g.spacing_mm() * g.dims().as_dvec3()).to_array().map(|v| text::number(v, 0));
+            fact(ui, "Extent", &format!("{x} × {y} × {z} mm"));
+            let [x, y, z] = g.origin_lps().to_array().map(|v| text::number(v, 1));
+            fact(ui, "Origin", &format!("{x}  {y}  {z}"));
+            let oblique = obliqueness_rad(g).to_degrees();
+            if oblique >= 0.05 {
+                fact(ui, "Oblique", &format!("{} °", text::number(oblique, 1)));
+            }
+            fact(ui, "Values", &values_text(series));
+        }
+        fact(ui, "Type", series.voxel_type);
+        fact(ui, "Memory", &text::bytes(series.decoded_bytes));
+    });
+}
+
+fn values_text(series: &Series) -> String {
+    let Some(loaded) = series.loaded() else { return String::new() };
+    let decimals = if series.voxel_type.starts_with("float") { 3 } else { 0 };
+    let (low, high) = (loaded.histogram.low, loaded.histogram.high);
+    let unit = series.unit.symbol().map(|u| format!(" {u}")).unwrap_or_default();
+    format!("{} to {}{unit}", text::number(low, decimals), text::number(high, decimals))
+}
+
+fn warning_ui(ui: &mut Ui, warning: &SeriesWarning) {
+    ui.horizontal_top(|ui| {
+        ui.label(RichText::new(icons::WARNING).color(theme::WARNING));
+        let text = warning.to_string();
+        let mut chars = text.chars();
+        let head: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
+        ui.add(egui::Label::new(format!("{head}{}.", chars.as_str())).wrap());
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_warning_decides() {
+        let tilt = SeriesWarning::GantryTilt { degrees: 13.0 };
+        let missing = SeriesWarning::MissingSlices { count: 1, after_slice: vec![3] };
+        assert_eq!(Trust::of([]), Trust::Sound);
+        assert_eq!(Trust::of([&tilt, &SeriesWarning::RescaleVaries]), Trust::Mind);
+        assert_eq!(Trust::of([&tilt, &missing]), Trust::Doubtful);
+    }
+}

@@ -1,0 +1,11 @@
+//! Everything around the pictures.
+
+pub mod help;
+pub mod inspector;
+pub mod menu_bar;
+pub mod notices;
+pub mod palette;
+pub mod start_page;
+pub mod status_bar;
+pub mod studies;
+pub mod transfer_function;

@@ -1,0 +1,7 @@
+//! Words and numbers for people: errors as messages, values as the field prints them.
+
+mod messages;
+mod numbers;
+
+pub use messages::{UserMessage, message_for, message_for_notice, opened_with_warnings};
+pub use numbers::{bytes, minus, mm, modality_value, number, parse_number, patient_name, study_date};

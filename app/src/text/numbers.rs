@@ -1,0 +1,115 @@
+//! Numbers, dates and names as the field prints them.
+
+use imaging::volume::Unit;
+
+/// Replaces hyphens that stand for a minus sign.
+pub fn minus(text: String) -> String {
+    text.replace('-', "−")
+}
+
+/// A number with a true minus sign and a fixed count of decimals; no `−0`.
+pub fn number(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    let is_zero = text.bytes().all(|b| matches!(b, b'0' | b'-' | b'.'));
+    minus(if is_zero { text.trim_start_matches('-').to_owned() } else { text })
+}
+
+/// A length, e.g. `12.4 mm`.
+pub fn mm(value: f64) -> String {
+    format!("{} mm", number(value, if value.abs() < 0.995 { 2 } else { 1 }))
+}
+
+/// A modality value with its unit: `−600 HU`, `0.0123`.
+///
+/// Whole numbers print whole; fractions keep as many decimals as their size deserves.
+pub fn modality_value(value: f64, unit: &Unit) -> String {
+    let decimals = match value.abs() {
+        _ if value.fract() == 0.0 => 0,
+        v if v >= 100.0 => 1,
+        v if v >= 1.0 => 2,
+        v if v >= 0.01 => 4,
+        _ => 6,
+    };
+    let text = number(value, decimals);
+    unit.symbol().map_or(text.clone(), |symbol| format!("{text} {symbol}"))
+}
+
+/// Reads a number a person typed: true minus, comma or point.
+pub fn parse_number(text: &str) -> Option<f64> {
+    let plain: String = text
+        .trim()
+        .chars()
+        .map(|c| match c {
+            '−' | '–' => '-',
+            ',' => '.',
+            c => c,
+        })
+        .collect();
+    plain.split_whitespace().next()?.parse().ok().filter(|v: &f64| v.is_finite())
+}
+
+/// A memory size, e.g. `210 MiB`.
+pub fn bytes(count: u64) -> String {
+    const MIB: f64 = (1u64 << 20) as f64;
+    let mib = count as f64 / MIB;
+    if mib >= 1024.0 {
+        format!("{:.1} GiB", mib / 1024.0)
+    } else if mib >= 10.0 {
+        format!("{mib:.0} MiB")
+    } else {
+        format!("{mib:.1} MiB")
+    }
+}
+
+/// A DICOM person name (`Family^Given^Middle^Prefix^Suffix`) as `Family, Given Middle`.
+///
+/// Source: DICOM PS3.5 6.2.1.1. Only the first component group (alphabetic) is used.
+pub fn patient_name(dicom: &str) -> String {
+    let group = dicom.split('=').next().unwrap_or_default();
+    let mut parts = group.split('^').map(str::trim);
+    let family = parts.next().unwrap_or_default();
+    let given: Vec<&str> = parts.take(2).filter(|p| !p.is_empty()).collect();
+    if given.is_empty() { family.to_owned() } else { format!("{family}, {}", given.join(" ")) }
+}
+
+/// A DICOM date (`YYYYMMDD`) as `YYYY-MM-DD`; anything else unchanged.
+pub fn study_date(dicom: &str) -> String {
+    let text = dicom.trim();
+    match (text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit()), text.get(..4), text.get(4..6)) {
+        (true, Some(year), Some(month)) => format!("{year}-{month}-{}", text.get(6..).unwrap_or_default()),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_a_true_minus_and_no_negative_zero() {
+        assert_eq!(number(-132.5, 1), "−132.5");
+        assert_eq!(number(-0.04, 1), "0.0");
+        assert_eq!(modality_value(-600.0, &Unit::Hounsfield), "−600 HU");
+        assert_eq!(modality_value(1.5, &Unit::None), "1.50");
+        assert_eq!(modality_value(0.001_23, &Unit::Other("mm2/s".into())), "0.001230 mm2/s");
+        assert_eq!(mm(0.5), "0.50 mm");
+        assert_eq!(mm(12.36), "12.4 mm");
+    }
+
+    #[test]
+    fn typed_numbers_are_understood_with_either_minus() {
+        assert_eq!(parse_number(" −600 HU"), Some(-600.0));
+        assert_eq!(parse_number("-1,5"), Some(-1.5));
+        assert_eq!(parse_number("inf"), None);
+        assert_eq!(parse_number("lung"), None);
+    }
+
+    #[test]
+    fn names_and_dates_read_naturally() {
+        assert_eq!(patient_name("Doe^Jane^^Dr"), "Doe, Jane");
+        assert_eq!(patient_name("LIDC-IDRI-0314"), "LIDC-IDRI-0314");
+        assert_eq!(study_date("20000101"), "2000-01-01");
+        assert_eq!(study_date("2000.01.01"), "2000.01.01");
+        assert_eq!(study_date("2000010é"), "2000010é");
+    }
+}

@@ -1,0 +1,70 @@
+//! The inset that shows where an oblique plane cuts: the plane within the volume's edges, coloured by axis.
+
+use egui::{Rect, Ui, pos2, vec2};
+use imaging::geometry::AnatomicalPlane;
+use imaging::volume::Channels;
+use render_core::camera::Camera;
+use render_core::scene::{CubeScene, SlicePlane, SliceScene};
+
+use super::ViewportContext;
+use crate::document::{SeriesKey, SliceView, Viewport};
+use crate::gpu_bridge::{SceneKey, Wanted};
+use crate::tasks::Scene;
+use crate::theme;
+
+/// Edge of the inset in points.
+const EDGE: f32 = 120.0;
+/// Smallest viewport edge that still has room for it, in points.
+const LEAST_VIEWPORT: f32 = 300.0;
+
+/// Where the inset lies within a viewport, if it fits.
+fn inset_rect(rect: Rect) -> Option<Rect> {
+    let has_room = rect.width() >= LEAST_VIEWPORT && rect.height() >= LEAST_VIEWPORT;
+    let min = pos2(rect.right() - EDGE - 28.0, rect.center().y - EDGE / 2.0);
+    has_room.then(|| Rect::from_min_size(min, vec2(EDGE, EDGE)))
+}
+
+/// The inset's scene, for planes that follow no voxel layer.
+pub(super) fn wanted(
+    viewport: &Viewport,
+    view: &SliceView,
+    scene: &SliceScene,
+    pixels_per_point: f32,
+    series: SeriesKey,
+) -> Option<Wanted> {
+    let geometry = *scene.volume.geometry();
+    let is_upright = view.aligned_axis(&geometry).is_some();
+    let least_px = (LEAST_VIEWPORT * pixels_per_point) as u32;
+    let is_small = scene.size_px.iter().any(|px| *px < least_px);
+    if is_upright || is_small || scene.volume.channels() != Channels::Scalar {
+        return None;
+    }
+    let size_px = [(EDGE * pixels_per_point).round() as u32; 2];
+    let camera = Camera::orbit(&geometry, 0.6, 0.5, 1.3);
+    // The same cut, but all of it, whatever the viewport has zoomed to.
+    let plane =
+        SlicePlane::fitted(scene.plane.right, scene.plane.down, &geometry, scene.plane.center_lps, [256; 2]);
+    let slice = SliceScene { plane, size_px: [256; 2], ..scene.clone() };
+    let axis_colors = [AnatomicalPlane::Sagittal, AnatomicalPlane::Coronal, AnatomicalPlane::Axial]
+        .map(|plane| theme::to_srgb(theme::plane(plane)));
+    let key = SceneKey::Cube {
+        volume: scene.volume.id(),
+        plane,
+        size_px,
+        camera,
+        grey: scene.grey,
+        slab: scene.slab,
+    };
+    let cube = CubeScene { slice, camera, size_px, axis_colors };
+    Some(Wanted { viewport: viewport.id, series, key, scene: Scene::Cube(cube) })
+}
+
+/// Draws the inset over the picture.
+pub(super) fn inset_ui(ui: &Ui, rect: Rect, viewport: &Viewport, key: SeriesKey, ctx: &ViewportContext<'_>) {
+    let Some(inset) = inset_rect(rect) else { return };
+    let Some(texture) = ctx.pictures.texture(viewport.id, key, true) else { return };
+    let painter = ui.painter_at(rect);
+    let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+    painter.rect_filled(inset.expand(1.0), 2.0, theme::LINE);
+    painter.image(texture, inset, whole, egui::Color32::WHITE);
+}

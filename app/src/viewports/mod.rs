@@ -1,0 +1,185 @@
+//! The pictures: a grid of four viewports or one of them alone.
+
+mod cube;
+mod gestures;
+mod overlay;
+mod scenes;
+mod slice;
+mod states;
+mod volume;
+
+use std::collections::BTreeMap;
+
+use egui::{CursorIcon, Rect, Sense, Ui, pos2, vec2};
+use glam::DVec3;
+use imaging::volume::Volume;
+
+use crate::command::{AppCommand, Command, CommandQueue, KeyMap};
+use crate::document::{Document, SeriesKey, View, Viewport, ViewportId};
+use crate::gpu_bridge::Pictures;
+use crate::settings::Settings;
+use crate::theme;
+
+pub(crate) use scenes::interpolation_name;
+pub use scenes::wanted_scenes;
+
+/// What drawing a viewport may look at.
+pub struct ViewportContext<'a> {
+    /// What is open.
+    pub document: &'a Document,
+    /// Where changes are sent.
+    pub queue: &'a CommandQueue,
+    /// Finished pictures.
+    pub pictures: &'a Pictures,
+    /// Preferences.
+    pub settings: &'a Settings,
+    /// For key hints in context menus.
+    pub keymap: &'a KeyMap,
+}
+
+/// The voxel under the pointer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probe {
+    /// Where, LPS in mm.
+    pub lps: DVec3,
+    /// Modality value with unit; `None` outside the volume.
+    pub value: Option<String>,
+}
+
+/// What the viewports remember between frames.
+#[derive(Debug, Default)]
+pub struct ViewportState {
+    /// Size of each visible viewport in device pixels.
+    pub sizes_px: BTreeMap<ViewportId, [u32; 2]>,
+    /// Under the pointer in this frame.
+    pub probe: Option<Probe>,
+    /// Parts of a slice left over from scrolling on a trackpad.
+    wheel_rest: f64,
+    /// Parts of a slice left over from dragging with the scroll tool.
+    drag_rest: f64,
+    /// Whether the volume is being turned, so that frames come fast rather than fine.
+    pub is_volume_moving: bool,
+}
+
+/// Gap between viewports in points; also the handle that is dragged.
+const GAP: f32 = 4.0;
+
+/// Draws all visible viewports into the rest of `ui`.
+pub fn grid_ui(ui: &mut Ui, ctx: &ViewportContext<'_>, state: &mut ViewportState) {
+    let area = ui.available_rect_before_wrap();
+    state.sizes_px.clear();
+    state.probe = None;
+    let rects = rects(area, ctx.settings.split);
+    match ctx.document.workspace.layout.maximised {
+        Some(id) => viewport_ui(ui, area, ctx.document.workspace.viewport(id), ctx, state),
+        None => {
+            for (viewport, rect) in ctx.document.workspace.viewports.iter().zip(rects) {
+                viewport_ui(ui, rect, viewport, ctx, state);
+            }
+            splitter_ui(ui, area, ctx);
+        }
+    }
+    ui.advance_cursor_after_rect(area);
+}
+
+/// Four rectangles around the split point, on whole points.
+fn rects(area: Rect, split: [f32; 2]) -> [Rect; 4] {
+    let x = (area.left() + (area.width() - GAP) * split[0]).round();
+    let y = (area.top() + (area.height() - GAP) * split[1]).round();
+    let left = (area.left(), x);
+    let right = (x + GAP, area.right());
+    let top = (area.top(), y);
+    let bottom = (y + GAP, area.bottom());
+    let rect = |h: (f32, f32), v: (f32, f32)| Rect::from_min_max(pos2(h.0, v.0), pos2(h.1, v.1));
+    [rect(left, top), rect(right, top), rect(left, bottom), rect(right, bottom)]
+}
+
+fn splitter_ui(ui: &Ui, area: Rect, ctx: &ViewportContext<'_>) {
+    let [_, _, _, last] = rects(area, ctx.settings.split);
+    let (x, y) = (last.left() - GAP, last.top() - GAP);
+    let cross = Rect::from_min_size(pos2(x, y), vec2(GAP, GAP)).expand(2.0);
+    let vertical = Rect::from_x_y_ranges(x..=x + GAP, area.y_range());
+    let horizontal = Rect::from_x_y_ranges(area.x_range(), y..=y + GAP);
+    let handles = [
+        ("left and right", vertical, CursorIcon::ResizeHorizontal, [true, false]),
+        ("top and bottom", horizontal, CursorIcon::ResizeVertical, [false, true]),
+        ("all four", cross, CursorIcon::Move, [true, true]),
+    ];
+    for (name, rect, cursor, moves) in handles {
+        let response = ui.interact(rect, ui.scope_id().with(("split", name)), Sense::click_and_drag());
+        let response = response.on_hover_cursor(cursor);
+        response.widget_info(|| {
+            egui::WidgetInfo::labeled(
+                egui::accesskit::Role::Splitter,
+                true,
+                format!("Divider between {name}"),
+            )
+        });
+        if response.hovered() || response.dragged() {
+            ui.painter().rect_filled(rect, 0.0, theme::LINE);
+        }
+        let mut split = ctx.settings.split;
+        if response.double_clicked() {
+            split = [0.5; 2];
+        } else if let (true, Some(p)) = (response.dragged(), response.interact_pointer_pos()) {
+            let wanted = [
+                (p.x - GAP / 2.0 - area.left()) / (area.width() - GAP),
+                (p.y - GAP / 2.0 - area.top()) / (area.height() - GAP),
+            ];
+            for ((s, w), moves) in split.iter_mut().zip(wanted).zip(moves) {
+                if moves {
+                    *s = w.clamp(0.15, 0.85);
+                }
+            }
+        }
+        if split != ctx.settings.split {
+            ctx.queue.send(Command::App(AppCommand::SetSplit(split)));
+        }
+    }
+}
+
+fn viewport_ui(
+    ui: &mut Ui,
+    rect: Rect,
+    viewport: &Viewport,
+    ctx: &ViewportContext<'_>,
+    state: &mut ViewportState,
+) {
+    if rect.width() < 8.0 || rect.height() < 8.0 {
+        return;
+    }
+    let scale = ui.ctx().pixels_per_point();
+    let size_px = [rect.width(), rect.height()].map(|points| ((points * scale).round() as u32).max(1));
+    state.sizes_px.insert(viewport.id, size_px);
+    let painter = ui.painter_at(rect);
+    painter.rect_filled(rect, 0.0, theme::PIXELS);
+    match &viewport.view {
+        View::Slice(view) => slice::slice_ui(ui, rect, viewport, view, ctx, state),
+        View::Volume(view) => volume::volume_ui(ui, rect, viewport, view, ctx, state),
+    }
+    if ctx.document.active == viewport.id && ctx.document.workspace.layout.maximised.is_none() {
+        let stroke = egui::Stroke::new(1.0, theme::ACCENT);
+        painter.rect_stroke(rect, 0.0, stroke, egui::StrokeKind::Inside);
+    }
+}
+
+/// The picture of a viewport, stretched over it; false if there is none yet.
+fn picture_ui(ui: &Ui, rect: Rect, viewport: &Viewport, key: SeriesKey, pictures: &Pictures) -> bool {
+    let Some(texture) = pictures.texture(viewport.id, key, false) else { return false };
+    let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+    ui.painter_at(rect).image(texture, rect, whole, egui::Color32::WHITE);
+    true
+}
+
+/// Value of the voxel at a point, as text.
+fn probe(volume: &Volume, lps: DVec3) -> Probe {
+    let value = volume.geometry().nearest_index(lps).and_then(|index| {
+        let channels = volume.channels().count();
+        let values: Option<Vec<f64>> = (0..channels).map(|c| volume.value_at(index, c, 0)).collect();
+        match values?.as_slice() {
+            [value] => Some(crate::text::modality_value(*value, volume.unit())),
+            many => Some(many.iter().map(|v| crate::text::number(*v, 0)).collect::<Vec<_>>().join(" ")),
+        }
+    });
+    Probe { lps, value }
+}

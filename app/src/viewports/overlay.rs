@@ -1,0 +1,236 @@
+//! What is written and drawn over the pixels: letters, corner texts, scale bar, reference lines.
+//!
+//! Text has a dark halo, never a box. What does not fit leaves in a fixed order; patient identity and orientation
+//! never do.
+
+use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Shape, Stroke, Vec2, pos2, vec2};
+use imaging::geometry::AnatomicalPlane;
+
+use crate::theme;
+
+/// Distance of texts from the edge of the picture, in points.
+const MARGIN: f32 = 8.0;
+/// Height of one line of overlay text, in points.
+pub(super) const LINE_HEIGHT: f32 = 15.0;
+
+fn font(size: f32) -> FontId {
+    FontId::proportional(size)
+}
+
+/// Text with a halo; cut with an ellipsis at `max_width`. Returns the place it took.
+pub(super) fn halo_text(
+    painter: &Painter,
+    pos: Pos2,
+    anchor: Align2,
+    text: &str,
+    color: Color32,
+    max_width: f32,
+) -> Rect {
+    let mut job = egui::text::LayoutJob::simple_singleline(text.to_owned(), font(theme::size::SMALL), color);
+    job.wrap.max_width = max_width.max(24.0);
+    job.wrap.max_rows = 1;
+    job.wrap.break_anywhere = true;
+    let galley = painter.layout_job(job);
+    let rect = anchor.anchor_size(pos, galley.size());
+    for offset in [vec2(-1.0, 0.0), vec2(1.0, 0.0), vec2(0.0, -1.0), vec2(0.0, 1.0), vec2(1.0, 1.0)] {
+        painter.galley_with_override_text_color(rect.min + offset, galley.clone(), theme::HALO);
+    }
+    painter.galley(rect.min, galley, color);
+    rect
+}
+
+/// The four letters (left, top, right, bottom) at the middle of the edges.
+pub(super) fn orientation_letters(painter: &Painter, rect: Rect, letters: &[String; 4]) {
+    let inner = rect.shrink(4.0);
+    let places = [
+        (inner.left_center(), Align2::LEFT_CENTER),
+        (inner.center_top(), Align2::CENTER_TOP),
+        (inner.right_center(), Align2::RIGHT_CENTER),
+        (inner.center_bottom(), Align2::CENTER_BOTTOM),
+    ];
+    for ((pos, anchor), letter) in places.into_iter().zip(letters) {
+        halo_text(painter, pos, anchor, letter, theme::TEXT, 60.0);
+    }
+}
+
+/// Lines of text in a corner, with how early each leaves when room is short (0 never leaves).
+pub(super) struct Corner {
+    lines: Vec<(String, Color32, u8)>,
+}
+
+impl Corner {
+    pub(super) fn new() -> Self {
+        Self { lines: Vec::new() }
+    }
+
+    /// Adds a line unless it is empty. Higher `leaves_at` leaves earlier.
+    pub(super) fn line(&mut self, text: impl Into<String>, leaves_at: u8) -> &mut Self {
+        self.colored(text, theme::TEXT, leaves_at)
+    }
+
+    pub(super) fn colored(&mut self, text: impl Into<String>, color: Color32, leaves_at: u8) -> &mut Self {
+        let text = text.into();
+        if !text.trim().is_empty() {
+            self.lines.push((text, color, leaves_at));
+        }
+        self
+    }
+
+    /// The lines that fit, in their order: those that leave earliest go first.
+    fn fitting(&self, count: usize) -> Vec<&(String, Color32, u8)> {
+        let mut kept: Vec<&(String, Color32, u8)> = self.lines.iter().collect();
+        while kept.len() > count {
+            let Some(earliest) = kept.iter().map(|l| l.2).max().filter(|rank| *rank > 0) else { break };
+            if let Some(at) = kept.iter().rposition(|l| l.2 == earliest) {
+                kept.remove(at);
+            }
+        }
+        kept
+    }
+
+    /// Draws into a corner of `rect`.
+    pub(super) fn draw(&self, painter: &Painter, rect: Rect, corner: Align2) {
+        let inner = rect.shrink(MARGIN);
+        let is_top = corner.y() == egui::Align::Min;
+        // A quarter of the height each, so that opposite corners and the letters between keep apart.
+        let room = ((rect.height() * 0.5 - 24.0) / LINE_HEIGHT).floor().max(1.0) as usize;
+        let lines = self.fitting(room);
+        let max_width = rect.width() * 0.5 - 28.0;
+        let start = corner.pos_in_rect(&inner);
+        let total = lines.len() as f32 * LINE_HEIGHT;
+        for (i, (text, color, _)) in lines.into_iter().enumerate() {
+            let down = i as f32 * LINE_HEIGHT - if is_top { 0.0 } else { total - LINE_HEIGHT };
+            let anchor = Align2([corner.x(), corner.y()]);
+            halo_text(painter, start + vec2(0.0, down), anchor, text, *color, max_width);
+        }
+    }
+}
+
+/// A round length that fits into `most_mm`: 1, 2 or 5 times a power of ten.
+pub(super) fn round_length_mm(most_mm: f64) -> Option<f64> {
+    if !(most_mm.is_finite() && most_mm > 0.0) {
+        return None;
+    }
+    let power = 10f64.powf(most_mm.log10().floor());
+    [5.0, 2.0, 1.0].into_iter().map(|f| f * power).find(|length| *length <= most_mm * (1.0 + 1e-9))
+}
+
+/// The scale bar above the lower edge.
+pub(super) fn scale_bar(painter: &Painter, rect: Rect, mm_per_point: f64) {
+    let Some(length_mm) = round_length_mm(mm_per_point * f64::from(rect.width()) * 0.22) else { return };
+    let length = (length_mm / mm_per_point) as f32;
+    let bottom = rect.bottom() - 24.0;
+    let (left, right) = (rect.center().x - length / 2.0, rect.center().x + length / 2.0);
+    let shape = |offset: Vec2| {
+        let p = |x: f32, y: f32| pos2(x, y) + offset;
+        vec![p(left, bottom - 4.0), p(left, bottom), p(right, bottom), p(right, bottom - 4.0)]
+    };
+    painter.add(Shape::line(shape(Vec2::ZERO), Stroke::new(3.0, theme::HALO)));
+    painter.add(Shape::line(shape(Vec2::ZERO), Stroke::new(1.0, theme::TEXT)));
+    let text = if length_mm >= 1.0 { format!("{length_mm:.0} mm") } else { format!("{length_mm} mm") };
+    let pos = pos2(rect.center().x, bottom - 5.0);
+    halo_text(painter, pos, Align2::CENTER_BOTTOM, &text, theme::TEXT, 120.0);
+}
+
+/// Short name at the ends of a plane's reference line; never a bare `A`, which would read as anterior.
+pub(super) fn plane_tag(plane: AnatomicalPlane) -> &'static str {
+    match plane {
+        AnatomicalPlane::Axial => "Ax",
+        AnatomicalPlane::Coronal => "Co",
+        AnatomicalPlane::Sagittal => "Sa",
+    }
+}
+
+/// The line along which another plane cuts this picture: through `middle` along `direction` (unit, on screen).
+///
+/// A gap around the middle leaves the pixels at the crosshair free. Each plane has its own colour and line style.
+pub(super) fn reference_line(
+    painter: &Painter,
+    rect: Rect,
+    middle: Pos2,
+    direction: Vec2,
+    plane: AnatomicalPlane,
+) {
+    const CENTRE_GAP: f32 = 14.0;
+    let color = theme::plane(plane).gamma_multiply(0.85);
+    for sign in [-1.0, 1.0] {
+        let away = direction * sign;
+        let Some(end) = exit(rect, middle, away) else { continue };
+        let start = middle + away * CENTRE_GAP;
+        if (end - middle).dot(away) <= CENTRE_GAP {
+            continue;
+        }
+        let stroke = Stroke::new(1.0, color);
+        let points = [start, end];
+        match plane {
+            AnatomicalPlane::Axial => {
+                painter.line_segment(points, stroke);
+            }
+            AnatomicalPlane::Sagittal => {
+                painter.extend(Shape::dashed_line(&points, stroke, 8.0, 4.0));
+            }
+            AnatomicalPlane::Coronal => {
+                painter.extend(Shape::dashed_line(&points, stroke, 2.0, 3.0));
+            }
+        }
+        if sign > 0.0 {
+            let pos = end - away * 26.0 + vec2(away.y, -away.x) * 8.0;
+            halo_text(painter, pos, Align2::CENTER_CENTER, plane_tag(plane), theme::plane(plane), 40.0);
+        }
+    }
+}
+
+/// Where a ray from `from` leaves a rectangle; `None` if it never meets it.
+fn exit(rect: Rect, from: Pos2, direction: Vec2) -> Option<Pos2> {
+    let mut far = f32::INFINITY;
+    let mut near = f32::NEG_INFINITY;
+    for (p, d, low, high) in
+        [(from.x, direction.x, rect.left(), rect.right()), (from.y, direction.y, rect.top(), rect.bottom())]
+    {
+        if d.abs() < 1e-6 {
+            if p < low || p > high {
+                return None;
+            }
+            continue;
+        }
+        let (a, b) = ((low - p) / d, (high - p) / d);
+        near = near.max(a.min(b));
+        far = far.min(a.max(b));
+    }
+    (far >= near.max(0.0) && far.is_finite()).then(|| from + direction * far)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scale_bars_are_round_and_fit() {
+        for (most, expected) in
+            [(73.0, 50.0), (50.0, 50.0), (49.9, 20.0), (1.3, 1.0), (0.7, 0.5), (100.0, 100.0)]
+        {
+            assert_eq!(round_length_mm(most), Some(expected), "{most}");
+        }
+        assert_eq!(round_length_mm(0.0), None);
+        assert_eq!(round_length_mm(f64::NAN), None);
+    }
+
+    #[test]
+    fn identity_stays_when_everything_else_leaves() {
+        let mut corner = Corner::new();
+        corner.line("name", 0).line("sex", 3).line("id", 0).line("", 0).line("age", 2);
+        let texts = |n| corner.fitting(n).into_iter().map(|l| l.0.clone()).collect::<Vec<_>>();
+        assert_eq!(texts(9), ["name", "sex", "id", "age"]);
+        assert_eq!(texts(3), ["name", "id", "age"]);
+        assert_eq!(texts(1), ["name", "id"]);
+    }
+
+    #[test]
+    fn reference_lines_end_at_the_edge() {
+        let rect = Rect::from_min_max(pos2(0.0, 0.0), pos2(100.0, 50.0));
+        assert_eq!(exit(rect, pos2(20.0, 20.0), vec2(1.0, 0.0)), Some(pos2(100.0, 20.0)));
+        assert_eq!(exit(rect, pos2(20.0, 20.0), vec2(0.0, -1.0)), Some(pos2(20.0, 0.0)));
+        assert_eq!(exit(rect, pos2(20.0, 90.0), vec2(1.0, 0.0)), None);
+        assert_eq!(exit(rect, pos2(120.0, 20.0), vec2(1.0, 0.0)), None);
+    }
+}

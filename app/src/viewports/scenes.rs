@@ -1,0 +1,123 @@
+//! From the document to what the renderer shall draw.
+
+use std::sync::Arc;
+
+use imaging::volume::Channels;
+use render_core::scene::{CropBox, Interpolation, Lighting, SliceScene, VolumeMode, VolumeScene};
+
+use super::{ViewportState, cube};
+use crate::document::{Document, Placement, SliceView, View, Viewport, VolumeStyle, VolumeView};
+use crate::gpu_bridge::{SceneKey, Wanted};
+use crate::tasks::Scene;
+
+/// The scenes of all visible viewports.
+pub fn wanted_scenes(document: &Document, state: &ViewportState, pixels_per_point: f32) -> Vec<Wanted> {
+    let mut wanted = Vec::new();
+    for (id, &size_px) in &state.sizes_px {
+        let viewport = document.workspace.viewport(*id);
+        match &viewport.view {
+            View::Slice(view) => {
+                let Some((scene, slice)) = slice_wanted(document, viewport, view, size_px) else { continue };
+                wanted.extend(cube::wanted(viewport, view, &scene, pixels_per_point, slice.series));
+                wanted.push(slice);
+            }
+            View::Volume(view) => {
+                wanted.extend(volume_wanted(document, viewport, view, size_px, state.is_volume_moving));
+            }
+        }
+    }
+    wanted
+}
+
+fn slice_wanted(
+    document: &Document,
+    viewport: &Viewport,
+    view: &SliceView,
+    size_px: [u32; 2],
+) -> Option<(SliceScene, Wanted)> {
+    let series = document.series(viewport.series?)?;
+    if viewport.placement == Placement::None {
+        return None;
+    }
+    let volume = series.best_volume()?;
+    let display = document.workspace.displays.get(&series.key)?;
+    let plane = view.slice_plane(volume.geometry(), document.cursor(series.key)?, size_px);
+    // A single slice ahead of its volume has only its own plane to show.
+    let is_preview = series.loaded().is_none();
+    if is_preview && view.aligned_axis(volume.geometry()) != Some(2) {
+        return None;
+    }
+    let scene = SliceScene {
+        volume: Arc::clone(volume),
+        time_point: 0,
+        plane,
+        size_px,
+        interpolation: display.interpolation,
+        slab: view.slab,
+        grey: display.grey(),
+    };
+    let key = SceneKey::Slice {
+        volume: volume.id(),
+        plane,
+        size_px,
+        interpolation: display.interpolation,
+        slab: view.slab,
+        grey: display.grey(),
+    };
+    let wanted =
+        Wanted { viewport: viewport.id, series: series.key, key, scene: Scene::Slice(scene.clone()) };
+    Some((scene, wanted))
+}
+
+fn volume_wanted(
+    document: &Document,
+    viewport: &Viewport,
+    view: &VolumeView,
+    size_px: [u32; 2],
+    is_moving: bool,
+) -> Option<Wanted> {
+    let series = document.series(viewport.series?)?;
+    let volume = &series.loaded()?.volume;
+    if !series.is_volume() || volume.channels() != Channels::Scalar || viewport.placement != Placement::Whole
+    {
+        return None;
+    }
+    let display = document.workspace.displays.get(&series.key)?;
+    let look = &display.volume;
+    let composite =
+        |lighting| VolumeMode::Composite { transfer_function: Arc::clone(&look.transfer_function), lighting };
+    let (mode, grey) = match look.style {
+        VolumeStyle::Lit => (composite(Some(Lighting::default())), None),
+        VolumeStyle::Unlit => (composite(None), None),
+        VolumeStyle::Mip => (VolumeMode::Mip { grey: display.grey() }, Some(display.grey())),
+    };
+    let geometry = volume.geometry();
+    let scene = VolumeScene {
+        volume: Arc::clone(volume),
+        time_point: 0,
+        camera: view.camera,
+        size_px,
+        mode,
+        step_mm: VolumeScene::full_quality_step_mm(geometry),
+        crop: CropBox::whole(geometry),
+        clip_planes: Vec::new(),
+        jitter_frame: 0,
+    };
+    let key = SceneKey::Volume {
+        volume: volume.id(),
+        camera: view.camera,
+        size_px,
+        look: look.clone(),
+        grey,
+        is_moving,
+    };
+    Some(Wanted { viewport: viewport.id, series: series.key, key, scene: Scene::Volume { scene, is_moving } })
+}
+
+/// Name of an interpolation for menus.
+pub(crate) fn interpolation_name(interpolation: Interpolation) -> &'static str {
+    match interpolation {
+        Interpolation::Nearest => "None",
+        Interpolation::Linear => "Linear",
+    }
+}

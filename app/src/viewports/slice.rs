@@ -1,0 +1,288 @@
+//! One slice viewport: its picture, what is written over it, and its pointer.
+
+use egui::{Align2, Rect, Sense, Ui, Vec2, WidgetInfo, vec2};
+use imaging::geometry::orientation_letters;
+use render_core::scene::SlabMode;
+
+use super::gestures::{SliceFrame, slice_gestures};
+use super::{ViewportContext, ViewportState, cube, overlay, picture_ui, probe, states};
+use crate::command::Action;
+use crate::document::{Display, Placement, PlaneFrame, Series, SliceView, Viewport};
+use crate::text;
+use crate::theme;
+
+/// Draws a slice viewport.
+pub(super) fn slice_ui(
+    ui: &mut Ui,
+    rect: Rect,
+    viewport: &Viewport,
+    view: &SliceView,
+    ctx: &ViewportContext<'_>,
+    state: &mut ViewportState,
+) {
+    let id = ui.scope_id().with(("viewport", viewport.id));
+    let response = ui.interact(rect, id, Sense::click_and_drag());
+    let series = viewport.series.and_then(|key| ctx.document.series(key));
+    let label = series.map_or_else(
+        || format!("{} view: empty", viewport.name()),
+        |series| description(viewport, view, series, ctx),
+    );
+    response.widget_info(|| WidgetInfo::labeled(egui::accesskit::Role::Image, true, &label));
+    context_menu(&response, ctx);
+    let Some(series) = series else {
+        states::state_ui(ui, rect, viewport, None, ctx);
+        return;
+    };
+    let has_picture = picture_ui(ui, rect, viewport, series.key, ctx.pictures);
+    let is_waiting = !has_picture || matches!(series.volume, crate::tasks::Task::Failed { .. });
+    if is_waiting {
+        states::state_ui(ui, rect, viewport, Some(series), ctx);
+    }
+    let frame = slice_frame(rect, viewport, view, series, ctx, state);
+    if let Some(frame) = &frame {
+        slice_gestures(ui, &response, frame, (viewport.id, series.key), ctx, state);
+        if let (Some(pos), Some(volume)) = (response.hover_pos(), series.best_volume()) {
+            state.probe = Some(probe(volume, frame.lps(pos)));
+        }
+    }
+    let painter = ui.painter_at(rect);
+    if let (Some(frame), true) = (&frame, has_picture) {
+        reference_lines(&painter, frame, viewport, series, ctx);
+        let letters = letters(view);
+        overlay::orientation_letters(&painter, rect, &letters);
+        if rect.width() > 160.0 && rect.height() > 120.0 {
+            overlay::scale_bar(&painter, rect, frame.mm_per_point());
+        }
+        cube::inset_ui(ui, rect, viewport, series.key, ctx);
+    }
+    if let Some(display) = ctx.document.workspace.displays.get(&series.key) {
+        corners(&painter, rect, viewport, view, series, (display, frame.as_ref()), ctx);
+    }
+    states::progress_ui(ui, rect, series);
+}
+
+/// Letters at the left, top, right and bottom edge, from the axes of the screen as they are now.
+pub(super) fn letters(view: &SliceView) -> [String; 4] {
+    [-view.right, -view.down, view.right, view.down].map(orientation_letters)
+}
+
+fn slice_frame(
+    rect: Rect,
+    viewport: &Viewport,
+    view: &SliceView,
+    series: &Series,
+    ctx: &ViewportContext<'_>,
+    state: &ViewportState,
+) -> Option<SliceFrame> {
+    let geometry = series.geometry().filter(|_| viewport.placement != Placement::None)?;
+    let size_px = *state.sizes_px.get(&viewport.id)?;
+    let plane = view.slice_plane(geometry, ctx.document.cursor(series.key)?, size_px);
+    Some(SliceFrame { rect, plane, size_px })
+}
+
+/// What a screen reader says, and what tests find: plane, letters, position, window.
+fn description(viewport: &Viewport, view: &SliceView, series: &Series, ctx: &ViewportContext<'_>) -> String {
+    let [left, top, right, bottom] = letters(view);
+    let mut text =
+        format!("{} view: left {left}, top {top}, right {right}, bottom {bottom}", viewport.name());
+    if let Some(position) = position_text(view, series, ctx) {
+        text.push_str(", ");
+        text.push_str(&position);
+    }
+    if let Some(display) = ctx.document.workspace.displays.get(&series.key) {
+        text.push_str(", ");
+        text.push_str(&window_text(display));
+    }
+    text
+}
+
+/// `Im 61/133 · z −132.5`, with the instance number where it differs.
+fn position_text(view: &SliceView, series: &Series, ctx: &ViewportContext<'_>) -> Option<String> {
+    let geometry = series.loaded()?.volume.geometry();
+    let cursor = ctx.document.cursor(series.key)?;
+    let position = view.position(geometry, cursor, series.stack_order()?);
+    let mut text = format!("Im {}/{}", position.number, position.count);
+    let instance = position.stack_index.and_then(|k| series.instance_numbers.get(k).copied().flatten());
+    if let Some(instance) = instance.filter(|n| *n != position.number as i64) {
+        text.push_str(&format!(" (no. {})", text::minus(instance.to_string())));
+    }
+    let through = view.through(geometry, cursor);
+    let normal = view.normal().abs();
+    let largest = normal.max_element();
+    if largest > 0.999 {
+        let (name, value) = if largest == normal.z {
+            ("z", through.z)
+        } else if largest == normal.y {
+            ("y", through.y)
+        } else {
+            ("x", through.x)
+        };
+        text.push_str(&format!(" · {name} {}", text::number(value, 1)));
+    } else {
+        let tilt = largest.clamp(0.0, 1.0).acos().to_degrees();
+        text.push_str(&format!(" · tilted {tilt:.0}°"));
+    }
+    Some(text)
+}
+
+/// `C 40 W 400`, with as many decimals as the width deserves.
+pub(super) fn window_text(display: &Display) -> String {
+    let w = display.window;
+    let decimals = match w.width {
+        width if width >= 50.0 => 0,
+        width if width >= 5.0 => 1,
+        width if width >= 0.5 => 2,
+        _ => 4,
+    };
+    let name = display.window_name.as_deref().filter(|n| !n.is_empty()).map(|n| format!("  {n}"));
+    let inverted = if display.is_inverted { "  inverted" } else { "" };
+    let (c, width) = (text::number(w.center, decimals), text::number(w.width, decimals));
+    format!("C {c}  W {width}{}{inverted}", name.unwrap_or_default())
+}
+
+fn reference_lines(
+    painter: &egui::Painter,
+    frame: &SliceFrame,
+    viewport: &Viewport,
+    series: &Series,
+    ctx: &ViewportContext<'_>,
+) {
+    let (Some(loaded), Some(cursor)) = (series.loaded(), ctx.document.cursor(series.key)) else { return };
+    if !series.is_volume() {
+        return;
+    }
+    let geometry = loaded.volume.geometry();
+    for other in &ctx.document.workspace.viewports {
+        let Some(plane) =
+            other.slice().filter(|_| other.id != viewport.id && other.series == viewport.series)
+        else {
+            continue;
+        };
+        let along = frame.plane.normal().cross(plane.normal());
+        if along.length() < 0.05 {
+            continue;
+        }
+        let direction = vec2(along.dot(frame.plane.right) as f32, along.dot(frame.plane.down) as f32);
+        let through = plane.through(geometry, cursor);
+        let middle = frame.pos(through);
+        overlay::reference_line(
+            painter,
+            frame.rect,
+            middle,
+            upwards_last(direction.normalized()),
+            plane.plane,
+        );
+    }
+}
+
+/// Points right or down, so that a line's tag is always at the same end.
+fn upwards_last(v: Vec2) -> Vec2 {
+    let is_backwards = if v.x.abs() > v.y.abs() { v.x < 0.0 } else { v.y > 0.0 };
+    if is_backwards { -v } else { v }
+}
+
+fn corners(
+    painter: &egui::Painter,
+    rect: Rect,
+    viewport: &Viewport,
+    view: &SliceView,
+    series: &Series,
+    (display, frame): (&Display, Option<&SliceFrame>),
+    ctx: &ViewportContext<'_>,
+) {
+    let a = &series.attributes;
+    let mut top_left = overlay::Corner::new();
+    let is_oblique = series.geometry().is_some_and(|g| view.aligned_axis(g).is_none());
+    let name = match (is_oblique, view.frame) {
+        (true, PlaneFrame::Acquired) => format!("{} oblique", viewport.name()),
+        _ => viewport.name().to_owned(),
+    };
+    top_left.colored(name, theme::plane(view.plane), 0);
+    top_left.line(text::patient_name(&a.patient_name), 0).line(&a.patient_id, 0);
+    if !ctx.document.is_overlay_visible {
+        top_left.draw(painter, rect, Align2::LEFT_TOP);
+        return;
+    }
+    let sex_and_age = [a.patient_sex.trim(), a.patient_age.trim()];
+    top_left.line(sex_and_age.into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join("  "), 4);
+    if !a.accession_number.trim().is_empty() {
+        top_left.line(format!("Acc {}", a.accession_number.trim()), 6);
+    }
+    top_left.draw(painter, rect, Align2::LEFT_TOP);
+
+    let mut top_right = overlay::Corner::new();
+    top_right
+        .line(text::study_date(&a.study_date), 2)
+        .line(a.study_description.trim(), 4)
+        .line(series.title(), 1)
+        .line(a.institution.trim(), 6);
+    top_right.draw(painter, rect, Align2::RIGHT_TOP);
+
+    let mut bottom_left = overlay::Corner::new();
+    if view.slab.thickness_mm > 0.0 {
+        let mode = match view.slab.mode {
+            SlabMode::Mean => "mean",
+            SlabMode::Max => "MIP",
+            SlabMode::Min => "MinIP",
+        };
+        bottom_left.line(format!("Slab {} {mode}", text::mm(view.slab.thickness_mm)), 2);
+    }
+    bottom_left.line(position_text(view, series, ctx).unwrap_or_default(), 0);
+    if series.channels == 1 {
+        bottom_left.line(window_text(display), 1);
+    }
+    bottom_left.draw(painter, rect, Align2::LEFT_BOTTOM);
+
+    let mut bottom_right = overlay::Corner::new();
+    if !a.kvp.trim().is_empty() {
+        bottom_right.line(format!("{} kV", text::minus(trimmed_number(&a.kvp))), 5);
+    }
+    if !a.tube_current_ma.trim().is_empty() {
+        bottom_right.line(format!("{} mA", trimmed_number(&a.tube_current_ma)), 6);
+    }
+    if !a.repetition_time_ms.trim().is_empty() && !a.echo_time_ms.trim().is_empty() {
+        let (tr, te) = (trimmed_number(&a.repetition_time_ms), trimmed_number(&a.echo_time_ms));
+        bottom_right.line(format!("TR {tr}  TE {te} ms"), 5);
+    }
+    if let Some(thickness) = a.slice_thickness_mm {
+        bottom_right.line(format!("Slice {}", text::mm(thickness)), 3);
+    }
+    if let (Some(frame), Some(geometry)) = (frame, series.geometry()) {
+        let spacing = geometry.spacing_mm().min_element();
+        let percent = spacing / frame.plane.mm_per_px * 100.0;
+        bottom_right.line(format!("Zoom {percent:.0} %"), 2);
+    }
+    bottom_right.draw(painter, rect, Align2::RIGHT_BOTTOM);
+}
+
+/// A decimal string of the file without needless zeros.
+fn trimmed_number(text: &str) -> String {
+    text.trim()
+        .parse::<f64>()
+        .map_or_else(|_| text.trim().to_owned(), |v| format!("{}", (v * 100.0).round() / 100.0))
+}
+
+fn context_menu(response: &egui::Response, ctx: &ViewportContext<'_>) {
+    response.context_menu(|ui| {
+        let groups: [&[Action]; 3] = [
+            &[Action::WindowAuto, Action::WindowReset, Action::Invert],
+            &[
+                Action::ZoomFit,
+                Action::RotateLeft,
+                Action::RotateRight,
+                Action::FlipHorizontal,
+                Action::FlipVertical,
+                Action::ResetView,
+            ],
+            &[Action::AcquiredPlanes, Action::PatientPlanes, Action::ToggleMaximised],
+        ];
+        for (i, group) in groups.into_iter().enumerate() {
+            if i > 0 {
+                ui.separator();
+            }
+            for action in group {
+                crate::widgets::menu_action(ui, *action, ctx.document, ctx.keymap, ctx.queue);
+            }
+        }
+    });
+}
