@@ -11,6 +11,7 @@
 pub mod camera;
 pub mod cpu;
 pub mod image;
+pub mod progressive;
 pub mod reference;
 pub mod scene;
 pub mod transfer_function;

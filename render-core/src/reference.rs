@@ -297,9 +297,9 @@ pub fn cube(scene: &CubeScene) -> Result<ImageF32, RenderError> {
 /// One projected edge: ends in px, depths in mm, linear colour.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProjectedEdge {
-    ends_px: [DVec2; 2],
-    depths_mm: [f64; 2],
-    color: [f32; 3],
+    pub(crate) ends_px: [DVec2; 2],
+    pub(crate) depths_mm: [f64; 2],
+    pub(crate) color: [f32; 3],
 }
 
 /// The twelve edges of the volume as seen by the camera; edges that reach behind the camera are left out.

@@ -107,7 +107,8 @@ fn offset_of<S: PairSample>(_: &[S]) -> f32 {
     S::OFFSET
 }
 
-fn stored(volume: &Volume, time_point: usize) -> Option<Samples<'_>> {
+/// Samples of a time point that kernels can read where they lie.
+pub(crate) fn stored(volume: &Volume, time_point: usize) -> Option<Samples<'_>> {
     let count = volume.samples_per_time_point();
     let range = time_point * count..(time_point + 1) * count;
     match volume.voxels() {

@@ -7,6 +7,11 @@ use super::sampler::{PAIR_ONE, Sampler};
 use super::traverse::Traverse;
 use crate::scene::GreyMapping;
 
+/// Steps between samples of the first, sparse walk.
+const SPARSE: i32 = 12;
+/// Samples taken before cells are asked again.
+const RUN: usize = 2;
+
 /// What all packets of a projection share.
 #[derive(Debug)]
 pub(crate) struct MipView<'a> {
@@ -71,22 +76,41 @@ pub(crate) fn maximum<L: Lanes, S: PairSample>(
     let mut traverse = Traverse::new(l, view.grid, packet);
     let sign = l.float(view.sign);
     let mut highest = l.float(view.floor);
+    // A sparse walk first: a high value found early lets the second walk leap over nearly everything.
     loop {
         let active = traverse.active();
         if l.mask_bits(active) == 0 {
             break;
         }
         let place = sampler.place(traverse.position());
+        let value = l.mul(sampler.sample(&place).0, sign);
+        highest = l.select(active, l.max(value, highest), highest);
+        traverse.advance(SPARSE);
+    }
+    traverse.rewind(l.ints(&packet.first));
+    traverse.stop(l.lt(l.float(view.top), highest));
+    loop {
+        let active = traverse.active();
+        if l.mask_bits(active) == 0 {
+            break;
+        }
+        let mut place = sampler.place(traverse.position());
         let bound = traverse.bound(sampler, &place, view.bounds);
         let promising = l.and(active, l.lt(highest, bound));
+        traverse.leap(&place, l.int(1), promising);
         if l.mask_bits(promising) == 0 {
-            traverse.leap(&place, l.int(1));
             continue;
         }
-        let value = l.mul(sampler.sample(&place).0, sign);
-        highest = l.select(promising, l.max(value, highest), highest);
+        for step in 0..RUN {
+            if step > 0 {
+                place = sampler.place(traverse.position());
+            }
+            let sampled = l.and(promising, traverse.active());
+            let value = l.mul(sampler.sample(&place).0, sign);
+            highest = l.select(sampled, l.max(value, highest), highest);
+            traverse.step(sampled);
+        }
         traverse.stop(l.lt(l.float(view.top), highest));
-        traverse.step(&place, promising, l.int(1));
     }
     l.float_array(highest)
 }

@@ -109,23 +109,34 @@ impl<L: Lanes> Traverse<L> {
         l.truncate(l.min(l.max(steps, l.float(1.0)), l.float(1e6)))
     }
 
-    /// Moves every ray out of its empty surroundings; all distances are at least 1 or the ray is at its end.
+    /// Moves the rays out of their empty surroundings, except those that `stay`.
     #[inline(always)]
-    pub(crate) fn leap(&mut self, place: &Place<L>, distance: L::I) {
+    pub(crate) fn leap(&mut self, place: &Place<L>, distance: L::I, stay: L::I) {
         let l = self.l;
-        self.k = l.iadd(self.k, self.steps_to_leave(place, l.imax(distance, l.int(1))));
-    }
-
-    /// Moves rays of `sampled` by one step and the others out of their empty surroundings.
-    #[inline(always)]
-    pub(crate) fn step(&mut self, place: &Place<L>, sampled: L::I, distance: L::I) {
-        let l = self.l;
-        if l.mask_bits(sampled) == 0xff {
-            self.k = l.iadd(self.k, l.int(1));
+        if l.mask_bits(stay) == 0xff {
             return;
         }
-        let leap = self.steps_to_leave(place, l.imax(distance, l.int(1)));
-        self.k = l.iadd(self.k, l.iselect(sampled, l.int(1), leap));
+        let steps = self.steps_to_leave(place, l.imax(distance, l.int(1)));
+        // Rays at their end stay there, or they might wrap around.
+        self.k = l.iadd(self.k, l.and(l.and_not(steps, stay), self.active()));
+    }
+
+    /// Moves the rays of a mask by one step.
+    #[inline(always)]
+    pub(crate) fn step(&mut self, mask: L::I) {
+        self.k = self.l.isub(self.k, mask);
+    }
+
+    /// Moves the rays to given samples.
+    #[inline(always)]
+    pub(crate) fn rewind(&mut self, first: L::I) {
+        self.k = first;
+    }
+
+    /// Moves all rays by some steps.
+    #[inline(always)]
+    pub(crate) fn advance(&mut self, steps: i32) {
+        self.k = self.l.iadd(self.k, self.l.int(steps));
     }
 
     /// Ends the rays of a mask.
