@@ -1,6 +1,6 @@
 //! Front-to-back compositing of eight rays at once.
 
-use super::grid::Grid;
+use super::grid::{CELL_SHIFT, Grid};
 use super::lanes::{Lanes, PairSample, WIDTH};
 use super::rays::Packet;
 use super::sampler::{PAIR_ONE, Sampler};
@@ -87,7 +87,7 @@ pub(crate) fn composite<L: Lanes, S: PairSample>(
     sampler: &Sampler<'_, L, S>,
     packet: &Packet,
 ) -> [[f32; WIDTH]; 4] {
-    let mut traverse = Traverse::new(l, view.grid, packet);
+    let mut traverse = Traverse::<L, CELL_SHIFT>::new(l, view.grid.cells, packet);
     #[expect(
         clippy::manual_map,
         reason = "a closure would be compiled without the kernel's processor features"

@@ -13,7 +13,7 @@ use super::lanes::PairSample;
 /// Edge of a cell in voxels.
 pub(crate) const CELL: usize = 1 << CELL_SHIFT;
 /// `log2` of [`CELL`].
-pub(crate) const CELL_SHIFT: i32 = 3;
+pub(crate) const CELL_SHIFT: i32 = 2;
 
 /// Samples of one time point, in one of the types that kernels read.
 #[derive(Debug, Clone, Copy)]

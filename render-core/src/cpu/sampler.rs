@@ -4,7 +4,6 @@
 //! difference between two voxels; y and z are in `f32`. Results are lane values times [`PAIR_ONE`].
 #![expect(unsafe_code, reason = "voxels are read without bounds checks after clamping the index")]
 
-use super::grid::CELL_SHIFT;
 use super::lanes::{Lanes, PairSample, axes};
 
 /// A weight of one in the 16-bit multiply-add.
@@ -83,11 +82,11 @@ impl<'a, L: Lanes, S: PairSample> Sampler<'a, L, S> {
         Place { p, base: axes!(axis => l.imin(l.truncate(p[axis]), self.last_base[axis])) }
     }
 
-    /// Index of the cell of a place in a grid with `cells` cells along x and y.
+    /// Index of the cell of `2^SHIFT` voxels a place lies in, for a grid with `cells` cells along x and y.
     #[inline(always)]
-    pub(crate) fn cell(&self, place: &Place<L>, cells: [L::I; 2]) -> L::I {
+    pub(crate) fn cell<const SHIFT: i32>(&self, place: &Place<L>, cells: [L::I; 2]) -> L::I {
         let l = self.l;
-        let [x, y, z] = axes!(axis => l.shr::<CELL_SHIFT>(place.base[axis]));
+        let [x, y, z] = axes!(axis => l.shr::<SHIFT>(place.base[axis]));
         l.iadd(l.imul(l.iadd(l.imul(z, cells[1]), y), cells[0]), x)
     }
 

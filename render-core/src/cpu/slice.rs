@@ -264,6 +264,20 @@ fn indices(view: &SliceView, points: &[[f64; WIDTH]; 3], offset: f64) -> [[f64; 
     out
 }
 
+/// `0.0..=high`; NaN becomes 0. One instruction each way, unlike `f64::clamp` which keeps NaN.
+#[inline(always)]
+fn clamp(v: f64, high: f64) -> f64 {
+    let v = if v > 0.0 { v } else { 0.0 };
+    if v < high { v } else { high }
+}
+
+/// The whole part of a clamped index.
+#[inline(always)]
+fn whole(clamped: f64) -> i32 {
+    // SAFETY: indices are clamped to the dimensions, whose product fits 31 bits.
+    unsafe { clamped.to_int_unchecked() }
+}
+
 #[inline(always)]
 fn linear<L: Lanes, S: PairSample>(
     l: L,
@@ -282,8 +296,8 @@ fn linear<L: Lanes, S: PairSample>(
         for i in 0..WIDTH {
             let v = index[axis][i];
             inside[i] &= -i32::from(v >= -0.5 && v < n - 0.5);
-            let clamped = v.max(0.0).min(n - 1.0);
-            let low = clamped.min(last_base) as i32;
+            let clamped = clamp(v, n - 1.0);
+            let low = whole(clamp(clamped, last_base));
             base[axis][i] = low;
             fraction[axis][i] = (clamped - f64::from(low)) as f32;
         }
@@ -310,7 +324,7 @@ fn nearest<L: Lanes, S: PairSample>(
         for i in 0..WIDTH {
             let v = index[axis][i] + 0.5;
             inside[i] &= -i32::from(v >= 0.0 && v < n);
-            voxel[axis][i] = v.max(0.0).min(n - 1.0) as i32;
+            voxel[axis][i] = whole(clamp(v, n - 1.0));
         }
     }
     let voxel = [l.ints(&voxel[0]), l.ints(&voxel[1]), l.ints(&voxel[2])];
