@@ -12,6 +12,7 @@ pub mod camera;
 pub mod cpu;
 pub mod gpu;
 pub mod image;
+pub mod progressive;
 pub mod reference;
 pub mod scene;
 #[cfg(feature = "testing")]
