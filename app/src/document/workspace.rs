@@ -24,9 +24,9 @@ pub struct VolumeView {
 }
 
 impl VolumeView {
-    /// From the front, a little from above and the patient's left, everything visible.
+    /// From the front, a little from above and the patient's left, filling the viewport.
     pub fn initial_camera(geometry: &Geometry) -> Camera {
-        Camera::orbit(geometry, 0.35, 0.2, 1.2)
+        Camera::orbit(geometry, 0.35, 0.2, 1.45)
     }
 }
 

@@ -76,11 +76,11 @@ pub fn palette_ui(
         ScrollArea::vertical().max_height(360.0).auto_shrink([false, true]).show(ui, |ui| {
             for (i, action) in found.iter().enumerate() {
                 let is_selected = i == state.selected;
-                if row_ui(ui, *action, is_selected, document, keymap) || (is_selected && is_entered) {
-                    if let Some(command) = action.command(document) {
-                        close();
-                        queue.send(command);
-                    }
+                let is_chosen =
+                    row_ui(ui, *action, is_selected, document, keymap) || (is_selected && is_entered);
+                if let (true, Some(command)) = (is_chosen, action.command(document)) {
+                    close();
+                    queue.send(command);
                 }
             }
             if found.is_empty() {

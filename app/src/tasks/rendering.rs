@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+use render_core::gpu::GpuOptions;
 use render_core::image::Image8;
 use render_core::scene::{CubeScene, SliceScene, VolumeScene};
-use render_core::gpu::GpuOptions;
 use render_core::{Accumulation, RenderError, Renderer, RendererChoice};
 
 use super::{Message, Outbox, spawn};

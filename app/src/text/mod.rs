@@ -4,4 +4,6 @@ mod messages;
 mod numbers;
 
 pub use messages::{UserMessage, message_for, message_for_notice, opened_with_warnings};
-pub use numbers::{bytes, minus, mm, modality_value, number, parse_number, patient_name, study_date};
+pub use numbers::{
+    bytes, minus, mm, modality_value, number, parse_number, patient_name, sex_and_age, study_date,
+};

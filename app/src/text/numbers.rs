@@ -81,6 +81,27 @@ pub fn study_date(dicom: &str) -> String {
     }
 }
 
+/// `Female, 45 y` from DICOM's sex code and age string (`045Y`, `012W`); parts that are missing are left out.
+///
+/// The sex is spelt out, because a lone F or L reads as an orientation letter.
+/// Source: DICOM PS3.3 C.7.1.1, PS3.5 6.2 (AS).
+pub fn sex_and_age(sex: &str, age: &str) -> String {
+    let sex = match sex.trim() {
+        "F" => "Female",
+        "M" => "Male",
+        "O" => "Other",
+        other => other,
+    };
+    let age = age.trim();
+    let unit = age.chars().last().map(|c| c.to_ascii_lowercase()).filter(|c| "ymwd".contains(*c));
+    let count = age.trim_end_matches(char::is_alphabetic).parse::<u32>();
+    let age = match (count, unit) {
+        (Ok(count), Some(unit)) => format!("{count} {unit}"),
+        _ => age.to_owned(),
+    };
+    [sex, &age].into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +129,9 @@ mod tests {
     fn names_and_dates_read_naturally() {
         assert_eq!(patient_name("Doe^Jane^^Dr"), "Doe, Jane");
         assert_eq!(patient_name("LIDC-IDRI-0314"), "LIDC-IDRI-0314");
+        assert_eq!(sex_and_age("F", "045Y"), "Female, 45 y");
+        assert_eq!(sex_and_age("", "012W"), "12 w");
+        assert_eq!(sex_and_age("M ", ""), "Male");
         assert_eq!(study_date("20000101"), "2000-01-01");
         assert_eq!(study_date("2000.01.01"), "2000.01.01");
         assert_eq!(study_date("2000010é"), "2000010é");

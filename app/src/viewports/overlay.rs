@@ -155,7 +155,9 @@ pub(super) fn reference_line(
     let color = theme::plane(plane).gamma_multiply(0.85);
     for sign in [-1.0, 1.0] {
         let away = direction * sign;
-        let Some(end) = exit(rect, middle, away) else { continue };
+        // Lines end short of the edges, where letters and the scale bar are.
+        let inner = Rect::from_min_max(rect.min + vec2(20.0, 20.0), rect.max - vec2(20.0, 44.0));
+        let Some(end) = exit(inner, middle, away) else { continue };
         let start = middle + away * CENTRE_GAP;
         if (end - middle).dot(away) <= CENTRE_GAP {
             continue;
@@ -174,7 +176,7 @@ pub(super) fn reference_line(
             }
         }
         if sign > 0.0 {
-            let pos = end - away * 26.0 + vec2(away.y, -away.x) * 8.0;
+            let pos = end - away * 10.0 + vec2(away.y.abs(), -away.x.abs()) * 9.0;
             halo_text(painter, pos, Align2::CENTER_CENTER, plane_tag(plane), theme::plane(plane), 40.0);
         }
     }

@@ -134,7 +134,9 @@ pub(super) fn window_text(display: &Display) -> String {
         width if width >= 0.5 => 2,
         _ => 4,
     };
-    let name = display.window_name.as_deref().filter(|n| !n.is_empty()).map(|n| format!("  {n}"));
+    // A file's nameless windows are numbered by the reader; the number says nothing here.
+    let is_telling = |n: &&str| !n.is_empty() && !n.starts_with("Window ");
+    let name = display.window_name.as_deref().filter(is_telling).map(|n| format!("  {n}"));
     let inverted = if display.is_inverted { "  inverted" } else { "" };
     let (c, width) = (text::number(w.center, decimals), text::number(w.width, decimals));
     format!("C {c}  W {width}{}{inverted}", name.unwrap_or_default())
@@ -203,8 +205,7 @@ fn corners(
         top_left.draw(painter, rect, Align2::LEFT_TOP);
         return;
     }
-    let sex_and_age = [a.patient_sex.trim(), a.patient_age.trim()];
-    top_left.line(sex_and_age.into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join("  "), 4);
+    top_left.line(text::sex_and_age(&a.patient_sex, &a.patient_age), 4);
     if !a.accession_number.trim().is_empty() {
         top_left.line(format!("Acc {}", a.accession_number.trim()), 6);
     }

@@ -1,0 +1,13 @@
+//! The window, driven through its widgets: what a person does, and what the document and the screen say then.
+
+mod driver;
+mod overlays;
+mod reading;
+mod states;
+
+use egui::{Vec2, vec2};
+
+/// A small laptop.
+pub const LAPTOP: Vec2 = vec2(1280.0, 720.0);
+/// A small window, so that pictures are quick.
+pub const SMALL: Vec2 = vec2(900.0, 600.0);

@@ -1,0 +1,79 @@
+//! Start page, errors, loading, and every screen at several sizes.
+
+use egui::{Key, Modifiers, vec2};
+use egui_kittest::kittest::{NodeT, Queryable};
+
+use crate::driver::Window;
+use crate::{LAPTOP, SMALL};
+
+#[test]
+fn an_empty_window_offers_what_to_do() {
+    let mut window = Window::with_paths(LAPTOP, 1.0, Vec::new());
+    window.harness.get_by_label("Open folder…");
+    window.harness.get_by_label("Path to open");
+    window.keep_picture("start");
+}
+
+#[test]
+fn a_path_that_does_not_exist_is_named_and_the_page_stays_usable() {
+    let missing = std::env::temp_dir().join("lantern no such Ordner ü");
+    let mut window = Window::with_paths(LAPTOP, 1.0, vec![missing]);
+    let message = window.harness.get_by_label_contains("does not exist");
+    assert!(message.accesskit_node().label().unwrap_or_default().contains("lantern no such Ordner ü"));
+    window.harness.get_by_label("Open folder…");
+    window.keep_picture("missing");
+}
+
+#[test]
+fn an_empty_folder_and_a_text_file_say_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let window = Window::with_paths(SMALL, 1.0, vec![folder.path().to_path_buf()]);
+    window.harness.get_by_label_contains("No image was found");
+    let file = folder.path().join("notes.txt");
+    std::fs::write(&file, "not an image").unwrap();
+    let window = Window::with_paths(SMALL, 1.0, vec![file]);
+    window.harness.get_by_label_contains("notes.txt");
+}
+
+#[test]
+fn a_failure_keeps_what_is_open() {
+    let mut window = Window::with_phantom(LAPTOP);
+    let missing = std::env::temp_dir().join("gone.dcm");
+    window
+        .harness
+        .state()
+        .send(lantern::command::Command::File(lantern::command::FileCommand::Open(vec![missing])));
+    window.settle();
+    window.harness.get_by_label_contains("does not exist");
+    assert_eq!(window.document().series.len(), 1);
+    window.keep_picture("notice");
+    window.key(Modifiers::NONE, Key::Escape);
+    assert!(window.harness.query_by_label_contains("does not exist").is_none());
+}
+
+#[test]
+fn every_size_shows_four_views_and_stays_within_the_window() {
+    for (size, scale) in [(LAPTOP, 1.0), (vec2(1920.0, 1080.0), 1.0), (vec2(800.0, 500.0), 2.0)] {
+        let mut window = Window::with_phantom_scaled(size, scale);
+        for name in ["Axial", "Coronal", "Sagittal", "Volume"] {
+            let rect = window.rect(name);
+            assert!(rect.width() > 100.0 && rect.height() > 100.0, "{name} at {size}: {rect:?}");
+            assert!(rect.right() <= size.x + 0.5 && rect.bottom() <= size.y + 0.5);
+        }
+        window.keep_picture(&format!("phantom-{}x{}@{scale}", size.x, size.y));
+    }
+}
+
+#[test]
+fn the_sample_study_opens_with_its_true_geometry() {
+    let sample = test_support::data::workspace_root().join("assets/sample");
+    let mut window = Window::with_paths(LAPTOP, 1.0, vec![sample]);
+    let series = window.document().active_series().expect("a series is shown");
+    assert_eq!(series.dims.to_array(), [512, 512, 100]);
+    assert!(window.description("Axial").contains("left R, top A"), "{}", window.description("Axial"));
+    let first = window.description("Axial");
+    let middle = window.rect("Axial").center();
+    window.wheel(middle, -1.0, Modifiers::NONE);
+    assert_ne!(window.description("Axial"), first);
+    window.keep_picture("sample");
+}
