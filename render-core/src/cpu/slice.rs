@@ -193,6 +193,7 @@ fn draw_band<L: Lanes, S: PairSample>(
 }
 
 /// LPS of eight pixel centres along a row, one array per axis.
+#[expect(clippy::needless_range_loop, reason = "lanes by number, as in the formula; compiles to vector code")]
 #[inline(always)]
 fn positions(view: &SliceView, x: usize, y: usize) -> [[f64; WIDTH]; 3] {
     let mut points = [[0.0; WIDTH]; 3];
