@@ -1,6 +1,7 @@
 //! One renderer for callers that do not care where pictures are made.
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 
 use imaging::volume::{Volume, VolumeId};
 
@@ -244,6 +245,7 @@ impl Renderer {
 
     /// Frees what is kept for a volume that will not be drawn again. Pictures made of it stay.
     pub fn forget(&mut self, volume: VolumeId) {
+        self.cpu.forget(volume);
         if let Some(gpu) = &mut self.gpu {
             gpu.forget(volume);
         }
@@ -296,6 +298,21 @@ impl Renderer {
             return self.cpu.volume(scene);
         }
         self.on_either(|gpu| gpu.volume(scene), |cpu| cpu.volume(scene))
+    }
+
+    /// As [`Renderer::volume`]; on the processor `None` soon after `cancel` is set. The GPU finishes what it began.
+    ///
+    /// # Errors
+    /// If the scene does not validate or the device fails.
+    pub fn volume_cancellable(
+        &mut self,
+        scene: &VolumeScene,
+        cancel: &AtomicBool,
+    ) -> Result<Option<ImageF32>, RenderError> {
+        if !self.draws_volume(&scene.volume) {
+            return self.cpu.volume_cancellable(scene, cancel);
+        }
+        self.on_either(|gpu| gpu.volume(scene).map(Some), |cpu| cpu.volume_cancellable(scene, cancel))
     }
 
     /// Draws one frame of a volume over a background (linear RGB) where it will be shown from.
