@@ -327,6 +327,31 @@ impl Renderer {
         self.accumulate(&mut Accumulation::default(), scene, background)
     }
 
+    /// As [`Renderer::accumulate`]; on the processor `None` soon after `cancel` is set, with the mean as it was.
+    /// The GPU finishes what it began.
+    ///
+    /// # Errors
+    /// If the scene does not validate or the device fails.
+    pub fn accumulate_cancellable(
+        &mut self,
+        accumulation: &mut Accumulation,
+        scene: &VolumeScene,
+        background: [f32; 3],
+        cancel: &AtomicBool,
+    ) -> Result<Option<Picture>, RenderError> {
+        if accumulation.size_px().is_some_and(|size| size != scene.size_px) {
+            *accumulation = Accumulation::default();
+        }
+        if !self.draws_volume(&scene.volume) {
+            return accumulate_cpu(&mut self.cpu, accumulation, scene, background, cancel);
+        }
+        let accumulated = std::cell::RefCell::new(accumulation);
+        self.on_either(
+            |gpu| accumulate_gpu(gpu, &mut accumulated.borrow_mut(), scene, background).map(Some),
+            |cpu| accumulate_cpu(cpu, &mut accumulated.borrow_mut(), scene, background, cancel),
+        )
+    }
+
     /// Adds the next jittered frame to a view's mean and returns the mean over a background (linear RGB).
     ///
     /// The scene's own `jitter_frame` is ignored: frame n of the mean is jittered as frame n, so the first is the
@@ -340,17 +365,9 @@ impl Renderer {
         scene: &VolumeScene,
         background: [f32; 3],
     ) -> Result<Picture, RenderError> {
-        if accumulation.size_px().is_some_and(|size| size != scene.size_px) {
-            *accumulation = Accumulation::default();
-        }
-        if !self.draws_volume(&scene.volume) {
-            return accumulate_cpu(&mut self.cpu, accumulation, scene, background);
-        }
-        let accumulated = std::cell::RefCell::new(accumulation);
-        self.on_either(
-            |gpu| accumulate_gpu(gpu, &mut accumulated.borrow_mut(), scene, background),
-            |cpu| accumulate_cpu(cpu, &mut accumulated.borrow_mut(), scene, background),
-        )
+        let never = AtomicBool::new(false);
+        let picture = self.accumulate_cancellable(accumulation, scene, background, &never)?;
+        Ok(picture.expect("only a cancelled frame has no picture"))
     }
 
     /// Draws a slice plane inside its cube: linear, premultiplied.
@@ -510,12 +527,14 @@ fn accumulate_cpu(
     accumulation: &mut Accumulation,
     scene: &VolumeScene,
     background: [f32; 3],
-) -> Result<Picture, RenderError> {
+    cancel: &AtomicBool,
+) -> Result<Option<Picture>, RenderError> {
     if !matches!(accumulation.mean, Mean::Cpu(_)) {
         *accumulation = Accumulation::default();
     }
     let frames = accumulation.frames;
-    let mut mean = cpu.volume(&VolumeScene { jitter_frame: frames, ..scene.clone() })?;
+    let frame = VolumeScene { jitter_frame: frames, ..scene.clone() };
+    let Some(mut mean) = cpu.volume_cancellable(&frame, cancel)? else { return Ok(None) };
     if let Mean::Cpu(before) = &accumulation.mean {
         let share = 1.0 / (frames + 1) as f32;
         for (newest, before) in mean.pixels.iter_mut().zip(&before.pixels) {
@@ -524,5 +543,5 @@ fn accumulate_cpu(
     }
     let shown = mean.to_srgb8(background);
     *accumulation = Accumulation { frames: frames + 1, mean: Mean::Cpu(mean) };
-    Ok(Picture::Cpu(shown))
+    Ok(Some(Picture::Cpu(shown)))
 }
