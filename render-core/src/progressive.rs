@@ -334,7 +334,11 @@ mod tests {
         assert!(view.deliver(&old, ms(5)));
         assert!(view.deliver(&new, ms(5)));
         assert!(!view.deliver(&old, ms(5)), "the still has begun");
-        assert_eq!(plan(view.next(2, [2, 2], false, ms(12))).jitter_frame, 1, "the old frame is not part of it");
+        assert_eq!(
+            plan(view.next(2, [2, 2], false, ms(12))).jitter_frame,
+            1,
+            "the old frame is not part of it"
+        );
     }
 
     #[test]
