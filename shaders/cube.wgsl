@@ -1,6 +1,6 @@
 // Purpose: the slice plane inside the volume's edges, which are coloured by axis.
 // Inputs: camera and plane in continuous index; edges in px with depths in mm and linear colours.
-// Output: linear, premultiplied RGBA.
+// Output: the bits of linear, premultiplied RGBA in f32.
 // Source: layers of plane and edges, sorted by depth and composited front to back. Twin: `reference::cube`.
 // import shared/fullscreen.wgsl
 // import shared/color.wgsl
@@ -31,7 +31,14 @@ struct CubeParams {
     window: WindowParams,
     edge_count: u32,
     edge_half_px: f32,
-    pad: vec2<f32>,
+    // Colour channels: shown = stored * color_scale + color_offset.
+    color_scale: f32,
+    color_offset: f32,
+    // COLOR_NONE, COLOR_RGB or COLOR_RGBA.
+    color: u32,
+    pad: u32,
+    pad2: u32,
+    pad3: u32,
     edges: array<CubeEdge, CUBE_EDGES>,
 }
 
@@ -58,9 +65,15 @@ fn plane_layer(position_px: vec2<f32>) -> Layer {
     if !is_inside || from_camera_mm <= 0.0 {
         return layer;
     }
-    let value = stored_sample(index, params.is_linear != 0u).x;
-    let grey = decode_srgb(window_grey(value, params.window));
-    return Layer(from_camera_mm * ray.depth_per_mm, vec3<f32>(grey), 1.0);
+    let value = stored_sample(index, params.is_linear != 0u);
+    var coded = vec3<f32>(window_grey(value.x, params.window));
+    if params.color != COLOR_NONE {
+        let shown = value * params.color_scale + params.color_offset;
+        let alpha = select(1.0, shown.a, params.color == COLOR_RGBA);
+        coded = clamp(shown.rgb * alpha, vec3<f32>(0.0), vec3<f32>(1.0));
+    }
+    let linear = vec3<f32>(decode_srgb(coded.r), decode_srgb(coded.g), decode_srgb(coded.b));
+    return Layer(from_camera_mm * ray.depth_per_mm, linear, 1.0);
 }
 
 fn edge_layer(edge: CubeEdge, position_px: vec2<f32>) -> Layer {
@@ -73,7 +86,7 @@ fn edge_layer(edge: CubeEdge, position_px: vec2<f32>) -> Layer {
 }
 
 @fragment
-fn fs_main(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
+fn fs_main(@builtin(position) position: vec4<f32>) -> @location(0) vec4<u32> {
     var layers: array<Layer, CUBE_LAYERS>;
     var count = 0u;
     for (var i = 0u; i <= min(params.edge_count, CUBE_EDGES); i++) {
@@ -88,7 +101,10 @@ fn fs_main(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
         }
         var at = count;
         for (var n = 0u; n < CUBE_LAYERS; n++) {
-            if at == 0u || layers[at - 1u].depth_mm <= layer.depth_mm {
+            if at == 0u {
+                break;
+            }
+            if layers[at - 1u].depth_mm <= layer.depth_mm {
                 break;
             }
             layers[at] = layers[at - 1u];
@@ -104,5 +120,5 @@ fn fs_main(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
         color += weight * layers[i].color;
         alpha += weight;
     }
-    return vec4<f32>(color, alpha);
+    return bitcast<vec4<u32>>(vec4<f32>(color, alpha));
 }

@@ -1,7 +1,7 @@
 // Purpose: volume view by front-to-back ray marching: composited with a transfer function, or maximum intensity.
 // Inputs: camera, crop box and clip planes in continuous index; step in mm; lookup table (linear RGB, opacity per
 // step); distance map and value ranges of bricks, which only leave out samples that could not be seen.
-// Output: linear, premultiplied RGBA.
+// Output: the bits of linear, premultiplied RGBA in f32 (OpenGL drivers need not draw into float textures).
 // Source: sampling as defined at `scene::VolumeScene`; Engel et al., Real-Time Volume Graphics, 2006;
 // Deakin, Knoll, Efficient ray casting of volumetric data using distance maps for empty space skipping, 2019.
 // Twin: `reference::volume`.
@@ -245,8 +245,7 @@ fn maximum(march: March) -> vec4<f32> {
     return vec4<f32>(linear, linear, linear, 1.0);
 }
 
-@fragment
-fn fs_main(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
+fn draw(position: vec4<f32>) -> vec4<f32> {
     var march: March;
     march.ray = pixel_ray(params.camera, position.xy);
     let segment = visible_segment(march.ray);
@@ -261,4 +260,9 @@ fn fs_main(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
         return maximum(march);
     }
     return composite(march);
+}
+
+@fragment
+fn fs_main(@builtin(position) position: vec4<f32>) -> @location(0) vec4<u32> {
+    return bitcast<vec4<u32>>(draw(position));
 }

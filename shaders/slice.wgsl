@@ -1,7 +1,7 @@
 // Purpose: any plane through a volume, thin or as a slab.
 // Inputs: plane in continuous index per px; window in stored units.
 // Output: fs_picture writes display values (sRGB-coded grey or colour, opaque, black outside);
-//         fs_values writes (stored units above the base value, 1 inside the volume).
+//         fs_values writes the bits of (stored units above the base value, 1 inside the volume).
 // Source: trilinear interpolation before windowing; slabs as maximum, minimum or mean of equidistant samples.
 // Twin: `reference::slice`.
 // import shared/fullscreen.wgsl
@@ -87,7 +87,7 @@ fn fs_picture(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> 
 }
 
 @fragment
-fn fs_values(@builtin(position) position: vec4<f32>) -> @location(0) vec2<f32> {
+fn fs_values(@builtin(position) position: vec4<f32>) -> @location(0) vec2<u32> {
     let slab = slab_sample(position.xy);
-    return vec2<f32>(slab.value[params.channel], select(0.0, 1.0, slab.is_inside));
+    return bitcast<vec2<u32>>(vec2<f32>(slab.value[params.channel], select(0.0, 1.0, slab.is_inside)));
 }

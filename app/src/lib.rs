@@ -9,6 +9,8 @@ pub mod cli;
 pub mod command;
 pub mod document;
 pub mod gpu_bridge;
+#[cfg(test)]
+mod manual;
 pub mod panels;
 pub mod settings;
 pub mod tasks;

@@ -98,33 +98,10 @@ fn wgpu_setup() -> WgpuSetup {
     WgpuSetup::CreateNew(setup)
 }
 
-/// The icon, drawn here: a lantern's flame as a bright disc within three slices.
+/// The icon in the title bar and task list; the toolkit's own if the embedded picture cannot be decoded.
 fn icon() -> egui::IconData {
-    const EDGE: u32 = 128;
-    let mut rgba = Vec::with_capacity((EDGE * EDGE * 4) as usize);
-    for y in 0..EDGE {
-        for x in 0..EDGE {
-            let p = |v: u32| (f64::from(v) + 0.5) / f64::from(EDGE) * 2.0 - 1.0;
-            rgba.extend(icon_pixel(p(x), p(y)));
-        }
-    }
-    egui::IconData { rgba, width: EDGE, height: EDGE }
-}
-
-/// Colour at a point of the icon, both coordinates −1..1.
-fn icon_pixel(x: f64, y: f64) -> [u8; 4] {
-    // A rounded square as ground.
-    let corner = (x.abs() - 0.62).max(0.0).hypot((y.abs() - 0.62).max(0.0));
-    let ground = ((0.34 - corner) * 64.0 + 0.5).clamp(0.0, 1.0);
-    let ring =
-        |radius: f64| (1.0 - ((x.hypot(y * 1.05) - radius).abs() - 0.035).max(0.0) * 40.0).clamp(0.0, 1.0);
-    let flame = ((0.26 - x.hypot(y)) * 24.0 + 0.5).clamp(0.0, 1.0);
-    let glow = (1.0 - x.hypot(y) / 0.8).clamp(0.0, 1.0).powi(2) * 0.45;
-    let mix = |base: f64, line: f64, light: f64| {
-        let lined = base + (line - base) * (ring(0.5) * 0.85 + ring(0.72) * 0.45).min(1.0);
-        (lined + (light - lined) * (flame + glow).min(1.0)).clamp(0.0, 255.0) as u8
-    };
-    [mix(21.0, 88.0, 255.0), mix(23.0, 182.0, 236.0), mix(27.0, 240.0, 190.0), (ground * 255.0) as u8]
+    let png = include_bytes!("../../assets/icons/lantern-128.png");
+    eframe::icon_data::from_png_bytes(png).unwrap_or_default()
 }
 
 /// Frames without change after which the window is taken to be complete.

@@ -107,6 +107,8 @@ fn damaged_files_neither_panic_nor_take_memory() {
         "codec-other/MR_small_implicit.dcm",
         "codec-other/MR_small_jp2klossless.dcm",
         "codec-other/MR_small_jpeg_ls_lossless.dcm",
+        "codec-other/MR4_JPLY.dcm",
+        "codec-matrix-ct/CTImage_1.2.840.10008.1.2.4.55_JPEGProcess10.dcm",
         "codec-other/image_dfl.dcm",
         "colour/SC_rgb_dcmtk_+eb+cy+np.dcm",
         "colour/SC_rgb_rle_16bit_2frame.dcm",

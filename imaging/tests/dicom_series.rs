@@ -1,4 +1,5 @@
 //! Whole DICOM series against what SimpleITK and pydicom found (`truth.json` beside each set).
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
 
 use std::path::{Path, PathBuf};
 
@@ -203,4 +204,40 @@ fn tilted_and_uneven_ct_keeps_true_positions() {
         }
     }
     assert!(exact >= 6 && total == 3 * slices.len(), "{exact} of {total} samples fall on resampled slices");
+}
+
+#[test]
+fn values_between_uneven_slices_are_linear_in_the_true_distance() {
+    let Some((path, _)) = set("ct/ge-head-tilt") else { return };
+    let volume = load_all(&scan_one(&path).series[0]);
+    let axes = volume.geometry().direction();
+    let normal = axes.x_axis.cross(axes.y_axis).normalize();
+    // Each file alone, with its own position.
+    let mut originals: Vec<(f64, Volume)> = std::fs::read_dir(&path)
+        .unwrap()
+        .map(|file| {
+            let slice = load_all(&scan_one(&file.unwrap().path()).series[0]);
+            (normal.dot(slice.geometry().origin_lps()), slice)
+        })
+        .collect();
+    originals.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let is_padding = |v: f64| volume.padding().is_some_and(|[a, b]| (a..=b).contains(&v));
+    let mut checked = 0;
+    for z in 0..volume.dims().z {
+        for (x, y) in [(100, 200), (256, 256), (300, 120), (180, 350), (256, 400)] {
+            let lps = volume.geometry().lps_from_index().transform_point3([x, y, z].map(|i| i as f64).into());
+            let depth = normal.dot(lps);
+            let above = originals.partition_point(|(d, _)| *d <= depth + 1e-6).clamp(1, originals.len() - 1);
+            let ((d0, low), (d1, high)) = (&originals[above - 1], &originals[above]);
+            let [a, b] = [low, high].map(|slice| slice.value_at([x, y, 0], 0, 0).unwrap());
+            if is_padding(a) || is_padding(b) {
+                continue;
+            }
+            let expected = a + (b - a) * (depth - d0) / (d1 - d0);
+            let found = volume.value_at([x, y, z], 0, 0).unwrap();
+            assert!((found - expected).abs() <= 0.501, "{x} {y} {z}: {found}, expected {expected}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 100, "{checked}");
 }

@@ -1,4 +1,5 @@
 //! Finding series: archives, DICOMDIRs, odd names, links, broken files, folders that cannot be listed.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
 
 use std::fs;
 use std::io::Write;
@@ -263,7 +264,7 @@ fn folder_without_rights_is_named_and_the_rest_is_read() {
     }
     let locked = dir.path().join("locked");
     fs::create_dir(&locked).unwrap();
-    fs::set_permissions(&locked, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
     let is_root = fs::read_dir(&locked).is_ok();
     let catalog = scan_one(dir.path()).unwrap();
     assert_eq!(catalog.series.len(), 1);
@@ -345,7 +346,7 @@ fn cancelled_work_stops_with_cancelled() {
     let Some(folder) = epi("missing_slice") else { return };
     let progress = Progress::new();
     progress.cancel();
-    let result = scan(&[folder.clone()], &progress);
+    let result = scan(std::slice::from_ref(&folder), &progress);
     assert!(matches!(result, Err(ImagingError::Cancelled)));
     let entry = &scan_one(&folder).unwrap().series[0];
     assert!(matches!(load(entry, ReadLimits::default(), &progress), Err(ImagingError::Cancelled)));

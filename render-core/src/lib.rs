@@ -12,6 +12,7 @@ pub mod camera;
 pub mod cpu;
 pub mod gpu;
 pub mod image;
+pub mod progressive;
 pub mod reference;
 pub mod scene;
 #[cfg(feature = "testing")]
@@ -22,4 +23,6 @@ mod error;
 mod renderer;
 
 pub use error::RenderError;
-pub use renderer::{Accumulation, AdapterReport, Picture, RenderNotice, Renderer, RendererChoice};
+pub use renderer::{
+    Accumulation, AdapterReport, GpuPicture, Picture, RenderNotice, Renderer, RendererChoice,
+};

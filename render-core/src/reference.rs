@@ -95,6 +95,19 @@ pub fn slice(scene: &SliceScene) -> Result<Image8, RenderError> {
     Ok(Image8 { width, height, rgba })
 }
 
+/// Display colour (sRGB-coded) of a thin slice at a continuous index, `None` outside.
+fn shown_at(scene: &SliceScene, index: DVec3) -> Option<[f32; 3]> {
+    let value = |channel| sample(scene, index, channel);
+    let white = color_white(&scene.volume);
+    let alpha = match scene.volume.channels() {
+        Channels::Scalar => return Some([scene.grey.apply(value(0)?) as f32; 3]),
+        Channels::Rgb => 1.0,
+        Channels::Rgba => value(3)? / white,
+    };
+    let shown = |v: f64| (v / white * alpha).clamp(0.0, 1.0) as f32;
+    Some([shown(value(0)?), shown(value(1)?), shown(value(2)?)])
+}
+
 /// The value of a colour channel that means full intensity.
 pub fn color_white(volume: &Volume) -> f64 {
     match volume.voxels() {
@@ -322,7 +335,7 @@ pub(crate) fn cube_edges(scene: &CubeScene) -> Vec<ProjectedEdge> {
     edges
 }
 
-/// Linear grey and depth of the cut plane at a point of the picture, if the ray meets it inside the volume.
+/// Linear colour and depth of the cut plane at a point of the picture, if the ray meets it inside the volume.
 pub(crate) fn plane_color(scene: &CubeScene, point_px: DVec2) -> Option<([f32; 3], f64)> {
     let ray = scene.camera.ray(point_px, scene.size_px);
     let plane = &scene.slice.plane;
@@ -333,10 +346,9 @@ pub(crate) fn plane_color(scene: &CubeScene, point_px: DVec2) -> Option<([f32; 3
     let t = (plane.center_lps - ray.origin_lps).dot(plane.normal()) / rate;
     let hit = ray.origin_lps + ray.direction_lps * t;
     let index = scene.slice.volume.geometry().index_from_lps().transform_point3(hit);
-    let value = sample(&scene.slice, index, 0).filter(|_| t > 0.0)?;
-    let grey = crate::image::decode_srgb(scene.slice.grey.apply(value) as f32);
+    let color = shown_at(&scene.slice, index).filter(|_| t > 0.0)?.map(crate::image::decode_srgb);
     let depth = (hit - scene.camera.position_lps).dot(scene.camera.basis().forward);
-    Some(([grey; 3], depth))
+    Some((color, depth))
 }
 
 pub(crate) fn cube_pixel(point: DVec2, plane: Option<([f32; 3], f64)>, edges: &[ProjectedEdge]) -> [f32; 4] {

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use imaging::volume::Volume;
+use imaging::volume::{Volume, VolumeId};
 
 use crate::RenderError;
 use crate::cpu::CpuRenderer;
-use crate::gpu::{AdapterChoice, GpuContext, GpuOptions, GpuRenderer};
+use crate::gpu::{AdapterChoice, ContextId, GpuContext, GpuOptions, GpuRenderer};
 use crate::image::{Image8, ImageF32};
 use crate::reference;
 use crate::scene::{CubeScene, SliceScene, VolumeScene};
@@ -66,9 +66,28 @@ pub enum RenderNotice {
 pub enum Picture {
     /// In memory.
     Cpu(Image8),
-    /// An `Rgba8Unorm` texture on the renderer's device. Each picture is a texture of its own, so it may be shown
-    /// while the next one is drawn.
-    Gpu(wgpu::Texture),
+    /// On the renderer's device.
+    Gpu(GpuPicture),
+}
+
+/// An `Rgba8Unorm` texture, a new one for each picture, so it may be shown while the next one is drawn.
+#[derive(Debug, Clone)]
+pub struct GpuPicture {
+    texture: wgpu::Texture,
+    context: ContextId,
+}
+
+impl GpuPicture {
+    /// The texture, with usages `TEXTURE_BINDING` and `COPY_SRC`. Useful only on the device it was made on, which
+    /// matters when a renderer that opened its own device had to open another.
+    pub fn texture(&self) -> &wgpu::Texture {
+        &self.texture
+    }
+
+    /// Which device that is.
+    pub fn context(&self) -> ContextId {
+        self.context
+    }
 }
 
 impl Picture {
@@ -76,7 +95,7 @@ impl Picture {
     pub fn size_px(&self) -> [u32; 2] {
         match self {
             Self::Cpu(image) => [image.width, image.height],
-            Self::Gpu(texture) => [texture.width(), texture.height()],
+            Self::Gpu(GpuPicture { texture, .. }) => [texture.width(), texture.height()],
         }
     }
 }
@@ -95,7 +114,7 @@ enum Mean {
     Cpu(ImageF32),
     Gpu {
         texture: wgpu::Texture,
-        device: wgpu::Device,
+        context: ContextId,
     },
 }
 
@@ -164,14 +183,25 @@ impl Renderer {
         }
     }
 
-    /// Shares the window's device, whatever adapter it is on. [`GpuContext::shared`] says what that replaces.
+    /// Shares the window's device, so that its pictures can be shown without leaving it.
+    ///
+    /// Draws on it even if it is software; whoever wants the processor then asks [`GpuContext::is_real_gpu`] first.
+    /// If its limits do not suffice the processor draws, and a notice says so. [`GpuContext::shared`] says which
+    /// callbacks of the device are replaced.
     pub fn with_device(
         adapter: &wgpu::Adapter,
         device: wgpu::Device,
         queue: wgpu::Queue,
         options: GpuOptions,
     ) -> Self {
-        Self::on_gpu(GpuContext::shared(adapter, device, queue), None, options)
+        let context = GpuContext::shared(adapter, device, queue);
+        if context.can_draw_volumes() {
+            return Self::on_gpu(context, None, options);
+        }
+        let mut renderer = Self::on_cpu(options);
+        let reason = "the window's graphics device is too limited".to_owned();
+        renderer.notices.push(RenderNotice::FellBackToCpu { reason });
+        renderer
     }
 
     /// Uses an open device; with `adapter_choice` another is opened if it is lost.
@@ -182,15 +212,7 @@ impl Renderer {
     ) -> Self {
         let report = context.report().clone();
         let gpu = Some(GpuRenderer::new(context, options));
-        Self {
-            cpu: CpuRenderer::new(),
-            gpu,
-            adapter_choice,
-            options,
-            losses: 0,
-            report,
-            notices: Vec::new(),
-        }
+        Self { cpu: CpuRenderer::new(), gpu, adapter_choice, options, losses: 0, report, notices: Vec::new() }
     }
 
     fn on_cpu(options: GpuOptions) -> Self {
@@ -220,6 +242,13 @@ impl Renderer {
         std::mem::take(&mut self.notices)
     }
 
+    /// Frees what is kept for a volume that will not be drawn again. Pictures made of it stay.
+    pub fn forget(&mut self, volume: VolumeId) {
+        if let Some(gpu) = &mut self.gpu {
+            gpu.forget(volume);
+        }
+    }
+
     /// Draws a slice.
     ///
     /// # Errors
@@ -240,7 +269,7 @@ impl Renderer {
             return self.cpu.slice(scene).map(Picture::Cpu);
         }
         self.on_either(
-            |gpu| gpu.slice_texture(scene).map(Picture::Gpu),
+            |gpu| gpu.slice_texture(scene).map(|texture| picture_on(gpu, texture)),
             |cpu| cpu.slice(scene).map(Picture::Cpu),
         )
     }
@@ -255,10 +284,7 @@ impl Renderer {
         if !self.draws_slices_of(&scene.volume) {
             return reference::slice_values(scene, channel);
         }
-        self.on_either(
-            |gpu| gpu.slice_values(scene, channel),
-            |_| reference::slice_values(scene, channel),
-        )
+        self.on_either(|gpu| gpu.slice_values(scene, channel), |_| reference::slice_values(scene, channel))
     }
 
     /// Draws a volume: linear, premultiplied.
@@ -333,7 +359,7 @@ impl Renderer {
         self.on_either(
             |gpu| {
                 let frame = gpu.cube_texture(scene)?;
-                gpu.tone_map(&frame, background).map(Picture::Gpu)
+                gpu.tone_map(&frame, background).map(|texture| picture_on(gpu, texture))
             },
             on_cpu,
         )
@@ -346,8 +372,8 @@ impl Renderer {
     pub fn read(&self, picture: &Picture) -> Result<Image8, RenderError> {
         match (picture, &self.gpu) {
             (Picture::Cpu(image), _) => Ok(image.clone()),
-            (Picture::Gpu(texture), Some(gpu)) => gpu.read_image8(texture),
-            (Picture::Gpu(_), None) => Err(RenderError::DeviceLost),
+            (Picture::Gpu(p), Some(gpu)) if p.context == gpu.context().id() => gpu.read_image8(&p.texture),
+            (Picture::Gpu(_), _) => Err(RenderError::DeviceLost),
         }
     }
 
@@ -435,15 +461,19 @@ fn cpu_report() -> AdapterReport {
     }
 }
 
+fn picture_on(gpu: &GpuRenderer, texture: wgpu::Texture) -> Picture {
+    Picture::Gpu(GpuPicture { texture, context: gpu.context().id() })
+}
+
 fn accumulate_gpu(
     gpu: &mut GpuRenderer,
     accumulation: &mut Accumulation,
     scene: &VolumeScene,
     background: [f32; 3],
 ) -> Result<Picture, RenderError> {
-    let device = gpu.context().device.clone();
+    let context = gpu.context().id();
     let before = match &accumulation.mean {
-        Mean::Gpu { texture, device: made_on } if *made_on == device => Some(texture.clone()),
+        Mean::Gpu { texture, context: made_on } if *made_on == context => Some(texture.clone()),
         // Nothing yet, or made elsewhere: start again.
         _ => None,
     };
@@ -454,8 +484,8 @@ fn accumulate_gpu(
         None => newest,
     };
     let shown = gpu.tone_map(&mean, background)?;
-    *accumulation = Accumulation { frames: frames + 1, mean: Mean::Gpu { texture: mean, device } };
-    Ok(Picture::Gpu(shown))
+    *accumulation = Accumulation { frames: frames + 1, mean: Mean::Gpu { texture: mean, context } };
+    Ok(picture_on(gpu, shown))
 }
 
 fn accumulate_cpu(

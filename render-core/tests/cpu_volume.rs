@@ -1,4 +1,5 @@
 //! The fast volume pass against its readable twin.
+#![expect(clippy::unwrap_used, reason = "helpers of tests; a failure should stop the test")]
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

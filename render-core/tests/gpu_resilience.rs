@@ -1,4 +1,5 @@
 //! What happens when graphics memory is short or the device goes away.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may")]
 
 mod phantoms;
 
@@ -171,6 +172,16 @@ fn least_recently_used_volumes_leave_first() {
         assert!(gpu.resident_bytes() <= 2 * one);
     }
     assert_eq!(gpu.resident_count(), 2);
+    gpu.forget(volumes[0].id());
+    assert_eq!((gpu.resident_count(), gpu.resident_bytes()), (1, one));
+}
+
+#[test]
+fn a_renderer_can_be_handed_to_a_worker() {
+    fn is_send<T: Send + 'static>() {}
+    is_send::<Renderer>();
+    is_send::<Picture>();
+    is_send::<Accumulation>();
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! GPU slices against the reference: numbers first, then pictures.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may")]
 
 mod phantoms;
 
@@ -170,11 +171,8 @@ fn missing_values_are_black_and_not_numbers() {
     let samples: Vec<f32> = (0..n).map(|i| if i % 2 == 0 { f32::NAN } else { 100.0 }).collect();
     let volume = Arc::new(volume_of(g, Rescale::IDENTITY, samples));
     let grey = GreyMapping { window: Window::spanning(0.0, 100.0), is_inverted: true };
-    let scene = SliceScene {
-        grey,
-        interpolation: Interpolation::Nearest,
-        ..scene(&volume, planes(&volume)[0])
-    };
+    let scene =
+        SliceScene { grey, interpolation: Interpolation::Nearest, ..scene(&volume, planes(&volume)[0]) };
     assert_eq!(gpu.slice(&scene).unwrap(), reference::slice(&scene).unwrap());
     let values = gpu.slice_values(&scene, 0).unwrap();
     assert!(values.iter().any(|v| v.is_nan()) && values.contains(&100.0));

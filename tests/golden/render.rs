@@ -1,13 +1,15 @@
 //! Golden pictures of render-core: one idea each, and the same file holds for reference, processor and GPU.
 //!
-//! The head phantom has a bright ball towards the patient's left, front and head, so a flipped picture shows.
+//! The head has a bright ball towards the patient's left, front and head, and a vessel from the right ear to the
+//! back, so a flipped picture shows.
 //! `UPDATE_GOLDEN=1` rewrites the files from the reference.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may")]
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use glam::{DMat3, DVec3};
+use glam::DVec3;
 use image::RgbaImage;
-use imaging::geometry::{AnatomicalPlane, Dims};
+use imaging::geometry::{AnatomicalPlane, Dims, Geometry};
 use imaging::intensity::Window;
 use imaging::phantom;
 use imaging::volume::Volume;
@@ -16,8 +18,8 @@ use render_core::cpu::CpuRenderer;
 use render_core::gpu::GpuOptions;
 use render_core::image::Image8;
 use render_core::scene::{
-    ClipPlane, CropBox, CubeScene, GreyMapping, Interpolation, Lighting, Slab, SlabMode, SlicePlane, SliceScene,
-    VolumeMode, VolumeScene,
+    ClipPlane, CropBox, CubeScene, GreyMapping, Interpolation, Lighting, Slab, SlabMode, SlicePlane,
+    SliceScene, VolumeMode, VolumeScene,
 };
 use render_core::transfer_function::{ControlPoint, TransferFunction};
 use render_core::{reference, testing};
@@ -26,8 +28,37 @@ use test_support::image_compare::{Tolerance, assert_golden, compare};
 const SLICE_PX: [u32; 2] = [160, 160];
 const VIEW_PX: [u32; 2] = [192, 192];
 
+/// Radius of the skull.
+const RADIUS_MM: f64 = 64.0;
+/// Centre of the ball, and the ends of a vessel that runs from the right ear up to the back of the head.
+const BALL_LPS: DVec3 = DVec3::new(0.4 * RADIUS_MM, -0.35 * RADIUS_MM, 0.3 * RADIUS_MM);
+const VESSEL_LPS: [DVec3; 2] = [
+    DVec3::new(-0.65 * RADIUS_MM, -0.2 * RADIUS_MM, -0.1 * RADIUS_MM),
+    DVec3::new(0.1 * RADIUS_MM, 0.6 * RADIUS_MM, 0.45 * RADIUS_MM),
+];
+
+/// The head phantom of `imaging` with a vessel, and with edges that a scanner would blur over 3 mm.
 fn head() -> Arc<Volume> {
-    Arc::new(phantom::head(Dims::new(96, 104, 80), DVec3::new(1.5, 1.5, 1.9), DMat3::IDENTITY))
+    static HEAD: OnceLock<Arc<Volume>> = OnceLock::new();
+    HEAD.get_or_init(|| {
+        let (dims, spacing) = (Dims::new(96, 104, 80), DVec3::new(1.5, 1.5, 1.9));
+        let origin = (dims.as_dvec3() - 1.0) * spacing * -0.5;
+        let geometry = Geometry::axis_aligned(dims, origin, spacing).unwrap();
+        Arc::new(phantom::volume_from_lps(geometry, blurred_head_hu))
+    })
+    .clone()
+}
+
+fn blurred_head_hu(p: DVec3) -> f64 {
+    let inside = |depth_mm: f64| (depth_mm / 3.0 + 0.5).clamp(0.0, 1.0);
+    let mix = |outer: f64, inner: f64, share: f64| outer + (inner - outer) * share;
+    let [from, to] = VESSEL_LPS;
+    let along = ((p - from).dot(to - from) / (to - from).length_squared()).clamp(0.0, 1.0);
+    let vessel = inside(4.0 - p.distance(from + (to - from) * along));
+    let skull = mix(-1000.0, 1000.0, inside(RADIUS_MM - p.length()));
+    let brain = mix(skull, 40.0, inside(0.88 * RADIUS_MM - p.length()));
+    let with_ball = mix(brain, 300.0, inside(0.2 * RADIUS_MM - p.distance(BALL_LPS)));
+    mix(with_ball, 450.0, vessel)
 }
 
 fn rgba(picture: Image8) -> RgbaImage {
@@ -47,7 +78,9 @@ fn tissue(soft_opacity: f32) -> Arc<TransferFunction> {
             point(20.0, [205, 120, 95], soft_opacity),
             point(60.0, [215, 130, 100], soft_opacity),
             point(250.0, [255, 150, 40], 0.7),
-            point(350.0, [255, 170, 60], 0.7),
+            point(330.0, [255, 170, 60], 0.7),
+            point(420.0, [190, 25, 25], 0.8),
+            point(500.0, [190, 25, 25], 0.8),
             point(700.0, [240, 225, 200], 0.4),
             point(1000.0, [245, 235, 215], 0.9),
         ],
@@ -91,38 +124,38 @@ fn slice(right: DVec3, down: DVec3, through_lps: DVec3, slab: Slab) -> SliceScen
     }
 }
 
-/// The centre of the phantom's ball.
-fn ball_lps() -> DVec3 {
-    let g = *head().geometry();
-    DVec3::new(0.4, -0.35, 0.3) * (g.dims().as_dvec3() * g.spacing_mm()).min_element() * 0.45
+/// Holds the pictures of all three paths against one file, which only the reference's may write.
+fn hold(name: &str, reference: Image8, cpu: Image8, gpu: Option<Image8>) {
+    let reference = rgba(reference);
+    assert_golden(name, &reference, Tolerance::exact());
+    for other in [Some(cpu), gpu].into_iter().flatten().map(rgba) {
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            compare(&other, &reference, Tolerance::same_sampling()).unwrap();
+        } else {
+            assert_golden(name, &other, Tolerance::same_sampling());
+        }
+    }
 }
 
 fn hold_slice(name: &str, scene: &SliceScene) {
-    let expected = rgba(reference::slice(scene).unwrap());
-    assert_golden(name, &expected, Tolerance::exact());
-    let cpu = rgba(CpuRenderer::new().slice(scene).unwrap());
-    assert_golden(name, &cpu, Tolerance::same_sampling());
-    if let Some(mut gpu) = testing::gpu_renderer(GpuOptions::default()) {
-        assert_golden(name, &rgba(gpu.slice(scene).unwrap()), Tolerance::same_sampling());
-    }
+    let gpu = testing::gpu_renderer(GpuOptions::default()).map(|mut gpu| gpu.slice(scene).unwrap());
+    hold(name, reference::slice(scene).unwrap(), CpuRenderer::new().slice(scene).unwrap(), gpu);
 }
 
 fn hold_view(name: &str, scene: &VolumeScene) {
     let black = [0.0; 3];
-    let expected = rgba(reference::volume(scene).unwrap().to_srgb8(black));
-    assert_golden(name, &expected, Tolerance::exact());
-    let cpu = rgba(CpuRenderer::new().volume(scene).unwrap().to_srgb8(black));
-    assert_golden(name, &cpu, Tolerance::same_sampling());
-    if let Some(mut gpu) = testing::gpu_renderer(GpuOptions::default()) {
+    let gpu = testing::gpu_renderer(GpuOptions::default()).map(|mut gpu| {
         let frame = gpu.volume_texture(scene).unwrap();
         let shown = gpu.tone_map(&frame, black).unwrap();
-        assert_golden(name, &rgba(gpu.read_image8(&shown).unwrap()), Tolerance::same_sampling());
-    }
+        gpu.read_image8(&shown).unwrap()
+    });
+    let reference = reference::volume(scene).unwrap().to_srgb8(black);
+    hold(name, reference, CpuRenderer::new().volume(scene).unwrap().to_srgb8(black), gpu);
 }
 
 fn hold_anatomical(name: &str, plane: AnatomicalPlane) {
     let (right, down) = plane.screen_axes_lps();
-    hold_slice(name, &slice(right, down, ball_lps(), Slab::default()));
+    hold_slice(name, &slice(right, down, BALL_LPS, Slab::default()));
 }
 
 #[test]
@@ -143,7 +176,7 @@ fn sagittal_slice_has_the_nose_on_the_left() {
 #[test]
 fn oblique_slice_cuts_ball_and_skull() {
     let (right, down) = SlicePlane::oblique_axes(DVec3::new(0.35, 0.25, 0.9), DVec3::NEG_Y).unwrap();
-    hold_slice("slice_oblique", &slice(right, down, ball_lps(), Slab::default()));
+    hold_slice("slice_oblique", &slice(right, down, BALL_LPS, Slab::default()));
 }
 
 #[test]
@@ -156,11 +189,9 @@ fn thick_slab_shows_the_greatest_values() {
 }
 
 #[test]
-fn lit_volume_shows_brain_ball_and_skull_in_relief() {
-    let mode = VolumeMode::Composite {
-        transfer_function: tissue(0.25),
-        lighting: Some(Lighting::default()),
-    };
+fn lit_volume_shows_ball_vessel_and_skull_in_relief() {
+    let mode =
+        VolumeMode::Composite { transfer_function: tissue(0.004), lighting: Some(Lighting::default()) };
     hold_view("volume_lit", &opened(mode));
 }
 
@@ -168,22 +199,23 @@ fn lit_volume_shows_brain_ball_and_skull_in_relief() {
 fn unlit_volume_is_flat_colour() {
     hold_view(
         "volume_unlit",
-        &opened(VolumeMode::Composite { transfer_function: tissue(0.02), lighting: None }),
+        &opened(VolumeMode::Composite { transfer_function: tissue(0.004), lighting: None }),
     );
 }
 
 #[test]
 fn mip_shows_the_densest_tissue_along_each_ray() {
-    let grey = GreyMapping { window: Window::linear(500.0, 2000.0), is_inverted: false };
-    hold_view("volume_mip", &opened(VolumeMode::Mip { grey }));
+    // From above through the middle of the head, so that the skull does not hide everything.
+    let grey = GreyMapping { window: Window::linear(400.0, 1400.0), is_inverted: false };
+    let mut scene = view(VolumeMode::Mip { grey });
+    scene.camera = Camera::orbit(scene.volume.geometry(), 0.0, 1.2, 1.5);
+    (scene.crop.min_index.z, scene.crop.max_index.z) = (34.0, 54.0);
+    hold_view("volume_mip", &scene);
 }
 
 #[test]
 fn clipped_and_cropped_volume_has_clean_cuts() {
-    let mode = VolumeMode::Composite {
-        transfer_function: tissue(0.35),
-        lighting: Some(Lighting::default()),
-    };
+    let mode = VolumeMode::Composite { transfer_function: tissue(0.35), lighting: Some(Lighting::default()) };
     let mut scene = view(mode);
     let normal_lps = DVec3::new(-0.5, 0.8, -0.3).normalize();
     scene.clip_planes = vec![ClipPlane { normal_lps, offset_mm: -12.0 }];
@@ -194,19 +226,15 @@ fn clipped_and_cropped_volume_has_clean_cuts() {
 #[test]
 fn cube_shows_where_the_oblique_slice_cuts() {
     let (right, down) = SlicePlane::oblique_axes(DVec3::new(0.3, 0.3, 0.9), DVec3::NEG_Y).unwrap();
-    let slice = slice(right, down, ball_lps(), Slab::default());
+    let slice = slice(right, down, BALL_LPS, Slab::default());
     let camera = Camera::orbit(slice.volume.geometry(), 0.5, 0.5, 1.0);
     let axis_colors = [[0.91, 0.33, 0.33], [0.36, 0.78, 0.42], [0.35, 0.6, 0.95]];
     let scene = CubeScene { slice, camera, size_px: VIEW_PX, axis_colors };
-    let name = "cube";
-    let black = [0.0; 3];
-    assert_golden(name, &rgba(reference::cube(&scene).unwrap().to_srgb8(black)), Tolerance::exact());
-    let cpu = rgba(CpuRenderer::new().cube(&scene).unwrap().to_srgb8(black));
-    assert_golden(name, &cpu, Tolerance::same_sampling());
-    if let Some(mut gpu) = testing::gpu_renderer(GpuOptions::default()) {
-        let shown = rgba(gpu.cube(&scene).unwrap().to_srgb8(black));
-        assert_golden(name, &shown, Tolerance::same_sampling());
-    }
+    let grey = [0.03; 3];
+    let gpu =
+        testing::gpu_renderer(GpuOptions::default()).map(|mut gpu| gpu.cube(&scene).unwrap().to_srgb8(grey));
+    let reference = reference::cube(&scene).unwrap().to_srgb8(grey);
+    hold("cube", reference, CpuRenderer::new().cube(&scene).unwrap().to_srgb8(grey), gpu);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::document::Tool;
 use crate::theme;
 
 /// What the mouse does; the gestures are fixed, the keys are not.
-const MOUSE: [(&str, &str); 13] = [
+pub(crate) const MOUSE: [(&str, &str); 13] = [
     ("Left drag", "Active tool in a slice; turns the volume"),
     ("Middle drag, Shift+left drag", "Pan"),
     ("Right drag, Ctrl+left drag", "Zoom"),

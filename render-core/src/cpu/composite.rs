@@ -1,6 +1,6 @@
 //! Front-to-back compositing of eight rays at once.
 
-use super::grid::Grid;
+use super::grid::{CELL_SHIFT, Grid};
 use super::lanes::{Lanes, PairSample, WIDTH};
 use super::rays::Packet;
 use super::sampler::{PAIR_ONE, Sampler};
@@ -12,15 +12,17 @@ use crate::transfer_function::{LUT_ENTRIES, TransferLut};
 /// A ray ends where no more than this of what lies behind could be seen.
 pub(crate) const OPAQUE: f32 = 0.995;
 
+/// Samples taken before cells are asked again.
+const RUN: usize = 4;
+
 /// A transfer function's table in the form kernels read.
 #[derive(Debug)]
 pub(crate) struct PackedLut {
     /// Entry of a sample: `sample * scale + bias`, to be clamped and truncated.
     scale: f32,
     bias: f32,
-    opacity: Vec<f32>,
-    /// Square roots of linear red, green and blue in 11, 11 and 10 bits.
-    color: Vec<u32>,
+    /// Low word: opacity as `f32`. High word: square roots of linear red, green and blue in 11, 11 and 10 bits.
+    entries: Vec<u64>,
 }
 
 impl PackedLut {
@@ -33,35 +35,34 @@ impl PackedLut {
         Self {
             scale: (grid.rescale.slope * per_value / f64::from(PAIR_ONE)) as f32,
             bias: ((grid.rescale.intercept - lut.low) * per_value + 0.5) as f32,
-            opacity: lut.entries.iter().map(|e| e[3]).collect(),
-            color: lut.entries.iter().map(pack).collect(),
+            entries: lut
+                .entries
+                .iter()
+                .map(|e| u64::from(pack(e)) << 32 | u64::from(e[3].to_bits()))
+                .collect(),
         }
     }
 
+    /// Opacity and packed colour of samples.
     #[inline(always)]
-    fn entry<L: Lanes>(&self, l: L, sample: L::F) -> L::I {
+    #[expect(unsafe_code, reason = "the entry is clamped to the table")]
+    fn lookup<L: Lanes>(&self, l: L, sample: L::F) -> (L::F, L::I) {
         let t = l.mul_add(sample, l.float(self.scale), l.float(self.bias));
-        let last = (self.opacity.len().min(self.color.len()) - 1) as f32;
-        l.truncate(l.min(l.max(t, l.float(0.0)), l.float(last)))
+        let last = (self.entries.len() - 1) as f32;
+        let entry = l.truncate(l.min(l.max(t, l.float(0.0)), l.float(last)));
+        // SAFETY: clamped to the table just above; NaN became 0.
+        let [opacity, color] = unsafe { l.gather_wide(&self.entries, entry) };
+        (l.float_of_bits(opacity), color)
     }
+}
 
-    #[inline(always)]
-    #[expect(unsafe_code, reason = "the entry is clamped to the table")]
-    fn opacity_at<L: Lanes>(&self, l: L, entry: L::I) -> L::F {
-        // SAFETY: entries come from `entry`, which clamps to both tables.
-        unsafe { l.gather_floats(&self.opacity, entry) }
-    }
-
-    #[inline(always)]
-    #[expect(unsafe_code, reason = "the entry is clamped to the table")]
-    fn color_at<L: Lanes>(&self, l: L, entry: L::I) -> [L::F; 3] {
-        // SAFETY: entries come from `entry`, which clamps to both tables.
-        let packed = unsafe { l.gather_ints(&self.color, entry) };
-        let red = l.and(l.shr::<21>(packed), l.int(0x7ff));
-        let green = l.and(l.shr::<10>(packed), l.int(0x7ff));
-        let blue = l.and(packed, l.int(0x3ff));
-        [squared_share(l, red, 2047.0), squared_share(l, green, 2047.0), squared_share(l, blue, 1023.0)]
-    }
+/// Linear red, green and blue of packed colours.
+#[inline(always)]
+fn unpack<L: Lanes>(l: L, packed: L::I) -> [L::F; 3] {
+    let red = l.and(l.shr::<21>(packed), l.int(0x7ff));
+    let green = l.and(l.shr::<10>(packed), l.int(0x7ff));
+    let blue = l.and(packed, l.int(0x3ff));
+    [squared_share(l, red, 2047.0), squared_share(l, green, 2047.0), squared_share(l, blue, 1023.0)]
 }
 
 #[inline(always)]
@@ -86,7 +87,7 @@ pub(crate) fn composite<L: Lanes, S: PairSample>(
     sampler: &Sampler<'_, L, S>,
     packet: &Packet,
 ) -> [[f32; WIDTH]; 4] {
-    let mut traverse = Traverse::new(l, view.grid, packet);
+    let mut traverse = Traverse::<L, CELL_SHIFT>::new(l, view.grid.cells, packet);
     #[expect(
         clippy::manual_map,
         reason = "a closure would be compiled without the kernel's processor features"
@@ -102,20 +103,33 @@ pub(crate) fn composite<L: Lanes, S: PairSample>(
         if l.mask_bits(active) == 0 {
             break;
         }
-        let place = sampler.place(traverse.position());
+        let mut place = sampler.place(traverse.position());
         let distance = traverse.distance(sampler, &place, &view.skip.distances);
         let visible = l.and(active, l.ieq(distance, l.int(0)));
         if l.mask_bits(visible) == 0 {
-            traverse.leap(&place, distance);
+            traverse.leap(&place, distance, visible);
             continue;
         }
-        let (value, patch) = sampler.sample(&place);
-        let entry = view.lut.entry(l, value);
-        let opacity = view.lut.opacity_at(l, entry);
-        let shown = l.and(visible, l.lt(zero, opacity));
-        let shown_bits = l.mask_bits(shown);
-        if shown_bits != 0 {
-            let mut color = view.lut.color_at(l, entry);
+        traverse.leap(&place, distance, visible);
+        // Neighbouring samples rarely differ in visibility, so cells are asked only now and then. A sample in an
+        // invisible cell is wasted, not wrong.
+        for step in 0..RUN {
+            let sampled = l.and(visible, traverse.active());
+            if l.mask_bits(sampled) == 0 {
+                break;
+            }
+            if step > 0 {
+                place = sampler.place(traverse.position());
+            }
+            let (value, patch) = sampler.sample(&place);
+            let (opacity, packed) = view.lut.lookup(l, value);
+            let shown = l.and(sampled, l.lt(zero, opacity));
+            let shown_bits = l.mask_bits(shown);
+            traverse.step(sampled);
+            if shown_bits == 0 {
+                continue;
+            }
+            let mut color = unpack(l, packed);
             if let (Some(shading), Some(ray)) = (view.shading, &ray_shading) {
                 let g = sampler.differences(&place, &patch, shown_bits);
                 color = shading.lit(l, ray, g, color);
@@ -127,7 +141,6 @@ pub(crate) fn composite<L: Lanes, S: PairSample>(
             alpha = l.add(alpha, weight);
             traverse.stop(l.lt(l.float(OPAQUE), alpha));
         }
-        traverse.step(&place, visible, distance);
     }
     [l.float_array(red), l.float_array(green), l.float_array(blue), l.float_array(alpha)]
 }

@@ -13,7 +13,7 @@ use super::lanes::PairSample;
 /// Edge of a cell in voxels.
 pub(crate) const CELL: usize = 1 << CELL_SHIFT;
 /// `log2` of [`CELL`].
-pub(crate) const CELL_SHIFT: i32 = 3;
+pub(crate) const CELL_SHIFT: i32 = 2;
 
 /// Samples of one time point, in one of the types that kernels read.
 #[derive(Debug, Clone, Copy)]
@@ -107,7 +107,8 @@ fn offset_of<S: PairSample>(_: &[S]) -> f32 {
     S::OFFSET
 }
 
-fn stored(volume: &Volume, time_point: usize) -> Option<Samples<'_>> {
+/// Samples of a time point that kernels can read where they lie.
+pub(crate) fn stored(volume: &Volume, time_point: usize) -> Option<Samples<'_>> {
     let count = volume.samples_per_time_point();
     let range = time_point * count..(time_point + 1) * count;
     match volume.voxels() {

@@ -199,11 +199,11 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     /// # Safety
     /// Each index must lie inside the table.
     unsafe fn gather_bytes(self, table: &[u8], index: Self::I) -> Self::I;
-    /// Words of a table.
+    /// Low and high words of the entries of a table.
     ///
     /// # Safety
     /// Each index must lie inside the table.
-    unsafe fn gather_ints(self, table: &[u32], index: Self::I) -> Self::I;
+    unsafe fn gather_wide(self, table: &[u64], index: Self::I) -> [Self::I; 2];
     /// Floats of a table.
     ///
     /// # Safety

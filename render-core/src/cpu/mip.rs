@@ -1,17 +1,22 @@
 //! Maximum intensity projection of eight rays at once.
 
-use super::grid::Grid;
+use super::grid::{CELL_SHIFT, Grid};
 use super::lanes::{Lanes, PairSample, WIDTH};
 use super::rays::Packet;
 use super::sampler::{PAIR_ONE, Sampler};
 use super::traverse::Traverse;
 use crate::scene::GreyMapping;
 
+/// Steps between samples of the first, sparse walk.
+const SPARSE: i32 = 12;
+/// Samples taken before cells are asked again.
+const RUN: usize = 2;
+
 /// What all packets of a projection share.
 #[derive(Debug)]
 pub(crate) struct MipView<'a> {
     pub(crate) grid: &'a Grid,
-    /// Highest sample of each cell, times the sign of the rescale slope.
+    /// Highest sample of each [`mip_cells`] cell, times the sign of the rescale slope.
     pub(crate) bounds: &'a [f32],
     /// Sample values times this are higher for higher modality values.
     pub(crate) sign: f32,
@@ -20,14 +25,28 @@ pub(crate) struct MipView<'a> {
     pub(crate) top: f32,
 }
 
-/// Highest signed sample of each cell of a grid.
+/// A projection asks cells of `2^MIP_SHIFT` voxels: larger than the grid's, since a leap crosses only one.
+const MIP_SHIFT: i32 = CELL_SHIFT + 1;
+
+/// Counts of the cells a projection asks: two of the grid's in each direction.
+fn mip_cells(grid: &Grid) -> [usize; 3] {
+    grid.cells.map(|n| n.div_ceil(2))
+}
+
+/// Highest signed sample of each [`mip_cells`] cell.
 pub(crate) fn cell_bounds(grid: &Grid) -> Vec<f32> {
-    let of = |lane: i16| f32::from(lane) * PAIR_ONE;
-    if grid.rescale.slope < 0.0 {
-        grid.lows.iter().map(|&v| -of(v)).collect()
-    } else {
-        grid.highs.iter().map(|&v| of(v)).collect()
+    let [nx, ny, _] = grid.cells;
+    let [mx, my, mz] = mip_cells(grid);
+    let mut bounds = vec![f32::NEG_INFINITY; mx * my * mz];
+    for (row, (lows, highs)) in grid.lows.chunks_exact(nx).zip(grid.highs.chunks_exact(nx)).enumerate() {
+        let first = ((row / ny / 2) * my + row % ny / 2) * mx;
+        for (x, (&low, &high)) in lows.iter().zip(highs).enumerate() {
+            let signed = if grid.rescale.slope < 0.0 { -f32::from(low) } else { f32::from(high) };
+            let bound = &mut bounds[first + x / 2];
+            *bound = bound.max(signed * PAIR_ONE);
+        }
     }
+    bounds
 }
 
 impl<'a> MipView<'a> {
@@ -68,25 +87,44 @@ pub(crate) fn maximum<L: Lanes, S: PairSample>(
     sampler: &Sampler<'_, L, S>,
     packet: &Packet,
 ) -> [f32; WIDTH] {
-    let mut traverse = Traverse::new(l, view.grid, packet);
+    let mut traverse = Traverse::<L, MIP_SHIFT>::new(l, mip_cells(view.grid), packet);
     let sign = l.float(view.sign);
     let mut highest = l.float(view.floor);
+    // A sparse walk first: a high value found early lets the second walk leap over nearly everything.
     loop {
         let active = traverse.active();
         if l.mask_bits(active) == 0 {
             break;
         }
         let place = sampler.place(traverse.position());
+        let value = l.mul(sampler.sample(&place).0, sign);
+        highest = l.select(active, l.max(value, highest), highest);
+        traverse.advance(SPARSE);
+    }
+    traverse.rewind(l.ints(&packet.first));
+    traverse.stop(l.lt(l.float(view.top), highest));
+    loop {
+        let active = traverse.active();
+        if l.mask_bits(active) == 0 {
+            break;
+        }
+        let mut place = sampler.place(traverse.position());
         let bound = traverse.bound(sampler, &place, view.bounds);
         let promising = l.and(active, l.lt(highest, bound));
+        traverse.leap(&place, l.int(1), promising);
         if l.mask_bits(promising) == 0 {
-            traverse.leap(&place, l.int(1));
             continue;
         }
-        let value = l.mul(sampler.sample(&place).0, sign);
-        highest = l.select(promising, l.max(value, highest), highest);
+        for step in 0..RUN {
+            if step > 0 {
+                place = sampler.place(traverse.position());
+            }
+            let sampled = l.and(promising, traverse.active());
+            let value = l.mul(sampler.sample(&place).0, sign);
+            highest = l.select(sampled, l.max(value, highest), highest);
+            traverse.step(sampled);
+        }
         traverse.stop(l.lt(l.float(view.top), highest));
-        traverse.step(&place, promising, l.int(1));
     }
     l.float_array(highest)
 }

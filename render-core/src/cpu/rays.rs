@@ -32,6 +32,16 @@ pub(crate) struct Packet {
 }
 
 impl Packet {
+    /// Rays without samples.
+    const EMPTY: Self = Self {
+        start: [[0.0; WIDTH]; 3],
+        delta: [[0.0; WIDTH]; 3],
+        direction_lps: [[0.0; WIDTH]; 3],
+        first: [0; WIDTH],
+        end: [0; WIDTH],
+        has_samples: [false; WIDTH],
+    };
+
     /// Whether no ray can show anything.
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
@@ -142,6 +152,9 @@ impl RayMaker {
         for plane in &self.planes {
             self.clip_to_plane(&mut lanes, plane, &across, &upward, &inverse_length);
         }
+        if !(0..WIDTH).any(|i| lanes.entry[i] < lanes.exit[i]) {
+            return Packet::EMPTY;
+        }
         self.in_steps(&lanes, [x, y], [&across, &upward, &inverse_length])
     }
 
@@ -176,14 +189,7 @@ impl RayMaker {
     /// Turns millimetres into whole steps and skips those outside the bounds.
     #[inline(always)]
     fn in_steps(&self, lanes: &Segments, [x, y]: [usize; 2], rays: [&[f64; WIDTH]; 3]) -> Packet {
-        let mut packet = Packet {
-            start: [[0.0; WIDTH]; 3],
-            delta: [[0.0; WIDTH]; 3],
-            direction_lps: [[0.0; WIDTH]; 3],
-            first: [0; WIDTH],
-            end: [0; WIDTH],
-            has_samples: [false; WIDTH],
-        };
+        let mut packet = Packet::EMPTY;
         let [width, height] = self.size_px.map(|n| n as usize);
         let step = self.step_mm;
         let (mut first_mm, mut from, mut to) = ([0.0; WIDTH], [0.0f64; WIDTH], [0.0f64; WIDTH]);
@@ -214,8 +220,8 @@ impl RayMaker {
                 let inverse = 1.0 / if is_parallel { 1.0 } else { delta };
                 let (a, b) = ((low - start) * inverse, (high - start) * inverse);
                 let is_outside = is_parallel && (start < low || start > high);
-                from[i] = if is_parallel { from[i] } else { from[i].max(a.min(b).floor()) };
-                to[i] = if is_parallel { to[i] } else { to[i].min(a.max(b).floor() + 1.0) };
+                from[i] = if is_parallel { from[i] } else { greater(lesser(a, b).floor(), from[i]) };
+                to[i] = if is_parallel { to[i] } else { lesser(greater(a, b).floor() + 1.0, to[i]) };
                 to[i] = if is_outside { 0.0 } else { to[i] };
             }
         }
@@ -238,6 +244,18 @@ impl RayMaker {
     }
 }
 
+/// The lesser number, or `b` if either is NaN; one instruction, unlike `f64::min`.
+#[inline(always)]
+fn lesser(a: f64, b: f64) -> f64 {
+    if a < b { a } else { b }
+}
+
+/// The greater number, or `b` if either is NaN.
+#[inline(always)]
+fn greater(a: f64, b: f64) -> f64 {
+    if a > b { a } else { b }
+}
+
 /// Eight rays in continuous index per mm, and the visible part of each in mm.
 #[derive(Debug, Default)]
 struct Segments {
@@ -258,10 +276,13 @@ impl Segments {
                 let divisor = if is_parallel { 1.0 } else { d };
                 let (a, b) = ((low - o) / divisor, (high - o) / divisor);
                 let is_outside = is_parallel && (o < low || o > high);
-                let (near, far) =
-                    if is_parallel { (f64::NEG_INFINITY, f64::INFINITY) } else { (a.min(b), a.max(b)) };
-                self.entry[i] = self.entry[i].max(near);
-                self.exit[i] = self.exit[i].min(if is_outside { f64::NEG_INFINITY } else { far });
+                let (near, far) = if is_parallel {
+                    (f64::NEG_INFINITY, f64::INFINITY)
+                } else {
+                    (lesser(a, b), greater(a, b))
+                };
+                self.entry[i] = greater(near, self.entry[i]);
+                self.exit[i] = lesser(if is_outside { f64::NEG_INFINITY } else { far }, self.exit[i]);
             }
         }
     }

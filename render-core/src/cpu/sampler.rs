@@ -4,7 +4,6 @@
 //! difference between two voxels; y and z are in `f32`. Results are lane values times [`PAIR_ONE`].
 #![expect(unsafe_code, reason = "voxels are read without bounds checks after clamping the index")]
 
-use super::grid::CELL_SHIFT;
 use super::lanes::{Lanes, PairSample, axes};
 
 /// A weight of one in the 16-bit multiply-add.
@@ -83,11 +82,11 @@ impl<'a, L: Lanes, S: PairSample> Sampler<'a, L, S> {
         Place { p, base: axes!(axis => l.imin(l.truncate(p[axis]), self.last_base[axis])) }
     }
 
-    /// Index of the cell of a place in a grid with `cells` cells along x and y.
+    /// Index of the cell of `2^SHIFT` voxels a place lies in, for a grid with `cells` cells along x and y.
     #[inline(always)]
-    pub(crate) fn cell(&self, place: &Place<L>, cells: [L::I; 2]) -> L::I {
+    pub(crate) fn cell<const SHIFT: i32>(&self, place: &Place<L>, cells: [L::I; 2]) -> L::I {
         let l = self.l;
-        let [x, y, z] = axes!(axis => l.shr::<CELL_SHIFT>(place.base[axis]));
+        let [x, y, z] = axes!(axis => l.shr::<SHIFT>(place.base[axis]));
         l.iadd(l.imul(l.iadd(l.imul(z, cells[1]), y), cells[0]), x)
     }
 
@@ -107,8 +106,7 @@ impl<'a, L: Lanes, S: PairSample> Sampler<'a, L, S> {
     #[inline(always)]
     pub(crate) fn sample(&self, place: &Place<L>) -> (L::F, Patch<L>) {
         let l = self.l;
-        let [bx, by, bz] = place.base;
-        let index = l.iadd(l.imul(l.iadd(l.imul(bz, self.ny), by), self.nx), bx);
+        let index = self.index(place.base);
         let [fx, fy, fz] = axes!(axis => l.sub(place.p[axis], l.to_float(place.base[axis])));
         let wx = l.truncate(l.mul_add(fx, l.float(PAIR_ONE), l.float(0.5)));
         let weights_x = l.or(l.isub(l.int(PAIR_ONE as i32), wx), l.shl::<16>(wx));
@@ -126,6 +124,58 @@ impl<'a, L: Lanes, S: PairSample> Sampler<'a, L, S> {
         let z0 = lerp(l, rows.y0z0, rows.y1z0, fy);
         let z1 = lerp(l, rows.y0z1, rows.y1z1, fy);
         (lerp(l, z0, z1, fz), Patch { index, weights_x, fy, fz, rows, z0, z1 })
+    }
+
+    /// Trilinear lane values in full `f32` precision, not scaled.
+    ///
+    /// # Safety
+    /// `0 <= base <= max(n - 2, 0)` must hold on each axis.
+    #[inline(always)]
+    pub(crate) unsafe fn exact(&self, base: [L::I; 3], [fx, fy, fz]: [L::F; 3]) -> L::F {
+        let l = self.l;
+        let index = self.index(base);
+        let (row, slice) = (self.row as isize, self.slice as isize);
+        // SAFETY: as in `sample`, with the base promised by the caller.
+        unsafe {
+            let y0z0 = self.exact_row(index, 0, fx);
+            let y1z0 = self.exact_row(index, row, fx);
+            let y0z1 = self.exact_row(index, slice, fx);
+            let y1z1 = self.exact_row(index, slice + row, fx);
+            lerp(l, lerp(l, y0z0, y1z0, fy), lerp(l, y0z1, y1z1, fy), fz)
+        }
+    }
+
+    /// # Safety
+    /// Two samples must be readable at `index + offset` for each lane.
+    #[inline(always)]
+    unsafe fn exact_row(&self, index: L::I, offset: isize, fx: L::F) -> L::F {
+        let l = self.l;
+        // SAFETY: promised by the caller.
+        let pairs = unsafe { l.gather_pairs(self.samples.as_ptr().wrapping_offset(offset), index) };
+        let low = l.to_float(l.shr::<16>(l.shl::<16>(pairs)));
+        lerp(l, low, l.to_float(l.shr::<16>(pairs)), fx)
+    }
+
+    /// Lane values of single voxels.
+    ///
+    /// # Safety
+    /// `0 <= voxel < n` must hold on each axis.
+    #[inline(always)]
+    pub(crate) unsafe fn voxel(&self, [x, y, z]: [L::I; 3]) -> L::F {
+        let l = self.l;
+        // A pair is read, so the last voxel of a row is the second of its pair.
+        let base = l.imin(x, self.last_base[0]);
+        let index = self.index([base, y, z]);
+        // SAFETY: the base leaves room for the pair; the rest is promised by the caller.
+        let pairs = unsafe { l.gather_pairs(self.samples.as_ptr(), index) };
+        let first = l.shr::<16>(l.shl::<16>(pairs));
+        l.to_float(l.iselect(l.ieq(base, x), first, l.shr::<16>(pairs)))
+    }
+
+    #[inline(always)]
+    fn index(&self, [x, y, z]: [L::I; 3]) -> L::I {
+        let l = self.l;
+        l.iadd(l.imul(l.iadd(l.imul(z, self.ny), y), self.nx), x)
     }
 
     /// Difference of the samples one voxel after and before along each index axis.

@@ -6,7 +6,7 @@ use super::grid::{CELL, Grid};
 use crate::transfer_function::{LUT_ENTRIES, TransferFunction, TransferLut};
 
 /// Distances are counted up to this many cells.
-const MAX_DISTANCE: u8 = 24;
+const MAX_DISTANCE: u8 = 20;
 
 /// Per cell the Chebyshev distance, in cells, to the nearest one that shows anything; 0 is visible.
 #[derive(Debug)]

@@ -3,13 +3,12 @@
 //! Samples stay on the ray's own lattice, so skipping changes no picture.
 #![expect(unsafe_code, reason = "cells are read without bounds checks after clamping the index")]
 
-use super::grid::{CELL, CELL_SHIFT, Grid};
 use super::lanes::{Lanes, PairSample, axes};
 use super::rays::Packet;
 use super::sampler::{Place, Sampler};
 
-/// Eight rays on their way.
-pub(crate) struct Traverse<L: Lanes> {
+/// Eight rays on their way through cells of `2^SHIFT` voxels.
+pub(crate) struct Traverse<L: Lanes, const SHIFT: i32> {
     l: L,
     start: [L::F; 3],
     delta: [L::F; 3],
@@ -24,13 +23,13 @@ pub(crate) struct Traverse<L: Lanes> {
     cell_count: usize,
 }
 
-impl<L: Lanes> Traverse<L> {
+impl<L: Lanes, const SHIFT: i32> Traverse<L, SHIFT> {
     #[inline(always)]
-    pub(crate) fn new(l: L, grid: &Grid, packet: &Packet) -> Self {
+    pub(crate) fn new(l: L, cells: [usize; 3], packet: &Packet) -> Self {
         let start = axes!(axis => l.floats(&packet.start[axis]));
         let delta = axes!(axis => l.floats(&packet.delta[axis]));
         let zero = l.float(0.0);
-        let cell = l.float(CELL as f32);
+        let cell = l.float((1 << SHIFT) as f32);
         let inverse_delta = axes!(axis => {
             let is_tiny = l.lt(l.abs(delta[axis]), l.float(1e-9));
             l.div(l.float(1.0), l.select(is_tiny, l.float(1e-9), delta[axis]))
@@ -45,8 +44,8 @@ impl<L: Lanes> Traverse<L> {
             edge_bias: axes!(axis => l.select(is_backward[axis], cell, zero)),
             k: l.ints(&packet.first),
             end: l.ints(&packet.end),
-            cells: [l.int(grid.cells[0] as i32), l.int(grid.cells[1] as i32)],
-            cell_count: grid.cells.iter().product(),
+            cells: [l.int(cells[0] as i32), l.int(cells[1] as i32)],
+            cell_count: cells.iter().product(),
         }
     }
 
@@ -73,7 +72,7 @@ impl<L: Lanes> Traverse<L> {
         distances: &[u8],
     ) -> L::I {
         debug_assert!(distances.len() == self.cell_count);
-        let cell = sampler.cell(place, self.cells);
+        let cell = sampler.cell::<SHIFT>(place, self.cells);
         // SAFETY: places are clamped to the volume, and the grid's cells cover it.
         unsafe { self.l.gather_bytes(distances, cell) }
     }
@@ -87,7 +86,7 @@ impl<L: Lanes> Traverse<L> {
         bounds: &[f32],
     ) -> L::F {
         debug_assert!(bounds.len() == self.cell_count);
-        let cell = sampler.cell(place, self.cells);
+        let cell = sampler.cell::<SHIFT>(place, self.cells);
         // SAFETY: places are clamped to the volume, and the grid's cells cover it.
         unsafe { self.l.gather_floats(bounds, cell) }
     }
@@ -98,7 +97,7 @@ impl<L: Lanes> Traverse<L> {
         let l = self.l;
         let d = l.to_float(distance);
         let [x, y, z] = axes!(axis => {
-            let corner = l.shl::<CELL_SHIFT>(l.shr::<CELL_SHIFT>(place.base[axis]));
+            let corner = l.shl::<SHIFT>(l.shr::<SHIFT>(place.base[axis]));
             let edge = l.mul_add(d, self.edge_scale[axis], self.edge_bias[axis]);
             let way = l.sub(l.add(l.to_float(corner), edge), place.p[axis]);
             l.mul(way, self.inverse_delta[axis])
@@ -109,23 +108,34 @@ impl<L: Lanes> Traverse<L> {
         l.truncate(l.min(l.max(steps, l.float(1.0)), l.float(1e6)))
     }
 
-    /// Moves every ray out of its empty surroundings; all distances are at least 1 or the ray is at its end.
+    /// Moves the rays out of their empty surroundings, except those that `stay`.
     #[inline(always)]
-    pub(crate) fn leap(&mut self, place: &Place<L>, distance: L::I) {
+    pub(crate) fn leap(&mut self, place: &Place<L>, distance: L::I, stay: L::I) {
         let l = self.l;
-        self.k = l.iadd(self.k, self.steps_to_leave(place, l.imax(distance, l.int(1))));
-    }
-
-    /// Moves rays of `sampled` by one step and the others out of their empty surroundings.
-    #[inline(always)]
-    pub(crate) fn step(&mut self, place: &Place<L>, sampled: L::I, distance: L::I) {
-        let l = self.l;
-        if l.mask_bits(sampled) == 0xff {
-            self.k = l.iadd(self.k, l.int(1));
+        if l.mask_bits(stay) == 0xff {
             return;
         }
-        let leap = self.steps_to_leave(place, l.imax(distance, l.int(1)));
-        self.k = l.iadd(self.k, l.iselect(sampled, l.int(1), leap));
+        let steps = self.steps_to_leave(place, l.imax(distance, l.int(1)));
+        // Rays at their end stay there, or they might wrap around.
+        self.k = l.iadd(self.k, l.and(l.and_not(steps, stay), self.active()));
+    }
+
+    /// Moves the rays of a mask by one step.
+    #[inline(always)]
+    pub(crate) fn step(&mut self, mask: L::I) {
+        self.k = self.l.isub(self.k, mask);
+    }
+
+    /// Moves the rays to given samples.
+    #[inline(always)]
+    pub(crate) fn rewind(&mut self, first: L::I) {
+        self.k = first;
+    }
+
+    /// Moves all rays by some steps.
+    #[inline(always)]
+    pub(crate) fn advance(&mut self, steps: i32) {
+        self.k = self.l.iadd(self.k, self.l.int(steps));
     }
 
     /// Ends the rays of a mask.

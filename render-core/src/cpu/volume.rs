@@ -119,6 +119,9 @@ fn draw_mip<L: Lanes, S: PairSample>(
     let rows = band.pixels.len() / band.width;
     for (x, y) in packets(band.width, rows) {
         let packet = band.rays.packet(x, band.first_row + y);
+        if packet.is_empty() {
+            continue;
+        }
         let highest = maximum(l, view, sampler, &packet);
         for (i, signed) in highest.into_iter().enumerate() {
             let (px, py) = (x + i % PACKET_WIDTH, y + i / PACKET_WIDTH);

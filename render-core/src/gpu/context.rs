@@ -1,6 +1,6 @@
 //! The device: which adapter was chosen, what it can do, and whether it is still there.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::RenderError;
@@ -33,7 +33,14 @@ pub struct GpuContext {
     limits: wgpu::Limits,
     features: wgpu::Features,
     health: Arc<Health>,
+    id: ContextId,
 }
+
+/// Tells devices apart within this process; never reused.
+///
+/// wgpu's own handles do not: those of different instances may compare equal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ContextId(u64);
 
 /// What the driver told us out of turn.
 #[derive(Debug, Default)]
@@ -67,7 +74,7 @@ impl GpuContext {
         let instance = wgpu::Instance::new(descriptor);
         let mut adapters = instance.enumerate_adapters(wgpu::Backends::all()).await;
         adapters.retain(|a| {
-            can_draw_volumes(a) && (choice != AdapterChoice::RealGpu || is_real_gpu(&a.get_info()))
+            can_draw_volumes(&a.limits()) && (choice != AdapterChoice::RealGpu || is_real_gpu(&a.get_info()))
         });
         adapters.sort_by_key(|a| {
             let info = a.get_info();
@@ -99,9 +106,15 @@ impl GpuContext {
         adapter.features() & WANTED_FEATURES
     }
 
+    /// Whether an adapter is hardware, not a software rasteriser.
+    pub fn is_real_gpu(adapter: &wgpu::Adapter) -> bool {
+        is_real_gpu(&adapter.get_info())
+    }
+
     /// Uses a device that exists, the window's. Its error and loss callbacks are replaced by ours, which log.
     ///
-    /// Limits and features are those the device was opened with.
+    /// Limits and features are those the device was opened with; ask for [`Self::wanted_features`] and all of the
+    /// adapter's limits.
     pub fn shared(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
         let health = Arc::new(Health::default());
         let on_loss = health.clone();
@@ -114,8 +127,20 @@ impl GpuContext {
             tracing::error!("graphics device: {error}");
             on_error.record(RenderError::Device { reason: error.to_string() });
         }));
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        let id = ContextId(NEXT_ID.fetch_add(1, Ordering::Relaxed));
         let (limits, features) = (device.limits(), device.features());
-        Self { report: report(&adapter.get_info()), limits, features, device, queue, health }
+        Self { report: report(&adapter.get_info()), limits, features, device, queue, health, id }
+    }
+
+    /// Whether the device's limits suffice for the passes here.
+    pub fn can_draw_volumes(&self) -> bool {
+        can_draw_volumes(&self.limits)
+    }
+
+    /// Which device this is.
+    pub fn id(&self) -> ContextId {
+        self.id
     }
 
     /// What draws.
@@ -181,14 +206,13 @@ impl Health {
     }
 }
 
-fn can_draw_volumes(adapter: &wgpu::Adapter) -> bool {
-    let limits = adapter.limits();
+fn can_draw_volumes(limits: &wgpu::Limits) -> bool {
     // Ray marching binds a bricked volume (8), the lookup table and two brick textures.
     limits.max_texture_dimension_3d >= 256 && limits.max_sampled_textures_per_shader_stage >= 11
 }
 
 /// Whether an adapter is hardware; software rasterisers call themselves by these names where the type is unclear.
-pub(crate) fn is_real_gpu(info: &wgpu::AdapterInfo) -> bool {
+fn is_real_gpu(info: &wgpu::AdapterInfo) -> bool {
     let name = format!("{} {} {}", info.name, info.driver, info.driver_info).to_lowercase();
     let software = ["llvmpipe", "lavapipe", "softpipe", "swiftshader", "microsoft basic render"];
     info.device_type != wgpu::DeviceType::Cpu && !software.iter().any(|s| name.contains(s))

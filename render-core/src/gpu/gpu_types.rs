@@ -137,7 +137,12 @@ mirror! {
         window: WindowParams,
         edge_count: u32,
         edge_half_px: f32,
-        pad: [f32; 2],
+        color_scale: f32,
+        color_offset: f32,
+        color: u32,
+        pad: u32,
+        pad2: u32,
+        pad3: u32,
         edges: [CubeEdge; CUBE_EDGES],
     }
 }

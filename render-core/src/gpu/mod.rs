@@ -12,12 +12,12 @@ mod resources;
 mod shader;
 mod timing;
 
-pub use context::{AdapterChoice, GpuContext};
+pub use context::{AdapterChoice, ContextId, GpuContext};
 
 use crate::RenderError;
 use crate::image::{Image8, ImageF32};
 use crate::scene::{CubeScene, SliceScene, VolumeScene};
-use imaging::volume::Volume;
+use imaging::volume::{Volume, VolumeId};
 use passes::VolumeLayouts;
 use passes::composite::CompositePass;
 use passes::cube::CubePass;
@@ -100,6 +100,12 @@ impl GpuRenderer {
         self.volumes.resident_count()
     }
 
+    /// Frees the graphics memory of a volume.
+    pub fn forget(&mut self, volume: VolumeId) {
+        self.volumes.forget(volume);
+        self.transfers.forget(volume);
+    }
+
     /// By what factor along each axis a volume is reduced to fit the budget: 1 for full resolution, `None` if
     /// it cannot be drawn at all.
     pub fn reduction(&self, volume: &Volume) -> Option<u32> {
@@ -148,7 +154,7 @@ impl GpuRenderer {
         self.slice_pass.draw(&self.context, &mut self.pipelines, &self.layouts, &volume, scene, output)
     }
 
-    /// A volume as an `Rgba32Float` texture, linear and premultiplied. Does not wait for the GPU.
+    /// A volume as the bits of linear, premultiplied `f32` in an `Rgba32Uint` texture. Does not wait for the GPU.
     ///
     /// # Errors
     /// If the scene does not validate or the device fails.
@@ -182,7 +188,7 @@ impl GpuRenderer {
         self.read_image_f32(&texture)
     }
 
-    /// A slice plane in its cube as an `Rgba32Float` texture, linear and premultiplied.
+    /// A slice plane in its cube as the bits of linear, premultiplied `f32` in an `Rgba32Uint` texture.
     ///
     /// # Errors
     /// If the scene does not validate or the device fails.
@@ -203,7 +209,8 @@ impl GpuRenderer {
         self.read_image_f32(&texture)
     }
 
-    /// The mean of `count` frames from the mean of `count − 1` and the newest; all `Rgba32Float`.
+    /// The mean of `count` frames from the mean of `count − 1` and the newest; all as from
+    /// [`GpuRenderer::volume_texture`].
     ///
     /// # Errors
     /// If the device fails.
@@ -216,7 +223,8 @@ impl GpuRenderer {
         self.composite_pass.accumulate(&self.context, &mut self.pipelines, mean_so_far, newest, count)
     }
 
-    /// An opaque, sRGB-coded `Rgba8Unorm` texture of a linear one over a background (linear RGB).
+    /// An opaque, sRGB-coded `Rgba8Unorm` texture of one from [`GpuRenderer::volume_texture`] or
+    /// [`GpuRenderer::cube_texture`] over a background (linear RGB).
     ///
     /// # Errors
     /// If the device fails.
@@ -239,7 +247,7 @@ impl GpuRenderer {
         Ok(Image8 { width: texture.width(), height: texture.height(), rgba })
     }
 
-    /// Reads an `Rgba32Float` texture back. Waits for the GPU.
+    /// Reads a texture from [`GpuRenderer::volume_texture`] or [`GpuRenderer::cube_texture`] back. Waits for the GPU.
     ///
     /// # Errors
     /// If the device fails.

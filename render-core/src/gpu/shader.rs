@@ -136,11 +136,12 @@ impl ShaderSource {
         }
     }
 
-    fn text(&self, file: &str) -> Option<String> {
+    pub(crate) fn text(&self, file: &str) -> Option<String> {
         let from_folder = |folder: &PathBuf| std::fs::read_to_string(folder.join(Path::new(file))).ok();
-        self.folder.as_ref().and_then(from_folder).or_else(|| {
-            EMBEDDED.iter().find(|(path, _)| *path == file).map(|(_, text)| (*text).to_owned())
-        })
+        self.folder
+            .as_ref()
+            .and_then(from_folder)
+            .or_else(|| EMBEDDED.iter().find(|(path, _)| *path == file).map(|(_, text)| (*text).to_owned()))
     }
 }
 

@@ -188,3 +188,21 @@ fn cube_shows_the_plane_between_its_front_and_back_edges() {
     assert!(image.pixels.iter().filter(is_red).count() > 60, "edges along x are red");
     assert_eq!(image.pixels[0], [0.0; 4]);
 }
+
+#[test]
+fn cube_shows_colour_volumes_in_their_colours() {
+    let g = Geometry::axis_aligned(Dims::new(8, 8, 8), DVec3::ZERO, DVec3::ONE).unwrap();
+    let meta =
+        imaging::volume::VolumeMeta { channels: Channels::Rgb, ..imaging::volume::VolumeMeta::scalar(g) };
+    let volume = Arc::new(Volume::new(meta, [10u8, 128, 250].repeat(512)).unwrap());
+    let plane = SlicePlane::anatomical(AnatomicalPlane::Axial, &g, g.center_lps(), [64, 64]);
+    let scene = CubeScene {
+        slice: slice_scene(volume, plane, [1, 1]),
+        camera: Camera::orbit(&g, 0.3, 1.0, 1.0),
+        size_px: [64, 64],
+        axis_colors: [[0.0; 3]; 3],
+    };
+    let (center, _) = scene.camera.project(g.center_lps(), scene.size_px).unwrap();
+    let shown = cube(&scene).unwrap().to_srgb8([0.0; 3]).pixel(center.x as u32, center.y as u32);
+    assert_eq!(shown, Some([10, 128, 250, 255]));
+}

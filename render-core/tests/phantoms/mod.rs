@@ -44,7 +44,8 @@ pub(crate) fn color_rgba16() -> Volume {
 pub(crate) fn two_time_points() -> Volume {
     let g = geometry(DMat3::IDENTITY);
     let n = g.dims().checked_count().unwrap();
-    let samples: Vec<i16> = (0..2 * n).map(|i| ((i * 31) % 977) as i16 - if i < n { 0 } else { 400 }).collect();
+    let samples: Vec<i16> =
+        (0..2 * n).map(|i| ((i * 31) % 977) as i16 - if i < n { 0 } else { 400 }).collect();
     Volume::new(VolumeMeta { time_points: 2, ..VolumeMeta::scalar(g) }, samples).unwrap()
 }
 

@@ -109,19 +109,25 @@ impl Bytes {
     }
 }
 
-/// Reads at an offset; on Unix without moving the file's cursor.
+/// Reads at an offset without a shared cursor, so that threads may read one file at once.
+#[cfg(unix)]
 fn read_exact_at(file: &File, target: &mut [u8], offset: u64) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        std::os::unix::fs::FileExt::read_exact_at(file, target, offset)
+    std::os::unix::fs::FileExt::read_exact_at(file, target, offset)
+}
+
+/// Reads at an offset without relying on the cursor, so that threads may read one file at once.
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut target: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !target.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, target, offset)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            count => {
+                offset += count as u64;
+                target = target.get_mut(count..).unwrap_or_default();
+            }
+        }
     }
-    #[cfg(not(unix))]
-    {
-        use std::io::{Seek, SeekFrom};
-        let mut file = file;
-        file.seek(SeekFrom::Start(offset))?;
-        file.read_exact(target)
-    }
+    Ok(())
 }
 
 /// Reads all of `source` as long as it stays below `limit` bytes.

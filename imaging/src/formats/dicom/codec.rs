@@ -12,6 +12,7 @@ use jpeg_decoder::{ColorTransform, Decoder, PixelFormat as JpegPixelFormat};
 use super::codestream::{Codestream, CodestreamKind, parse_jpeg, parse_jpeg_xl_size, parse_jpeg2000};
 use super::dataset::{DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, inflate_bytes};
 use super::instance::{Photometric, PixelFormat, SampleFormat};
+use super::jpeg12;
 
 /// Whether pixel data lies in the file as plain samples.
 pub(crate) fn is_native(transfer_syntax: &str) -> bool {
@@ -234,7 +235,10 @@ fn decode_jpeg(format: &PixelFormat, data: &[u8], sample_bytes: usize) -> Result
     };
     let is_lossless = process == 0xC3;
     if !is_lossless && stream.precision != 8 {
-        return Err(format!("{}-bit lossy JPEG is not supported", stream.precision));
+        let samples = jpeg12::decode(data)?;
+        let bytes = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        let photometric = format.photometric;
+        return Ok(Decoded { bytes, is_planar: false, photometric, precision: Some(stream.precision) });
     }
     let mut decoder = Decoder::new(data);
     // `RGB` leaves samples as they are; the conversion is ours, the same for every compression.

@@ -343,11 +343,11 @@ pub(crate) fn number_type(kind: VoxelKind) -> (&'static str, u64) {
 /// Hounsfield only for CT image classes (enhanced and legacy too) whose rescale type is HU or absent; a localizer
 /// must say HU itself.
 fn unit(instance: &Instance, frame_index: usize) -> Unit {
-    let named = |text: &String| !matches!(text.as_str(), "US" | "NONE" | "");
+    let named = |text: &str| !matches!(text, "US" | "NONE" | "");
     if instance.format.is_color() {
         return Unit::None;
     }
-    if let Some(units) = instance.units.as_ref().filter(|units| named(units)) {
+    if let Some(units) = instance.units.as_ref().filter(|units| named(units.as_str())) {
         return Unit::Other(units.clone());
     }
     let is_ct = matches!(
@@ -358,9 +358,9 @@ fn unit(instance: &Instance, frame_index: usize) -> Unit {
     match instance.rescale_type.as_deref() {
         Some("HU") if is_ct => Unit::Hounsfield,
         None if is_ct && !image_type.contains("LOCALIZER") => Unit::Hounsfield,
-        Some(other) if named(&other.to_owned()) && !(other == "HU" && !is_ct) => {
-            Unit::Other(other.to_owned())
-        }
+        // Hounsfield units outside CT images are inherited from somewhere else.
+        Some("HU") => Unit::None,
+        Some(other) if named(other) => Unit::Other(other.to_owned()),
         _ => Unit::None,
     }
 }

@@ -456,9 +456,13 @@ fn frames(
         let text = format!("{count} frames but {} per-frame headers", per_frame.len());
         warnings.push(SeriesWarning::Other(text));
     }
-    let dose_offsets = set.numbers(tags::GRID_FRAME_OFFSET_VECTOR);
+    let is_dose = modality == "RTDOSE";
+    let dose_offsets = if is_dose { set.numbers(tags::GRID_FRAME_OFFSET_VECTOR) } else { Vec::new() };
     let image_type = charset.text(set, tags::IMAGE_TYPE);
     let object_spacing = object_spacing(set);
+    // Reconstructed nuclear slices: one position for the first, a signed distance for the rest (PS3.3 C.8.4.15).
+    let is_tomo = modality == "NM" && image_type.contains("RECON TOMO");
+    let tomo_step = set.number(tags::SPACING_BETWEEN_SLICES).filter(|_| is_tomo);
     let is_zero_slope = !format.is_color() && rescale_of(set).is_some_and(|r| r.slope == 0.0);
     if is_zero_slope {
         warnings.push(SeriesWarning::Other("rescale slope is 0; values are shown as stored".to_owned()));
@@ -474,7 +478,7 @@ fn frames(
             let content = macro_of(tags::FRAME_CONTENT_SEQUENCE);
             let mut position = plane(tags::PLANE_POSITION_SEQUENCE)
                 .array::<3>(tags::IMAGE_POSITION_PATIENT)
-                .or_else(|| detector.filter(|_| count == 1)?.array(tags::IMAGE_POSITION_PATIENT))
+                .or_else(|| detector?.array(tags::IMAGE_POSITION_PATIENT))
                 .map(DVec3::from_array);
             let orientation = plane(tags::PLANE_ORIENTATION_SEQUENCE)
                 .array::<6>(tags::IMAGE_ORIENTATION_PATIENT)
@@ -483,19 +487,22 @@ fn frames(
             if let (Some(first), Some([row, column]), true) =
                 (position, orientation, count > 1 && per_frame.is_empty())
             {
-                // Without functional groups one position serves all frames, unless a dose grid adds offsets.
-                let offset = dose_offsets.get(index).copied();
-                position =
-                    offset.map(|offset| first + row.cross(column) * offset).filter(|_| modality == "RTDOSE");
+                // Without functional groups one position serves all frames, unless offsets are given.
+                let offset = match tomo_step {
+                    Some(step) => Some(step * index as f64),
+                    // Relative to the first frame, or absolute positions (PS3.3 C.8.8.3.2).
+                    None => dose_offsets.get(index).zip(dose_offsets.first()).map(|(at, start)| at - start),
+                };
+                position = offset.map(|offset| first + row.cross(column) * offset);
             }
-            let spacing = measures
-                .array::<2>(tags::PIXEL_SPACING)
+            let spacing = macro_of(tags::PIXEL_MEASURES_SEQUENCE)
+                .and_then(|measures| measures.array::<2>(tags::PIXEL_SPACING))
                 .filter(|spacing| spacing.iter().all(|&s| s > 0.0))
                 .map(|[row_mm, column_mm]| PixelSpacing { row_mm, column_mm, source: SpacingSource::Patient })
                 .unwrap_or(object_spacing);
             let rescale = if format.is_color() || is_zero_slope {
                 Rescale::IDENTITY
-            } else if modality == "RTDOSE" {
+            } else if is_dose {
                 let slope = set.number(tags::DOSE_GRID_SCALING).filter(|&slope| slope != 0.0);
                 Rescale { slope: slope.unwrap_or(1.0), intercept: 0.0 }
             } else {
@@ -565,8 +572,10 @@ fn unit_axes(cosines: [f64; 6]) -> Option<[DVec3; 2]> {
 fn object_spacing(set: &DataSet) -> PixelSpacing {
     let pair = |tag| set.array::<2>(tag).filter(|pair| pair.iter().all(|&s| s > 0.0));
     let spacing = |[row_mm, column_mm]: [f64; 2], source| PixelSpacing { row_mm, column_mm, source };
-    if let Some(pair) = pair(tags::PIXEL_SPACING) {
-        return spacing(pair, SpacingSource::Patient);
+    if let Some(stated) = pair(tags::PIXEL_SPACING) {
+        // PS3.3 10.7.1.3: equal values say that nothing was corrected to the patient.
+        let is_detector = pair(tags::IMAGER_PIXEL_SPACING) == Some(stated);
+        return spacing(stated, if is_detector { SpacingSource::Detector } else { SpacingSource::Patient });
     }
     if let Some([row, column]) = pair(tags::IMAGER_PIXEL_SPACING) {
         let magnification = set.number(tags::ESTIMATED_RADIOGRAPHIC_MAGNIFICATION).filter(|&m| m > 0.0);

@@ -171,3 +171,37 @@ fn segment_len(words: &[u16]) -> Option<usize> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expanded(words: &[u16], limit: usize) -> Option<Vec<u16>> {
+        let mut entries = Vec::new();
+        expand(words, words, limit, &mut entries, true)?;
+        Some(entries)
+    }
+
+    #[test]
+    fn segmented_tables_expand_runs_lines_and_repeats() {
+        // Two values, a line of four to 60, then the two segments at byte 0 once more.
+        let words = [0, 2, 10, 20, 1, 4, 60, 2, 2, 0, 0];
+        assert_eq!(expanded(&words, 99).unwrap(), [10, 20, 30, 40, 50, 60, 10, 20, 30, 40, 50, 60]);
+        assert_eq!(expanded(&words, 5).unwrap(), [10, 20, 30, 40, 50]);
+    }
+
+    #[test]
+    fn damaged_segmented_tables_are_refused() {
+        assert_eq!(expanded(&[0, 9, 1], 99), None, "run is cut off");
+        assert_eq!(expanded(&[1, 4, 60], 99), None, "line without a start");
+        assert_eq!(expanded(&[2, 1, 0, 0], 99), None, "segment that repeats itself");
+        assert_eq!(expanded(&[7, 0], 99), None, "unknown segment");
+    }
+
+    #[test]
+    fn tables_hold_their_ends() {
+        let table = Lut { first: -2, bits: 16, entries: vec![5, 6, 7] };
+        let found = [-9.0, -2.0, -1.0, 0.0, 40.0].map(|stored| table.get(stored));
+        assert_eq!(found, [5, 5, 6, 7, 7]);
+    }
+}

@@ -7,11 +7,12 @@ use crate::volume::Sample;
 /// Zeroed pages come from the system untouched, so a volume costs memory only where it is written.
 pub(crate) fn zeroed<T: Sample>(count: usize) -> Result<Vec<T>, u64> {
     let needed = (count as u64).saturating_mul(size_of::<T>() as u64);
-    // `zeroed_vec` ends the process where memory is refused, so ask first.
+    // `vec!` ends the process where memory is refused, so ask first.
     let mut check: Vec<T> = Vec::new();
     check.try_reserve_exact(count).map_err(|_| needed)?;
     drop(check);
-    let mut voxels = bytemuck::zeroed_vec(count);
+    // The standard library recognises zero and takes untouched pages.
+    let mut voxels = vec![T::zeroed(); count];
     prefer_huge_pages(bytemuck::cast_slice_mut(&mut voxels));
     Ok(voxels)
 }

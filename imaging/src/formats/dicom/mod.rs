@@ -1,8 +1,8 @@
 //! DICOM files, folders, ZIP archives and DICOMDIRs.
 //!
-//! One bounded walk over each header ([`dataset`]) yields what matters ([`instance`]); headers are grouped into
-//! series ([`group`]) and ordered into stacks ([`stack`]); pixels are read or decoded straight into the volume
-//! ([`load`], [`pixels`], [`codec`]).
+//! One bounded walk over each header (`dataset`) yields what matters (`instance`); headers are grouped into
+//! series (`group`) and ordered into stacks (`stack`); pixels are read or decoded straight into the volume
+//! (`load`, `pixels`, `codec`).
 //!
 //! | transfer syntax | read |
 //! |---|---|
@@ -10,7 +10,7 @@
 //! | encapsulated uncompressed, deflated image frame | yes |
 //! | RLE lossless | yes |
 //! | JPEG baseline (8 bit), lossless (.57, .70; up to 16 bit) | yes |
-//! | JPEG extended and progressive (.51, .53, .55) | 8 bit; 12 bit is refused by name |
+//! | JPEG extended and progressive (.51, .53, .55) | 8 bit; 12 bit for grey images |
 //! | JPEG-LS lossless and near-lossless | yes |
 //! | JPEG 2000 and HTJ2K, lossless and lossy | yes; subsampled components are refused |
 //! | JPEG XL | yes |
@@ -42,6 +42,7 @@ mod dataset;
 mod fragments;
 mod group;
 mod instance;
+mod jpeg12;
 mod load;
 mod lut;
 mod memory;

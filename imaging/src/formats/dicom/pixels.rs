@@ -312,3 +312,28 @@ impl<'a> OpenInstance<'a> {
 fn damaged(instance: &Instance, reason: &str) -> ImagingError {
     ImagingError::Damaged { path: instance.location.path().to_path_buf(), reason: reason.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_stored_bits_count_and_signs_extend() {
+        // 12 bits in 16, dirty above.
+        assert_eq!(0xF123u16.significant(12, 11), 0x123);
+        assert_eq!(0x7FFFu16.cast_signed().significant(12, 11), -1);
+        assert_eq!(0x0800i16.significant(12, 11), -2048);
+        assert_eq!(0x07FFi16.significant(12, 11), 2047);
+        // 12 bits at the top of 16.
+        assert_eq!(0x123Fu16.significant(12, 15), 0x123);
+        assert_eq!(0xFFF7u16.cast_signed().significant(12, 15), -1);
+        assert_eq!(0x85u8.significant(1, 0), 1);
+        assert_eq!((-5i32).significant(32, 31), -5);
+    }
+
+    #[test]
+    fn converted_values_round_and_saturate() {
+        assert_eq!([i16::from_f64(-0.6), i16::from_f64(1e9), i16::from_f64(2.4)], [-1, i16::MAX, 2]);
+        assert_eq!([u8::from_f64(-3.0), u8::from_f64(254.5)], [0, 255]);
+    }
+}

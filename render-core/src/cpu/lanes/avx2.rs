@@ -46,6 +46,46 @@ mod x86 {
         )*};
     }
 
+    /// Eight integers from an expression over the lane; neither a closure nor an array, both of which cost spills.
+    macro_rules! eight {
+        ($lane:ident => $body:expr) => {
+            _mm256_setr_epi32(
+                {
+                    let $lane = 0usize;
+                    $body
+                },
+                {
+                    let $lane = 1usize;
+                    $body
+                },
+                {
+                    let $lane = 2usize;
+                    $body
+                },
+                {
+                    let $lane = 3usize;
+                    $body
+                },
+                {
+                    let $lane = 4usize;
+                    $body
+                },
+                {
+                    let $lane = 5usize;
+                    $body
+                },
+                {
+                    let $lane = 6usize;
+                    $body
+                },
+                {
+                    let $lane = 7usize;
+                    $body
+                },
+            )
+        };
+    }
+
     type F = __m256;
     type I = __m256i;
 
@@ -120,39 +160,52 @@ mod x86 {
         unsafe fn gather_pairs<S: PairSample>(self, base: *const S, index: I) -> I {
             // Single loads beat the gather instruction on AMD and never read past the pair.
             let i = self.int_array(index);
-            let mut raw = [0; WIDTH];
-            for lane in 0..WIDTH {
-                // SAFETY: promised by the caller for every lane.
-                raw[lane] = unsafe { S::raw_pair(base.wrapping_add(i[lane] as u32 as usize)) } as i32;
-            }
-            // SAFETY: see the head of this file.
+            // SAFETY: promised by the caller for every lane; see also the head of this file.
             let raw =
-                unsafe { _mm256_setr_epi32(raw[0], raw[1], raw[2], raw[3], raw[4], raw[5], raw[6], raw[7]) };
+                unsafe { eight!(lane => S::raw_pair(base.wrapping_add(i[lane] as u32 as usize)) as i32) };
             S::unpack(self, raw)
         }
         #[inline(always)]
         unsafe fn gather_bytes(self, table: &[u8], index: I) -> I {
             let i = self.int_array(index);
             debug_assert!(i.iter().all(|&i| (i as usize) < table.len()));
-            let mut v = [0; WIDTH];
-            for lane in 0..WIDTH {
-                // SAFETY: the caller promises that each index lies inside the table.
-                v[lane] = i32::from(unsafe { *table.get_unchecked(i[lane] as u32 as usize) });
-            }
-            // SAFETY: see the head of this file.
-            unsafe { _mm256_setr_epi32(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7]) }
+            // SAFETY: the caller promises that each index lies inside the table; see also the head of this file.
+            unsafe { eight!(lane => i32::from(*table.get_unchecked(i[lane] as u32 as usize))) }
         }
         #[inline(always)]
-        unsafe fn gather_ints(self, table: &[u32], index: I) -> I {
-            debug_assert!(self.int_array(index).iter().all(|&i| (i as usize) < table.len()));
-            // SAFETY: the caller promises that each index lies inside the table.
-            unsafe { _mm256_i32gather_epi32::<4>(table.as_ptr().cast(), index) }
+        unsafe fn gather_wide(self, table: &[u64], index: I) -> [I; 2] {
+            let i = self.int_array(index);
+            debug_assert!(i.iter().all(|&i| (i as usize) < table.len()));
+            // SAFETY: the caller promises that each index lies inside the table; see also the head of this file.
+            unsafe {
+                let base = table.as_ptr().cast::<i64>();
+                let [i0, i1, i2, i3, i4, i5, i6, i7] = i;
+                // The shuffles below pick words from both registers within each half.
+                let a = _mm256_setr_epi64x(
+                    *base.add(i0 as u32 as usize),
+                    *base.add(i1 as u32 as usize),
+                    *base.add(i4 as u32 as usize),
+                    *base.add(i5 as u32 as usize),
+                );
+                let b = _mm256_setr_epi64x(
+                    *base.add(i2 as u32 as usize),
+                    *base.add(i3 as u32 as usize),
+                    *base.add(i6 as u32 as usize),
+                    *base.add(i7 as u32 as usize),
+                );
+                let (a, b) = (_mm256_castsi256_ps(a), _mm256_castsi256_ps(b));
+                let low = _mm256_shuffle_ps::<0b10_00_10_00>(a, b);
+                let high = _mm256_shuffle_ps::<0b11_01_11_01>(a, b);
+                [_mm256_castps_si256(low), _mm256_castps_si256(high)]
+            }
         }
         #[inline(always)]
         unsafe fn gather_floats(self, table: &[f32], index: I) -> F {
-            debug_assert!(self.int_array(index).iter().all(|&i| (i as usize) < table.len()));
-            // SAFETY: the caller promises that each index lies inside the table.
-            unsafe { _mm256_i32gather_ps::<4>(table.as_ptr(), index) }
+            let i = self.int_array(index);
+            debug_assert!(i.iter().all(|&i| (i as usize) < table.len()));
+            let base = table.as_ptr().cast::<i32>();
+            // SAFETY: the caller promises that each index lies inside the table; see also the head of this file.
+            unsafe { _mm256_castsi256_ps(eight!(lane => *base.add(i[lane] as u32 as usize))) }
         }
     }
 }

@@ -221,8 +221,8 @@ impl Lanes for Portable {
         map(index, |i| i32::from(table[i as usize]))
     }
     #[inline(always)]
-    unsafe fn gather_ints(self, table: &[u32], index: I) -> I {
-        map(index, |i| table[i as usize] as i32)
+    unsafe fn gather_wide(self, table: &[u64], index: I) -> [I; 2] {
+        [map(index, |i| table[i as usize] as i32), map(index, |i| (table[i as usize] >> 32) as i32)]
     }
     #[inline(always)]
     unsafe fn gather_floats(self, table: &[f32], index: I) -> F {

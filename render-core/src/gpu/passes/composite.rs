@@ -20,9 +20,7 @@ pub(crate) struct CompositePass {
 
 impl CompositePass {
     pub(crate) fn new(device: &wgpu::Device) -> Self {
-        let texture = |binding| {
-            texture_entry(binding, TextureSampleType::Float { filterable: false }, TextureViewDimension::D2)
-        };
+        let texture = |binding| texture_entry(binding, TextureSampleType::Uint, TextureViewDimension::D2);
         Self {
             view_layout: bind_group_layout(device, "composite view", &[uniform_entry(0)]),
             pass_layout: bind_group_layout(device, "composite", &[texture(0), texture(1)]),

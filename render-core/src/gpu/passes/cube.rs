@@ -5,6 +5,7 @@ use glam::DVec2;
 use super::params::{f32x3, index_plane, ray_camera, window_params};
 use super::pipelines::{PipelineKey, Pipelines};
 use super::ray_march::VOLUME_FORMAT;
+use super::slice::color_params;
 use super::{VolumeLayouts, bind_group_layout, draw_fullscreen, target, uniform_entry, uniform_group};
 use crate::RenderError;
 use crate::gpu::context::GpuContext;
@@ -50,18 +51,17 @@ fn cube_params(scene: &CubeScene, volume: &VolumeTexture) -> CubeParams {
     let level_from_lps = volume.level_from_lps(&slice.volume);
     let normal = slice.plane.normal();
     let projected = cube_edges(scene);
+    let modality_from_stored = volume.modality_from_stored(&slice.volume);
+    let (color, color_scale, color_offset) = color_params(slice, modality_from_stored);
     let mut params = CubeParams {
-        camera: ray_camera(
-            &scene.camera,
-            scene.size_px,
-            DVec2::ZERO,
-            level_from_lps,
-            geometry.center_lps(),
-        ),
+        camera: ray_camera(&scene.camera, scene.size_px, DVec2::ZERO, level_from_lps, geometry.center_lps()),
         plane: index_plane(normal, normal.dot(slice.plane.center_lps), level_from_lps),
         edge_index: f32x3(volume.level_from_index().transform_point3(geometry.dims().as_dvec3() - 0.5)),
         is_linear: u32::from(slice.interpolation == Interpolation::Linear),
-        window: window_params(&slice.grey, volume.modality_from_stored(&slice.volume)),
+        window: window_params(&slice.grey, modality_from_stored),
+        color,
+        color_scale,
+        color_offset,
         edge_count: projected.len() as u32,
         edge_half_px: CUBE_EDGE_HALF_PX as f32,
         ..bytemuck::Zeroable::zeroed()

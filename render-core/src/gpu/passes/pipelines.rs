@@ -111,3 +111,40 @@ impl Pipelines {
         }
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::gpu::passes::{bind_group_layout, texture_entry, uniform_entry};
+    use crate::testing;
+
+    #[test]
+    fn a_broken_edit_keeps_the_last_good_shader_and_names_the_line() {
+        let Some(context) = testing::gpu_context() else { return };
+        let folder = std::env::temp_dir().join(format!("lantern-reload-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("composite.wgsl");
+        let built_in = ShaderSource::embedded().text("composite.wgsl").unwrap();
+        std::fs::write(&file, &built_in).unwrap();
+
+        let texture =
+            |binding| texture_entry(binding, wgpu::TextureSampleType::Uint, wgpu::TextureViewDimension::D2);
+        let view = bind_group_layout(&context.device, "view", &[uniform_entry(0)]);
+        let pass = bind_group_layout(&context.device, "pass", &[texture(0), texture(1)]);
+        let layouts = [None, Some(&view), None, Some(&pass)];
+        let format = wgpu::TextureFormat::Rgba8Unorm;
+        let key =
+            PipelineKey { file: "composite.wgsl", entry: "fs_tone_map", binding: Default::default(), format };
+        let mut pipelines = Pipelines::new(ShaderSource::in_folder(&folder));
+        assert!(pipelines.get(&context, key, &layouts).is_ok());
+
+        std::fs::write(&file, built_in.replace("let frame = ", "let frame = nonsense + ")).unwrap();
+        let line = built_in.lines().position(|l| l.contains("let frame = ")).unwrap() + 1;
+        let reason = pipelines.build(&context, key, &layouts).unwrap_err();
+        let still_there = pipelines.get(&context, key, &layouts);
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(reason.starts_with(&format!("composite.wgsl:{line}: ")), "{reason}");
+        assert!(still_there.is_ok(), "the last good one draws on");
+        assert!(context.check().is_ok(), "a broken edit is no device error");
+    }
+}

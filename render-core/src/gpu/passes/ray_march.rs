@@ -21,8 +21,9 @@ use crate::reference::full_shading_gradient;
 use crate::scene::{CropBox, Lighting, MAX_CLIP_PLANES, VolumeMode, VolumeScene, pixel_offset};
 use crate::transfer_function::{LUT_ENTRIES, TransferFunction};
 
-/// Format of volume pictures: linear, premultiplied.
-pub(crate) const VOLUME_FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba32Float;
+/// Format of volume pictures: the bits of linear, premultiplied `f32`. Neither blended nor filtered, so whole
+/// numbers do, which every driver draws into; desktop OpenGL offers no float targets through wgpu.
+pub(crate) const VOLUME_FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba32Uint;
 
 /// Layouts of the volume pass.
 #[derive(Debug)]
@@ -65,8 +66,7 @@ impl RayMarchPass {
         let volume = inputs.volume;
         let picture = target(context, scene.size_px, VOLUME_FORMAT)?;
         let binding = volume.binding();
-        let key =
-            PipelineKey { file: "ray_march.wgsl", entry: "fs_main", binding, format: VOLUME_FORMAT };
+        let key = PipelineKey { file: "ray_march.wgsl", entry: "fs_main", binding, format: VOLUME_FORMAT };
         let pipeline_layouts =
             [None, Some(&self.view_layout), Some(layouts.volume(binding)), Some(&self.pass_layout)];
         let pipeline = pipelines.get(context, key, &pipeline_layouts)?;
@@ -81,14 +81,8 @@ impl RayMarchPass {
         };
         let table = transfers.table(context, &function, scene.effective_step_mm());
         let key = VolumeKey { id: scene.volume.id(), time_point: scene.time_point };
-        let distances = transfers.distance_map(
-            context,
-            key,
-            volume.factor,
-            inputs.grid,
-            &function,
-            modality_from_texel,
-        );
+        let distances =
+            transfers.distance_map(context, key, volume.factor, inputs.grid, &function, modality_from_texel);
         match &scene.mode {
             VolumeMode::Composite { lighting, .. } => {
                 let per_unit = (LUT_ENTRIES - 1) as f64 / (table.lut.high - table.lut.low);

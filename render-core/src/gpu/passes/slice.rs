@@ -7,9 +7,7 @@ use super::pipelines::{PipelineKey, Pipelines};
 use super::{VolumeLayouts, bind_group_layout, draw_fullscreen, target, uniform_entry, uniform_group};
 use crate::RenderError;
 use crate::gpu::context::GpuContext;
-use crate::gpu::gpu_types::{
-    COLOR_NONE, COLOR_RGB, COLOR_RGBA, SLAB_MAX, SLAB_MEAN, SLAB_MIN, SliceParams,
-};
+use crate::gpu::gpu_types::{COLOR_NONE, COLOR_RGB, COLOR_RGBA, SLAB_MAX, SLAB_MEAN, SLAB_MIN, SliceParams};
 use crate::gpu::resources::volume_texture::VolumeTexture;
 use crate::reference::color_white;
 use crate::scene::{Interpolation, SlabMode, SliceScene};
@@ -19,7 +17,7 @@ use crate::scene::{Interpolation, SlabMode, SliceScene};
 pub(crate) enum SliceOutput {
     /// Display values, `Rgba8Unorm`.
     Picture,
-    /// Stored units above the base value and whether the pixel is inside, `Rg32Float`.
+    /// Stored units above the base value and whether the pixel is inside, the bits of `f32` in `Rg32Uint`.
     Values { channel: usize },
 }
 
@@ -46,7 +44,7 @@ impl SlicePass {
     ) -> Result<wgpu::Texture, RenderError> {
         let (entry, format, channel) = match output {
             SliceOutput::Picture => ("fs_picture", wgpu::TextureFormat::Rgba8Unorm, 0),
-            SliceOutput::Values { channel } => ("fs_values", wgpu::TextureFormat::Rg32Float, channel),
+            SliceOutput::Values { channel } => ("fs_values", wgpu::TextureFormat::Rg32Uint, channel),
         };
         let picture = target(context, scene.size_px, format)?;
         let binding = volume.binding();
@@ -75,7 +73,7 @@ fn slice_params(scene: &SliceScene, volume: &VolumeTexture, channel: usize) -> S
         (SlabMode::Max, false) | (SlabMode::Min, true) => SLAB_MAX,
         (SlabMode::Min, false) | (SlabMode::Max, true) => SLAB_MIN,
     };
-    let white = color_white(&scene.volume);
+    let (color, color_scale, color_offset) = color_params(scene, (slope, intercept));
     let edge = geometry.dims().as_dvec3() - 0.5;
     SliceParams {
         center_index: f32x3(level_from_lps.transform_point3(plane.center_lps)),
@@ -85,18 +83,25 @@ fn slice_params(scene: &SliceScene, volume: &VolumeTexture, channel: usize) -> S
         down_index: f32x3(per_mm * plane.down * plane.mm_per_px),
         is_linear: u32::from(scene.interpolation == Interpolation::Linear),
         slab_first_index: f32x3(per_mm * plane.normal() * first_mm),
-        color: match scene.volume.channels() {
-            Channels::Scalar => COLOR_NONE,
-            Channels::Rgb => COLOR_RGB,
-            Channels::Rgba => COLOR_RGBA,
-        },
+        color,
         slab_step_index: f32x3(per_mm * plane.normal() * step_mm),
         channel: channel as u32,
         edge_index: f32x3(volume.level_from_index().transform_point3(edge)),
-        color_scale: (slope / white) as f32,
+        color_scale,
         half_size_px: scene.size_px.map(|n| n as f32 * 0.5),
-        color_offset: (intercept / white) as f32,
+        color_offset,
         pad: 0.0,
         window: window_params(&scene.grey, (slope, intercept)),
     }
+}
+
+/// What a voxel's channels are, and scale and offset from stored units to shown ones.
+pub(crate) fn color_params(scene: &SliceScene, (slope, intercept): (f64, f64)) -> (u32, f32, f32) {
+    let white = color_white(&scene.volume);
+    let color = match scene.volume.channels() {
+        Channels::Scalar => COLOR_NONE,
+        Channels::Rgb => COLOR_RGB,
+        Channels::Rgba => COLOR_RGBA,
+    };
+    (color, (slope / white) as f32, (intercept / white) as f32)
 }

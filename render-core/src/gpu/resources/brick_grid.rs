@@ -42,8 +42,13 @@ impl BrickGrid {
         }
         let count = level.map(|d| d.div_ceil(brick_size));
         let ranges = ranges(volume, time_point, texture, brick_size, count);
-        let range_view =
-            upload_3d(context, "brick ranges", wgpu::TextureFormat::Rg32Float, count, bytemuck::cast_slice(&ranges));
+        let range_view = upload_3d(
+            context,
+            "brick ranges",
+            wgpu::TextureFormat::Rg32Float,
+            count,
+            bytemuck::cast_slice(&ranges),
+        );
         Self { brick_size, count, ranges, range_view }
     }
 

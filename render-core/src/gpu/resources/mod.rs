@@ -58,6 +58,11 @@ impl VolumeCache {
         self.entries.len()
     }
 
+    /// Drops all time points of a volume.
+    pub(crate) fn forget(&mut self, volume: VolumeId) {
+        self.entries.retain(|key, _| key.id != volume);
+    }
+
     /// By what factor a volume has to be reduced along each axis to fit; 1 for full resolution.
     pub(crate) fn reduction(&self, context: &GpuContext, volume: &Volume) -> Option<u32> {
         volume_texture::reduction(volume, context.features(), self.max_dimension, self.budget_bytes)
@@ -81,11 +86,12 @@ impl VolumeCache {
             return Ok(entry.texture.clone());
         }
         loop {
-            let planned = volume_texture::plan(volume, context.features(), self.max_dimension, self.budget_bytes)
-                .ok_or(RenderError::OutOfMemory {
-                needed_bytes: volume.voxels().size_bytes() as u64,
-                budget_bytes: self.budget_bytes,
-            })?;
+            let planned =
+                volume_texture::plan(volume, context.features(), self.max_dimension, self.budget_bytes)
+                    .ok_or(RenderError::OutOfMemory {
+                        needed_bytes: volume.voxels().size_bytes() as u64,
+                        budget_bytes: self.budget_bytes,
+                    })?;
             self.make_room(planned.bytes());
             let (made, ran_out) = context
                 .ran_out_of_memory(|| VolumeTexture::upload(context, layouts, volume, time_point, &planned));

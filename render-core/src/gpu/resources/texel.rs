@@ -50,18 +50,23 @@ impl TexelEncoding {
             (Kind::Float32, true) => (F::R32Float, 1.0, 4),
             (Kind::Float32, false) => (F::Rgba32Float, 1.0, 4),
         };
-        let is_filterable =
-            kind != Kind::Float32 || features.contains(wgpu::Features::FLOAT32_FILTERABLE);
+        let is_filterable = kind != Kind::Float32 || features.contains(wgpu::Features::FLOAT32_FILTERABLE);
         let channels = if is_scalar { 1 } else { 4 };
-        Self { format, is_filterable, texel_bytes: sample_bytes * channels as u32, scale, base, kind, channels }
+        Self {
+            format,
+            is_filterable,
+            texel_bytes: sample_bytes * channels as u32,
+            scale,
+            base,
+            kind,
+            channels,
+        }
     }
 
     /// Takes the lowest value as base where 32-bit differences need it. Reads all voxels then.
     pub(crate) fn with_base(self, volume: &Volume) -> Self {
-        let is_narrow = matches!(
-            volume.voxels(),
-            Voxels::U8(_) | Voxels::I8(_) | Voxels::U16(_) | Voxels::I16(_)
-        );
+        let is_narrow =
+            matches!(volume.voxels(), Voxels::U8(_) | Voxels::I8(_) | Voxels::U16(_) | Voxels::I16(_));
         if is_narrow || volume.channels() != Channels::Scalar {
             return self;
         }

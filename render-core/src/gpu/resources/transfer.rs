@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use half::f16;
+use imaging::volume::VolumeId;
 use wgpu::util::DeviceExt;
 
 use super::VolumeKey;
@@ -42,6 +43,11 @@ fn is_same(a: &Arc<TransferFunction>, b: &Arc<TransferFunction>) -> bool {
 }
 
 impl TransferCache {
+    /// Drops the distance maps of a volume.
+    pub(crate) fn forget(&mut self, volume: VolumeId) {
+        self.maps.retain(|(key, _)| key.volume.id != volume);
+    }
+
     /// The lookup table of a function for steps of `step_mm`.
     pub(crate) fn table(
         &mut self,

@@ -106,7 +106,8 @@ impl VolumeTexture {
             let Some(texture) = textures.get(place.atlas as usize) else { continue };
             upload_brick(context, texture, volume, time_point, plan, place)?;
         }
-        let binding = VolumeBinding { is_bricked: layout.is_bricked(), is_filterable: encoding.is_filterable };
+        let binding =
+            VolumeBinding { is_bricked: layout.is_bricked(), is_filterable: encoding.is_filterable };
         let bind_group = bind(context, layouts, binding, &params(&encoding, &layout), &textures);
         Ok(Self { encoding, layout, factor, bind_group, bytes: plan.bytes() })
     }

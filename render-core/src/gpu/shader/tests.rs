@@ -42,7 +42,14 @@ fn structs_shared_with_rust_have_the_same_members_at_the_same_places() {
         };
     }
     let expected: [Mirror; 8] = mirrors!(
-        WindowParams, RayCamera, VolumeParams, SliceParams, RayMarchParams, CubeEdge, CubeParams, CompositeParams
+        WindowParams,
+        RayCamera,
+        VolumeParams,
+        SliceParams,
+        RayMarchParams,
+        CubeEdge,
+        CubeParams,
+        CompositeParams
     );
     let mut seen = std::collections::HashSet::new();
     for file in ENTRY_FILES {
@@ -65,7 +72,8 @@ fn structs_shared_with_rust_have_the_same_members_at_the_same_places() {
         let is_private = ["PixelRay", "March", "BrickPlace", "SlabSample", "Layer"];
         for (_, ty) in module.types.iter() {
             if let (naga::TypeInner::Struct { .. }, Some(name)) = (&ty.inner, &ty.name) {
-                let is_known = expected.iter().any(|(n, ..)| n == name) || is_private.contains(&name.as_str());
+                let is_known =
+                    expected.iter().any(|(n, ..)| n == name) || is_private.contains(&name.as_str());
                 assert!(is_known, "{file}: `{name}` has neither a mirror nor a place in this list");
             }
         }

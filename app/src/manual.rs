@@ -1,0 +1,67 @@
+//! Keeps `docs/manual.md` true: its tables of keys and options are made from the program itself.
+
+use std::fmt::Write;
+
+use clap::CommandFactory;
+
+use crate::command::{Group, KeyMap};
+use crate::panels::help::MOUSE;
+
+fn keys() -> String {
+    let keymap = KeyMap::default();
+    let mut text = String::new();
+    for (group, title) in Group::ALL {
+        let bindings: Vec<_> = keymap.bindings().iter().filter(|b| b.action.group() == group).collect();
+        if bindings.is_empty() {
+            continue;
+        }
+        let _ = writeln!(text, "| {title} | |\n|---|---|");
+        for binding in bindings {
+            let _ = writeln!(text, "| {} | {} |", binding.text(), binding.action.title());
+        }
+        text.push('\n');
+    }
+    let _ = writeln!(text, "| Mouse | |\n|---|---|");
+    for (gesture, effect) in MOUSE {
+        let _ = writeln!(text, "| {gesture} | {effect} |");
+    }
+    text
+}
+
+fn options() -> String {
+    let mut text = String::new();
+    // Help is wrapped to the terminal's width, so the test fixes it.
+    let root = crate::cli::Cli::command().term_width(100);
+    add_help(&mut text, root, "lantern");
+    text.trim_end().to_owned() + "\n"
+}
+
+fn add_help(text: &mut String, command: clap::Command, name: &str) {
+    let subcommands: Vec<_> = command.get_subcommands().filter(|c| c.get_name() != "help").cloned().collect();
+    let help = command.bin_name(name).term_width(100).render_long_help().to_string();
+    let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+    let _ = writeln!(text, "### `{name}`\n\n```text\n{}\n```\n", lines.join("\n").trim());
+    for subcommand in subcommands {
+        let full = format!("{name} {}", subcommand.get_name());
+        add_help(text, subcommand, &full);
+    }
+}
+
+fn replaced(manual: &str, marker: &str, content: &str) -> String {
+    let start = format!("<!-- {marker} -->\n");
+    let at = manual.find(&start).expect("the marker is there") + start.len();
+    let end = at + manual[at..].find("<!-- end -->").expect("the end marker is there");
+    format!("{}{content}{}", &manual[..at], &manual[end..])
+}
+
+#[test]
+fn manual_lists_every_key_and_every_option() {
+    let path = test_support::data::workspace_root().join("docs/manual.md");
+    let manual = std::fs::read_to_string(&path).unwrap();
+    let current = replaced(&replaced(&manual, "keys", &keys()), "options", &options());
+    if std::env::var_os("UPDATE_DOCS").is_some_and(|v| v == "1") {
+        std::fs::write(&path, current).unwrap();
+    } else {
+        assert!(manual == current, "docs/manual.md is out of date; UPDATE_DOCS=1 cargo test -p lantern manual writes it");
+    }
+}

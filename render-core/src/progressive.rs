@@ -1,0 +1,366 @@
+//! How good the next frame of a volume view is: reduced while the user turns it, then refined to a noise-free still.
+//!
+//! Pure decisions without threads or clocks: the caller says what it wants to show, whether the user is interacting
+//! and what time it is, draws the [`FramePlan`] it gets (on a worker), and hands the picture back. Reduced pictures
+//! are scaled up by whoever shows them. Full frames of an unchanged scene are averaged over jittered ray starts and
+//! pixel positions, which removes step artefacts and smooths edges.
+
+use std::time::Duration;
+
+use crate::image::ImageF32;
+use crate::scene::{MAX_PICTURE_PX, VolumeScene};
+
+/// What a [`Progressive`] aims for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ProgressiveOptions {
+    /// Longest time for a frame while turning; 33 ms leaves room below the 42 ms of 24 frames per second.
+    pub interactive_budget: Duration,
+    /// Full frames that make the final still.
+    pub still_frames: u32,
+    /// How long the scene must stay unchanged before full frames start although the user still holds on.
+    pub rest: Duration,
+}
+
+impl Default for ProgressiveOptions {
+    fn default() -> Self {
+        Self {
+            interactive_budget: Duration::from_millis(33),
+            still_frames: 12,
+            rest: Duration::from_millis(120),
+        }
+    }
+}
+
+/// The next frame to draw.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FramePlan {
+    /// Picture size to draw; smaller than the view's for reduced frames.
+    pub size_px: [u32; 2],
+    /// Multiplies the scene's full-quality step.
+    pub step_factor: f64,
+    /// See [`VolumeScene::jitter_frame`].
+    pub jitter_frame: u32,
+    /// Whether size and step are the full ones, so that the frame counts for the still.
+    pub is_full: bool,
+    /// Which state of the scene the frame belongs to.
+    generation: u64,
+}
+
+impl FramePlan {
+    /// The scene as this frame draws it; `scene` has the view's full size and step.
+    pub fn apply(&self, scene: &VolumeScene) -> VolumeScene {
+        VolumeScene {
+            size_px: self.size_px,
+            step_mm: scene.step_mm * self.step_factor,
+            jitter_frame: self.jitter_frame,
+            ..scene.clone()
+        }
+    }
+}
+
+/// What to do now.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Next {
+    /// Draw this frame.
+    Draw(FramePlan),
+    /// Nothing yet; ask again at this time at the latest.
+    WaitUntil(Duration),
+    /// The still is complete.
+    Settled,
+}
+
+/// A level of quality: share of the picture's edge, and factor on the step.
+#[derive(Debug, Clone, Copy)]
+struct Level {
+    edge: f64,
+    step: f64,
+}
+
+impl Level {
+    /// Work relative to a full frame.
+    fn work(self) -> f64 {
+        self.edge * self.edge / self.step
+    }
+}
+
+/// From full quality down. Edges first: a coarse picture of a turning volume reads better than a noisy one.
+const LEVELS: [Level; 8] = [
+    Level { edge: 1.0, step: 1.0 },
+    Level { edge: 0.75, step: 1.0 },
+    Level { edge: 0.6, step: 1.0 },
+    Level { edge: 0.5, step: 1.0 },
+    Level { edge: 0.5, step: 1.5 },
+    Level { edge: 0.375, step: 1.5 },
+    Level { edge: 0.25, step: 2.0 },
+    Level { edge: 0.125, step: 2.0 },
+];
+
+/// A better level is taken only if it would need no more than this share of the budget, so that quality does not
+/// flicker between two levels.
+const CLIMB_SHARE: f64 = 0.75;
+
+/// Weight of the newest measurement.
+const NEWEST_SHARE: f64 = 0.4;
+
+/// Keeps track of one volume view. `K` is whatever identifies a picture: camera, transfer function, size, …
+#[derive(Debug, Clone)]
+pub struct Progressive<K> {
+    options: ProgressiveOptions,
+    key: Option<K>,
+    generation: u64,
+    changed_at: Duration,
+    level: usize,
+    /// Time of a full frame of one megapixel.
+    secs_per_mpx: Option<f64>,
+    /// Whether a frame of this generation was planned while interacting.
+    has_interactive: bool,
+    sum: Option<ImageF32>,
+    summed: u32,
+    full_size_px: [u32; 2],
+    in_flight: Option<u32>,
+}
+
+impl<K: PartialEq> Progressive<K> {
+    /// Nothing drawn yet.
+    pub fn new(options: ProgressiveOptions) -> Self {
+        Self {
+            options,
+            key: None,
+            generation: 0,
+            changed_at: Duration::ZERO,
+            level: LEVELS.len() / 2,
+            secs_per_mpx: None,
+            has_interactive: false,
+            sum: None,
+            summed: 0,
+            full_size_px: [1; 2],
+            in_flight: None,
+        }
+    }
+
+    /// Decides the next frame of the view `key` at `size_px`. `now` may be counted from any moment.
+    ///
+    /// Call when the last planned frame has been [delivered](Self::deliver) or given up.
+    pub fn next(&mut self, key: K, size_px: [u32; 2], is_interacting: bool, now: Duration) -> Next {
+        let size_px = size_px.map(|n| n.clamp(1, MAX_PICTURE_PX));
+        if self.key.as_ref() != Some(&key) || self.full_size_px != size_px {
+            self.key = Some(key);
+            self.full_size_px = size_px;
+            self.generation += 1;
+            self.changed_at = now;
+            self.has_interactive = false;
+            self.sum = None;
+            self.summed = 0;
+        }
+        let rested_at = self.changed_at + self.options.rest;
+        if is_interacting && now < rested_at {
+            if self.has_interactive {
+                return Next::WaitUntil(rested_at);
+            }
+            self.has_interactive = true;
+            return Next::Draw(self.interactive_plan());
+        }
+        if self.summed >= self.options.still_frames.max(1) {
+            return Next::Settled;
+        }
+        self.in_flight = Some(self.summed);
+        Next::Draw(self.plan(LEVELS[0], self.summed))
+    }
+
+    /// Takes a drawn frame and the time it took; returns the picture to show.
+    ///
+    /// Frames of an earlier state of the scene are shown as they are (a turning volume is always a little late) but
+    /// never become part of a still. `None` if the frame is older than a still that has already begun.
+    pub fn deliver(&mut self, plan: &FramePlan, image: ImageF32, took: Duration) -> Option<ImageF32> {
+        self.measure(plan, took);
+        if plan.generation != self.generation {
+            return (self.summed == 0).then_some(image);
+        }
+        if !plan.is_full {
+            return (self.summed == 0).then_some(image);
+        }
+        if self.in_flight.take() != Some(plan.jitter_frame) {
+            return None;
+        }
+        let sum = match self.sum.take() {
+            Some(mut sum) if sum.pixels.len() == image.pixels.len() => {
+                for (total, pixel) in sum.pixels.iter_mut().zip(&image.pixels) {
+                    for c in 0..4 {
+                        total[c] += pixel[c];
+                    }
+                }
+                sum
+            }
+            _ => image,
+        };
+        self.summed += 1;
+        let share = 1.0 / self.summed as f32;
+        let mean = sum.pixels.iter().map(|p| p.map(|c| c * share)).collect();
+        let shown = ImageF32 { width: sum.width, height: sum.height, pixels: mean };
+        self.sum = Some(sum);
+        Some(shown)
+    }
+
+    /// Share of the still that is done, `0.0..=1.0`.
+    pub fn progress(&self) -> f32 {
+        self.summed as f32 / self.options.still_frames.max(1) as f32
+    }
+
+    fn measure(&mut self, plan: &FramePlan, took: Duration) {
+        let mpx = f64::from(plan.size_px[0]) * f64::from(plan.size_px[1]) * 1e-6 / plan.step_factor;
+        let secs = took.as_secs_f64() / mpx.max(1e-9);
+        self.secs_per_mpx = Some(match self.secs_per_mpx {
+            Some(before) => before + (secs - before) * NEWEST_SHARE,
+            None => secs,
+        });
+    }
+
+    fn interactive_plan(&mut self) -> FramePlan {
+        if let Some(secs_per_mpx) = self.secs_per_mpx {
+            let mpx = f64::from(self.full_size_px[0]) * f64::from(self.full_size_px[1]) * 1e-6;
+            let budget = self.options.interactive_budget.as_secs_f64();
+            let secs = |level: usize| secs_per_mpx * mpx * LEVELS[level].work();
+            while self.level + 1 < LEVELS.len() && secs(self.level) > budget {
+                self.level += 1;
+            }
+            while self.level > 0 && secs(self.level - 1) <= budget * CLIMB_SHARE {
+                self.level -= 1;
+            }
+        }
+        let level = LEVELS[self.level];
+        FramePlan { is_full: false, ..self.plan(level, 0) }
+    }
+
+    fn plan(&self, level: Level, jitter_frame: u32) -> FramePlan {
+        let scaled = |n: u32| ((f64::from(n) * level.edge).round() as u32).max(1);
+        FramePlan {
+            size_px: self.full_size_px.map(scaled),
+            step_factor: level.step,
+            jitter_frame,
+            is_full: true,
+            generation: self.generation,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: [u32; 2] = [1000, 800];
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn view() -> Progressive<u32> {
+        Progressive::new(ProgressiveOptions::default())
+    }
+
+    fn plan(next: Next) -> FramePlan {
+        match next {
+            Next::Draw(plan) => plan,
+            other => panic!("expected a frame, got {other:?}"),
+        }
+    }
+
+    fn image(plan: &FramePlan, value: f32) -> ImageF32 {
+        let mut image = ImageF32::new(plan.size_px[0], plan.size_px[1]);
+        image.pixels.fill([value; 4]);
+        image
+    }
+
+    /// A machine that needs `full_ms` for a full frame, turning for `frames` frames; the slowest of the last half.
+    fn slowest_turning_frame(full_ms: f64, frames: u32) -> f64 {
+        let (mut view, mut now, mut slowest) = (view(), 0.0, 0.0f64);
+        for i in 0..frames {
+            let plan = plan(view.next(i, SIZE, true, Duration::from_secs_f64(now * 1e-3)));
+            let area = f64::from(plan.size_px[0] * plan.size_px[1]) / f64::from(SIZE[0] * SIZE[1]);
+            let took = full_ms * area / plan.step_factor;
+            now += took;
+            view.deliver(&plan, image(&plan, 0.0), Duration::from_secs_f64(took * 1e-3));
+            if i >= frames / 2 {
+                slowest = slowest.max(took);
+            }
+        }
+        slowest
+    }
+
+    #[test]
+    fn turning_stays_above_24_frames_per_second_on_slow_and_fast_machines() {
+        for full_ms in [5.0, 40.0, 90.0, 200.0, 400.0, 1500.0] {
+            let slowest = slowest_turning_frame(full_ms, 20);
+            assert!(slowest <= 1000.0 / 24.0, "{full_ms} ms for a full frame: {slowest:.1} ms while turning");
+        }
+    }
+
+    #[test]
+    fn fast_machine_turns_at_full_quality() {
+        let mut view = view();
+        for i in 0..4 {
+            let p = plan(view.next(i, SIZE, true, ms(u64::from(i) * 10)));
+            view.deliver(&p, image(&p, 0.0), ms(2));
+        }
+        let p = plan(view.next(9, SIZE, true, ms(90)));
+        assert_eq!((p.size_px, p.step_factor), (SIZE, 1.0));
+    }
+
+    #[test]
+    fn first_frame_after_letting_go_is_full_and_plain() {
+        let mut view = view();
+        let p = plan(view.next(1, SIZE, true, ms(0)));
+        assert!(!p.is_full);
+        view.deliver(&p, image(&p, 0.0), ms(30));
+        let p = plan(view.next(1, SIZE, false, ms(31)));
+        assert!(p.is_full);
+        assert_eq!((p.size_px, p.step_factor, p.jitter_frame), (SIZE, 1.0, 0));
+    }
+
+    #[test]
+    fn still_is_the_mean_of_its_frames_and_then_settles() {
+        let mut view = view();
+        let n = ProgressiveOptions::default().still_frames;
+        for i in 0..n {
+            let p = plan(view.next(7, [4, 2], false, ms(u64::from(i))));
+            assert_eq!(p.jitter_frame, i);
+            let shown = view.deliver(&p, image(&p, i as f32), ms(1)).unwrap();
+            assert!((shown.pixels[3][0] - i as f32 / 2.0).abs() < 1e-6);
+        }
+        assert_eq!(view.next(7, [4, 2], false, ms(99)), Next::Settled);
+        assert_eq!(view.progress(), 1.0);
+        assert_eq!(plan(view.next(8, [4, 2], false, ms(100))).jitter_frame, 0, "a change starts anew");
+    }
+
+    #[test]
+    fn holding_still_refines_after_a_rest_even_with_the_button_down() {
+        let mut view = view();
+        let p = plan(view.next(1, SIZE, true, ms(500)));
+        view.deliver(&p, image(&p, 0.0), ms(20));
+        assert_eq!(view.next(1, SIZE, true, ms(521)), Next::WaitUntil(ms(620)));
+        assert!(plan(view.next(1, SIZE, true, ms(620))).is_full);
+    }
+
+    #[test]
+    fn late_frames_of_an_old_scene_are_shown_but_not_averaged() {
+        let mut view = view();
+        let old = plan(view.next(1, [2, 2], false, ms(0)));
+        let new = plan(view.next(2, [2, 2], false, ms(5)));
+        assert!(view.deliver(&old, image(&old, 9.0), ms(5)).is_some());
+        assert_eq!(view.deliver(&new, image(&new, 1.0), ms(5)).unwrap().pixels[0], [1.0; 4]);
+        let old_again = old;
+        assert!(view.deliver(&old_again, image(&old, 9.0), ms(5)).is_none(), "the still has begun");
+        let next = plan(view.next(2, [2, 2], false, ms(12)));
+        assert_eq!(view.deliver(&next, image(&next, 3.0), ms(5)).unwrap().pixels[0], [2.0; 4]);
+    }
+
+    #[test]
+    fn resized_view_starts_a_new_still_of_its_size() {
+        let mut view = view();
+        let p = plan(view.next(1, [4, 4], false, ms(0)));
+        view.deliver(&p, image(&p, 1.0), ms(1));
+        let p = plan(view.next(1, [6, 5], false, ms(1)));
+        assert_eq!((p.size_px, p.jitter_frame), ([6, 5], 0));
+        let p = plan(view.next(1, [0, 0], true, ms(2)));
+        assert_eq!(p.size_px, [1, 1]);
+    }
+}
