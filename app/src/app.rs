@@ -467,15 +467,17 @@ impl LanternApp {
             Overlay::Help => help::help_ui(ctx, &self.keymap, &self.queue),
             Overlay::About => help::about_ui(ctx, &self.queue),
             Overlay::TypePath => {
-                let response = egui::Modal::new(egui::Id::unique("type path")).show(ctx, |ui| {
-                    ui.set_width(460.0);
-                    ui.heading("Open path");
-                    ui.add_space(theme::space::PANEL);
-                    let field = start_page::path_field_ui(ui, &self.queue, &mut panels.start);
-                    if !field.lost_focus() {
-                        field.request_focus();
-                    }
-                });
+                let response = egui::Modal::new(egui::Id::unique("type path"))
+                    .frame(theme::dialog_frame())
+                    .show(ctx, |ui| {
+                        ui.set_width(460.0);
+                        ui.heading("Open path");
+                        ui.add_space(theme::space::PANEL);
+                        let field = start_page::path_field_ui(ui, &self.queue, &mut panels.start);
+                        if !field.lost_focus() {
+                            field.request_focus();
+                        }
+                    });
                 if response.should_close() {
                     self.queue.send(Command::App(AppCommand::CloseOverlay));
                 }

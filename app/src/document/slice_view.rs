@@ -86,6 +86,15 @@ impl SliceView {
         self.right.cross(self.down)
     }
 
+    /// Whether the plane was turned away from where [`Self::place`] laid it (flips and quarter turns aside).
+    pub fn is_tilted(&self, geometry: &Geometry) -> bool {
+        let (right, down) = match self.frame {
+            PlaneFrame::Acquired => acquired_axes(self.plane, geometry),
+            PlaneFrame::Patient => self.plane.screen_axes_lps(),
+        };
+        right.cross(down).dot(self.normal()).abs() < PARALLEL
+    }
+
     /// The index axis whose voxel layers this plane is parallel to.
     pub fn aligned_axis(&self, geometry: &Geometry) -> Option<usize> {
         let d = geometry.direction();
@@ -303,6 +312,7 @@ mod tests {
         let mut view = SliceView::new(AnatomicalPlane::Axial);
         view.tilt(0.3, 0.2);
         assert_eq!(view.aligned_axis(&g), None);
+        assert!(view.is_tilted(&g));
         let cursor = g.center_lps();
         let next = view.stepped(&g, cursor, 1, FORWARD);
         assert!((next.distance(cursor) - 0.5).abs() < 1e-9);
@@ -318,6 +328,11 @@ mod tests {
         let mut view = SliceView::new(AnatomicalPlane::Axial);
         view.place(PlaneFrame::Acquired, &g);
         assert_eq!(view.aligned_axis(&g), Some(2));
+        let mut coronal = SliceView::new(AnatomicalPlane::Coronal);
+        coronal.place(PlaneFrame::Acquired, &g);
+        coronal.flip_vertical();
+        // Across a sheared stack no voxel layer is upright, but nobody has tilted the view.
+        assert!(coronal.aligned_axis(&g).is_none() && !coronal.is_tilted(&g));
     }
 
     #[test]

@@ -25,27 +25,47 @@ pub(crate) const MOUSE: [(&str, &str); 13] = [
 
 /// Draws the sheet.
 pub fn help_ui(ctx: &egui::Context, keymap: &KeyMap, queue: &CommandQueue) {
-    let response = Modal::new(egui::Id::unique("help")).show(ctx, |ui| {
+    let response = Modal::new(egui::Id::unique("help")).frame(theme::dialog_frame()).show(ctx, |ui| {
         let size = ctx.content_rect().size();
-        ui.set_width(680.0f32.min(size.x - 64.0));
+        let is_wide = size.x >= 960.0;
+        ui.set_width(if is_wide { 880.0 } else { 440.0f32.min(size.x - 64.0) });
         ui.heading("Keyboard and mouse");
         ui.add_space(theme::space::PANEL);
         ScrollArea::vertical().max_height(size.y - 160.0).auto_shrink([false, true]).show(ui, |ui| {
-            for (group, title) in Group::ALL {
-                group_ui(ui, group, title, keymap);
+            let (left, right) = Group::ALL.split_at(5);
+            if is_wide {
+                ui.columns(2, |columns| {
+                    if let [first, second] = columns {
+                        groups_ui(first, left, keymap);
+                        groups_ui(second, right, keymap);
+                        mouse_ui(second);
+                    }
+                });
+            } else {
+                groups_ui(ui, &Group::ALL, keymap);
+                mouse_ui(ui);
             }
-            ui.label(theme::semibold("Mouse"));
-            Grid::new("mouse").num_columns(2).spacing([24.0, 4.0]).show(ui, |ui| {
-                let tools = Tool::ALL.map(|t| (t.title(), t.explanation()));
-                for (gesture, effect) in MOUSE.into_iter().chain(tools) {
-                    row_ui(ui, gesture, effect);
-                }
-            });
         });
     });
     if response.should_close() {
         queue.send(Command::App(AppCommand::CloseOverlay));
     }
+}
+
+fn groups_ui(ui: &mut Ui, groups: &[(Group, &str)], keymap: &KeyMap) {
+    for (group, title) in groups {
+        group_ui(ui, *group, title, keymap);
+    }
+}
+
+fn mouse_ui(ui: &mut Ui) {
+    ui.label(theme::semibold("Mouse"));
+    Grid::new("mouse").num_columns(2).spacing([16.0, 4.0]).show(ui, |ui| {
+        let tools = Tool::ALL.map(|t| (t.title(), t.explanation()));
+        for (gesture, effect) in MOUSE.into_iter().chain(tools) {
+            row_ui(ui, gesture, effect);
+        }
+    });
 }
 
 fn group_ui(ui: &mut Ui, group: Group, title: &str, keymap: &KeyMap) {
@@ -54,7 +74,7 @@ fn group_ui(ui: &mut Ui, group: Group, title: &str, keymap: &KeyMap) {
         return;
     }
     ui.label(theme::semibold(title));
-    Grid::new(title).num_columns(2).spacing([24.0, 4.0]).show(ui, |ui| {
+    Grid::new(title).num_columns(2).spacing([16.0, 4.0]).show(ui, |ui| {
         for binding in bindings {
             row_ui(ui, &binding.text(), &binding.action.title());
         }
@@ -64,7 +84,7 @@ fn group_ui(ui: &mut Ui, group: Group, title: &str, keymap: &KeyMap) {
 
 fn row_ui(ui: &mut Ui, key: &str, effect: &str) {
     ui.scope(|ui| {
-        ui.set_min_width(190.0);
+        ui.set_min_width(150.0);
         ui.label(RichText::new(key).color(theme::TEXT_QUIET));
     });
     ui.label(effect);
@@ -73,7 +93,7 @@ fn row_ui(ui: &mut Ui, key: &str, effect: &str) {
 
 /// Draws the About box.
 pub fn about_ui(ctx: &egui::Context, queue: &CommandQueue) {
-    let response = Modal::new(egui::Id::unique("about")).show(ctx, |ui| {
+    let response = Modal::new(egui::Id::unique("about")).frame(theme::dialog_frame()).show(ctx, |ui| {
         ui.set_width(380.0);
         ui.heading("Lantern");
         ui.label(format!("Version {}", env!("CARGO_PKG_VERSION")));

@@ -14,7 +14,7 @@ use crate::document::{
 };
 use crate::text;
 use crate::theme;
-use crate::widgets::{NumberOptions, fact, number_field, quiet, section};
+use crate::widgets::{NumberOptions, choice, fact, number_field, quiet, section};
 
 /// Draws the inspector for the active viewport.
 pub fn inspector_ui(ui: &mut Ui, document: &Document, queue: &CommandQueue, curve: &mut CurveState) {
@@ -128,7 +128,7 @@ fn slice_ui(
             (SlabMode::Min, "MinIP", "Minimum through the slab"),
         ] {
             let is_current = view.slab.mode == mode;
-            if ui.selectable_label(is_current, name).on_hover_text(hint).clicked() && !is_current {
+            if choice(ui, "Slab", name, hint, is_current) {
                 set(Slab { mode, ..view.slab });
             }
         }
@@ -138,7 +138,7 @@ fn slice_ui(
         for interpolation in [Interpolation::Linear, Interpolation::Nearest] {
             let name = crate::viewports::interpolation_name(interpolation);
             let is_current = display.interpolation == interpolation;
-            if ui.selectable_label(is_current, name).clicked() && !is_current {
+            if choice(ui, "Interpolation", name, "", is_current) {
                 queue.send(Command::Voi(VoiCommand::Interpolate(series.key, interpolation)));
             }
         }
@@ -148,15 +148,13 @@ fn slice_ui(
     }
     ui.horizontal(|ui| {
         quiet(ui, "Plane");
-        let is_tilted = series
-            .geometry()
-            .is_some_and(|g| view.aligned_axis(g).is_none() && view.frame == PlaneFrame::Acquired);
+        let is_tilted = series.geometry().is_some_and(|g| view.is_tilted(g));
         for (frame, name, hint) in [
             (PlaneFrame::Acquired, "Acquired", "Along the acquired slices: voxel-exact"),
             (PlaneFrame::Patient, "Patient", "Strictly along the patient's axes"),
         ] {
             let is_current = view.frame == frame && !is_tilted;
-            if ui.selectable_label(is_current, name).on_hover_text(hint).clicked() {
+            if choice(ui, "Plane", name, hint, is_current) {
                 queue.send(Command::Slice(SliceCommand::SetFrame { viewport: id, frame }));
             }
         }
@@ -184,7 +182,7 @@ fn volume_ui(ui: &mut Ui, series: &Series, display: &Display, queue: &CommandQue
     ui.horizontal(|ui| {
         for (style, name) in VolumeStyle::ALL {
             let is_current = display.volume.style == style;
-            if ui.selectable_label(is_current, name).clicked() && !is_current {
+            if choice(ui, "Volume", name, "", is_current) {
                 send(VolumeCommand::Style(series.key, style));
             }
         }

@@ -83,7 +83,8 @@ pub fn menu_bar_ui(
         });
         ui.menu_button("Help", |ui| entries(ui, &[Action::Help, Action::Palette, Action::About]));
         ui.add_space(theme::space::GROUP);
-        for tool in Tool::ALL {
+        let is_open = !document.series.is_empty();
+        for tool in Tool::ALL.into_iter().filter(|_| is_open) {
             let action = Action::Tool(tool);
             let hint = format!("{}\n{}", hint(action, keymap), tool.explanation());
             if icon_button(ui, tool_icon(tool), tool.title(), &hint, document.tool == tool).clicked() {
@@ -91,7 +92,9 @@ pub fn menu_bar_ui(
             }
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            panel_toggles(ui, settings, keymap, document, queue);
+            if is_open {
+                panel_toggles(ui, settings, keymap, document, queue);
+            }
             let key = keymap.text(Action::Palette).unwrap_or_default();
             let text = format!("{}  Search commands   {key}", icons::MAGNIFYING_GLASS);
             let button = egui::Button::new(RichText::new(text).color(theme::TEXT_QUIET)).fill(theme::FIELD);

@@ -52,7 +52,7 @@ pub fn palette_ui(
     state: &mut PaletteState,
 ) {
     let close = || queue.send(Command::App(AppCommand::CloseOverlay));
-    let response = Modal::new(egui::Id::unique("palette")).show(ctx, |ui| {
+    let response = Modal::new(egui::Id::unique("palette")).frame(theme::dialog_frame()).show(ctx, |ui| {
         ui.set_width(460.0);
         let field = egui::TextEdit::singleline(&mut state.query)
             .hint_text("Search commands")

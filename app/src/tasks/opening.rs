@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use imaging::ImagingError;
 use imaging::formats::{self, ReadLimits};
-use imaging::intensity::Histogram;
+use imaging::intensity::{Histogram, Statistics};
 use imaging::source::Progress;
 use imaging::volume::Volume;
 
 use super::{Message, Outbox, spawn};
 use crate::document::{LoadedVolume, SeriesKey, SeriesSource};
 
-/// Bins of the histogram behind the transfer function and percentiles.
+/// Most bins of the histogram behind the transfer function and percentiles.
 const HISTOGRAM_BINS: usize = 4096;
 
 pub(super) fn scan(scan: u64, paths: Vec<PathBuf>, progress: Progress, outbox: Outbox) {
@@ -43,6 +43,35 @@ pub(super) fn load(key: SeriesKey, source: SeriesSource, progress: Progress, out
 
 fn finish(volume: Arc<Volume>, progress: &Progress) -> Result<LoadedVolume, ImagingError> {
     progress.check()?;
-    let histogram = Histogram::of_voxels(volume.voxels(), volume.rescale(), volume.padding(), HISTOGRAM_BINS);
+    let bins = histogram_bins(&volume);
+    let histogram = Histogram::of_voxels(volume.voxels(), volume.rescale(), volume.padding(), bins);
     Ok(LoadedVolume { volume, histogram })
+}
+
+/// One bin per value where values are whole and few, so that the histogram has no gaps like a comb.
+fn histogram_bins(volume: &Volume) -> usize {
+    if volume.voxels().type_name().starts_with("float") {
+        return HISTOGRAM_BINS;
+    }
+    let stored = Statistics::of_voxels(volume.voxels());
+    let values = stored.max - stored.min + 1.0;
+    if values.is_finite() { (values as usize).clamp(1, HISTOGRAM_BINS) } else { HISTOGRAM_BINS }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use glam::DVec3;
+    use imaging::geometry::{Dims, Geometry};
+    use imaging::volume::VolumeMeta;
+
+    #[test]
+    fn histograms_of_few_whole_values_have_no_gaps() {
+        let geometry = Geometry::axis_aligned(Dims::new(256, 1, 1), DVec3::ZERO, DVec3::ONE).unwrap();
+        let values: Vec<u8> = (0..=255).collect();
+        let volume = Arc::new(Volume::new(VolumeMeta::scalar(geometry), values).unwrap());
+        let loaded = finish(volume, &Progress::new()).unwrap();
+        assert_eq!(loaded.histogram.counts.len(), 256);
+        assert!(loaded.histogram.counts.iter().all(|c| *c == 1));
+    }
 }

@@ -88,6 +88,7 @@ mod tests {
             let found = contrast(TEXT_QUIET, ground);
             assert!(found >= 4.5, "quiet text on {ground:?}: {found}");
         }
+        assert!(contrast(ACCENT, SELECTION) >= 4.5, "{}", contrast(ACCENT, SELECTION));
         for color in [ACCENT, GOOD, WARNING, DANGER] {
             for ground in [CHROME, RAISED, FIELD, PIXELS] {
                 assert!(contrast(color, ground) >= 4.5, "{color:?} on {ground:?}");

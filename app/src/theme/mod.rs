@@ -94,7 +94,7 @@ fn visuals() -> Visuals {
     v.widgets.active = widget(CONTROL_PRESSED, TEXT, Stroke::NONE);
     v.widgets.open = widget(CONTROL_HOVERED, TEXT, Stroke::NONE);
     v.selection.bg_fill = SELECTION;
-    v.selection.stroke = Stroke::new(1.0, TEXT);
+    v.selection.stroke = Stroke::new(1.0, ACCENT);
     v.weak_text_color = Some(TEXT_QUIET);
     v.hyperlink_color = ACCENT;
     v.panel_fill = CHROME;
@@ -123,6 +123,15 @@ pub fn panel_frame() -> egui::Frame {
 /// Frame of the menu and status bars.
 pub fn bar_frame() -> egui::Frame {
     egui::Frame::new().fill(CHROME).inner_margin(Margin::symmetric(8, 2))
+}
+
+/// Frame of dialogs over the window.
+pub fn dialog_frame() -> egui::Frame {
+    egui::Frame::new()
+        .fill(RAISED)
+        .stroke(Stroke::new(1.0, LINE))
+        .corner_radius(6)
+        .inner_margin(Margin::same(16))
 }
 
 /// Smallest comfortable square button.

@@ -13,18 +13,19 @@ use crate::tasks::Scene;
 use crate::theme;
 
 /// Edge of the inset in points.
-const EDGE: f32 = 120.0;
+const EDGE: f32 = 104.0;
 /// Smallest viewport edge that still has room for it, in points.
 const LEAST_VIEWPORT: f32 = 300.0;
 
 /// Where the inset lies within a viewport, if it fits.
 fn inset_rect(rect: Rect) -> Option<Rect> {
     let has_room = rect.width() >= LEAST_VIEWPORT && rect.height() >= LEAST_VIEWPORT;
-    let min = pos2(rect.right() - EDGE - 28.0, rect.center().y - EDGE / 2.0);
+    // Above the corner text.
+    let min = pos2(rect.right() - EDGE - 8.0, rect.bottom() - EDGE - 76.0);
     has_room.then(|| Rect::from_min_size(min, vec2(EDGE, EDGE)))
 }
 
-/// The inset's scene, for planes that follow no voxel layer.
+/// The inset's scene, for planes that were tilted.
 pub(super) fn wanted(
     viewport: &Viewport,
     view: &SliceView,
@@ -33,7 +34,7 @@ pub(super) fn wanted(
     series: SeriesKey,
 ) -> Option<Wanted> {
     let geometry = *scene.volume.geometry();
-    let is_upright = view.aligned_axis(&geometry).is_some();
+    let is_upright = !view.is_tilted(&geometry);
     let least_px = (LEAST_VIEWPORT * pixels_per_point) as u32;
     let is_small = scene.size_px.iter().any(|px| *px < least_px);
     if is_upright || is_small || scene.volume.channels() != Channels::Scalar {

@@ -7,7 +7,7 @@ use render_core::scene::SlabMode;
 use super::gestures::{SliceFrame, slice_gestures};
 use super::{ViewportContext, ViewportState, cube, overlay, picture_ui, probe, states};
 use crate::command::Action;
-use crate::document::{Display, Placement, PlaneFrame, Series, SliceView, Viewport};
+use crate::document::{Display, Placement, Series, SliceView, Viewport};
 use crate::text;
 use crate::theme;
 
@@ -120,7 +120,7 @@ fn position_text(view: &SliceView, series: &Series, ctx: &ViewportContext<'_>) -
         text.push_str(&format!(" · {name} {}", text::number(value, 1)));
     } else {
         let tilt = largest.clamp(0.0, 1.0).acos().to_degrees();
-        text.push_str(&format!(" · tilted {tilt:.0}°"));
+        text.push_str(&format!(" · oblique {tilt:.0}°"));
     }
     Some(text)
 }
@@ -194,11 +194,8 @@ fn corners(
 ) {
     let a = &series.attributes;
     let mut top_left = overlay::Corner::new();
-    let is_oblique = series.geometry().is_some_and(|g| view.aligned_axis(g).is_none());
-    let name = match (is_oblique, view.frame) {
-        (true, PlaneFrame::Acquired) => format!("{} oblique", viewport.name()),
-        _ => viewport.name().to_owned(),
-    };
+    let is_oblique = series.geometry().is_some_and(|g| view.is_tilted(g));
+    let name = if is_oblique { format!("{} oblique", viewport.name()) } else { viewport.name().to_owned() };
     top_left.colored(name, theme::plane(view.plane), 0);
     top_left.line(text::patient_name(&a.patient_name), 0).line(&a.patient_id, 0);
     if !ctx.document.is_overlay_visible {

@@ -72,6 +72,13 @@ pub fn quiet(ui: &mut Ui, text: &str) -> Response {
     ui.label(RichText::new(text).color(theme::TEXT_QUIET))
 }
 
+/// One of several choices; returns whether it was chosen anew. Tests and screen readers find it as `group name`.
+pub fn choice(ui: &mut Ui, group: &str, name: &str, hint: &str, is_current: bool) -> bool {
+    let response = ui.selectable_label(is_current, name);
+    let response = if hint.is_empty() { response } else { response.on_hover_text(hint) };
+    response.accessible_name(format!("{group} {name}")).clicked() && !is_current
+}
+
 /// A row of facts: quiet name left, value right of it.
 pub fn fact(ui: &mut Ui, name: &str, value: &str) {
     quiet(ui, name);

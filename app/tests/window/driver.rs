@@ -30,6 +30,7 @@ impl Window {
             .with_size(size)
             .with_pixels_per_point(pixels_per_point)
             .with_max_steps(64)
+            .with_step_dt(1.0 / 60.0)
             .wgpu()
             .build_eframe(|cc| LanternApp::new(cc, RendererChoice::Cpu, paths, None));
         let mut window = Self { harness };

@@ -77,8 +77,8 @@ fn panels_collapse_and_come_back() {
 #[test]
 fn slab_and_interpolation_are_set_in_the_inspector() {
     let mut window = Window::with_phantom(egui::vec2(1280.0, 900.0));
-    window.click("MIP");
-    window.click("None");
+    window.click("Slab MIP");
+    window.click("Interpolation None");
     let document = window.document();
     let view = document.workspace.viewport(document.active).slice().unwrap();
     assert_eq!(view.slab.mode, render_core::scene::SlabMode::Max);

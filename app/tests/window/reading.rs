@@ -209,7 +209,7 @@ fn tilting_a_plane_says_so_and_undo_makes_it_straight() {
     window.key(Modifiers::NONE, Key::Q);
     let middle = window.rect("Axial").center();
     window.drag(middle, vec2(80.0, 0.0), PointerButton::Primary, Modifiers::NONE);
-    assert!(window.description("Axial").contains("tilted 20°"), "{}", window.description("Axial"));
+    assert!(window.description("Axial").contains("oblique 20°"), "{}", window.description("Axial"));
     window.keep_picture("oblique");
     window.key(Modifiers::COMMAND, Key::Z);
     assert!(window.description("Axial").contains("Im 11/20"));
