@@ -62,6 +62,9 @@ fn manual_lists_every_key_and_every_option() {
     if std::env::var_os("UPDATE_DOCS").is_some_and(|v| v == "1") {
         std::fs::write(&path, current).unwrap();
     } else {
-        assert!(manual == current, "docs/manual.md is out of date; UPDATE_DOCS=1 cargo test -p lantern manual writes it");
+        assert!(
+            manual == current,
+            "docs/manual.md is out of date; UPDATE_DOCS=1 cargo test -p lantern manual writes it"
+        );
     }
 }
