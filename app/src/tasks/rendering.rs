@@ -246,7 +246,10 @@ impl Worker {
     fn to_pixels(&self, picture: render_core::Picture) -> Result<Pixels, RenderError> {
         Ok(match picture {
             render_core::Picture::Cpu(image) => Pixels::Memory(image),
-            render_core::Picture::Gpu(texture) if self.is_shared => Pixels::Texture(texture),
+            // A shared renderer never opens another device, so its pictures are always the window's.
+            render_core::Picture::Gpu(picture) if self.is_shared => {
+                Pixels::Texture(picture.texture().clone())
+            }
             picture => Pixels::Memory(self.renderer.read(&picture)?),
         })
     }
