@@ -22,7 +22,7 @@ use crate::panels::studies::StudiesState;
 use crate::panels::transfer_function::CurveState;
 use crate::panels::{help, inspector, menu_bar, palette, start_page, status_bar, studies};
 use crate::settings::Settings;
-use crate::tasks::{Message, Picked, Tasks};
+use crate::tasks::{Message, Picked, RendererSource, Tasks};
 use crate::text::{self, UserMessage};
 use crate::theme;
 use crate::viewports::{self, ViewportContext, ViewportState};
@@ -80,9 +80,19 @@ impl LanternApp {
         paths: Vec<PathBuf>,
         settings: Option<Settings>,
     ) -> Self {
+        let source = gpu_bridge::renderer_source(choice, cc.wgpu_render_state.as_ref());
+        Self::with_renderer(cc, source, paths, settings)
+    }
+
+    /// [`Self::new`] with a renderer of the caller's choice.
+    pub fn with_renderer(
+        cc: &eframe::CreationContext<'_>,
+        source: RendererSource,
+        paths: Vec<PathBuf>,
+        settings: Option<Settings>,
+    ) -> Self {
         let ctx = &cc.egui_ctx;
         theme::install(ctx);
-        let source = gpu_bridge::renderer_source(choice, cc.wgpu_render_state.as_ref());
         let wake = {
             let ctx = ctx.clone();
             move || ctx.request_repaint()

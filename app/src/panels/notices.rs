@@ -70,9 +70,10 @@ impl Notices {
         if self.shown.is_empty() {
             return;
         }
-        let area = Area::new(Id::unique("notices")).anchor(Align2::RIGHT_BOTTOM, vec2(-12.0, -36.0));
+        let area = Area::new(Id::unique("notices")).anchor(Align2::RIGHT_BOTTOM, vec2(-8.0, -32.0));
         area.order(egui::Order::Foreground).show(ctx, |ui| {
-            ui.set_max_width(360.0);
+            // As wide as the inspector usually is, so that no picture is covered.
+            ui.set_max_width(256.0);
             for notice in &self.shown {
                 notice_ui(ui, notice, queue);
             }
@@ -95,7 +96,7 @@ fn notice_ui(ui: &mut egui::Ui, notice: &Notice, queue: &CommandQueue) {
         ui.horizontal_top(|ui| {
             ui.label(theme::icon(glyph).color(color));
             ui.vertical(|ui| {
-                ui.set_width(290.0);
+                ui.set_width(184.0);
                 ui.label(theme::semibold(&notice.message.what));
                 ui.label(RichText::new(&notice.message.advice).color(theme::TEXT_QUIET));
                 if !notice.message.detail.is_empty() && notice.message.detail != notice.message.what {

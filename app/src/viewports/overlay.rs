@@ -10,6 +10,8 @@ use crate::theme;
 
 /// Distance of texts from the edge of the picture, in points.
 const MARGIN: f32 = 8.0;
+/// Below this width a viewport has no room for texts side by side.
+const NARROW: f32 = 260.0;
 /// Height of one line of overlay text, in points.
 pub(super) const LINE_HEIGHT: f32 = 15.0;
 
@@ -88,20 +90,27 @@ impl Corner {
         kept
     }
 
-    /// Draws into a corner of `rect`.
+    /// Draws into a corner of `rect`. Narrow viewports have left corners only, over the whole width.
     pub(super) fn draw(&self, painter: &Painter, rect: Rect, corner: Align2) {
-        let inner = rect.shrink(MARGIN);
+        let is_narrow = rect.width() < NARROW;
         let is_top = corner.y() == egui::Align::Min;
-        // A quarter of the height each, so that opposite corners and the letters between keep apart.
+        if is_narrow && corner.x() == egui::Align::Max {
+            return;
+        }
+        let mut inner = rect.shrink(MARGIN);
+        if is_narrow && !is_top {
+            // Above the letter in the middle of the lower edge.
+            inner.max.y -= LINE_HEIGHT;
+        }
+        let max_width = if is_narrow { inner.width() } else { rect.width() * 0.5 - 28.0 };
+        // Less than half of the height each, so that opposite corners and the letters between keep apart.
         let room = ((rect.height() * 0.5 - 24.0) / LINE_HEIGHT).floor().max(1.0) as usize;
         let lines = self.fitting(room);
-        let max_width = rect.width() * 0.5 - 28.0;
         let start = corner.pos_in_rect(&inner);
         let total = lines.len() as f32 * LINE_HEIGHT;
         for (i, (text, color, _)) in lines.into_iter().enumerate() {
             let down = i as f32 * LINE_HEIGHT - if is_top { 0.0 } else { total - LINE_HEIGHT };
-            let anchor = Align2([corner.x(), corner.y()]);
-            halo_text(painter, start + vec2(0.0, down), anchor, text, *color, max_width);
+            halo_text(painter, start + vec2(0.0, down), corner, text, *color, max_width);
         }
     }
 }

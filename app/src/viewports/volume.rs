@@ -1,6 +1,6 @@
 //! The volume viewport: its picture, a small cube that shows how the patient lies, and its pointer.
 
-use egui::{Align2, Color32, Pos2, Rect, Sense, Shape, Stroke, Ui, WidgetInfo, vec2};
+use egui::{Align2, Pos2, Rect, Sense, Shape, Stroke, Ui, WidgetInfo, vec2};
 use glam::DVec3;
 use imaging::geometry::{AnatomicalPlane, orientation_letters};
 
@@ -101,11 +101,9 @@ fn orientation_cube(painter: &egui::Painter, rect: Rect, view: &VolumeView) {
         let fill = theme::RAISED.lerp_to_gamma(theme::plane(plane), shade * 0.6);
         let stroke = Stroke::new(1.0, theme::plane(plane).gamma_multiply(0.9));
         painter.add(Shape::convex_polygon(corners.to_vec(), fill, stroke));
-        if towards_viewer > 0.3 {
+        if towards_viewer > 0.45 {
             let letter = orientation_letters(normal);
-            let alpha = ((towards_viewer - 0.3) / 0.3).clamp(0.0, 1.0) as f32;
-            let color: Color32 = theme::TEXT.gamma_multiply(alpha);
-            overlay::halo_text(painter, project(normal), Align2::CENTER_CENTER, &letter, color, 30.0);
+            overlay::halo_text(painter, project(normal), Align2::CENTER_CENTER, &letter, theme::TEXT, 30.0);
         }
     }
 }

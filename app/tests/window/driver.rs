@@ -13,6 +13,7 @@ use imaging::phantom;
 use imaging::series::SeriesAttributes;
 use lantern::app::LanternApp;
 use lantern::document::Document;
+use lantern::tasks::RendererSource;
 use render_core::RendererChoice;
 
 /// A window under test.
@@ -38,6 +39,22 @@ impl Window {
         window
     }
 
+    /// A window whose pictures stay on its own graphics device, as with a real GPU.
+    pub fn sharing_its_device(size: Vec2) -> Self {
+        let harness = Harness::builder().with_size(size).with_step_dt(1.0 / 60.0).wgpu().build_eframe(|cc| {
+            let state = cc.wgpu_render_state.as_ref().expect("the harness draws with wgpu");
+            let source = RendererSource::Shared {
+                adapter: state.adapter.clone(),
+                device: state.device.clone(),
+                queue: state.queue.clone(),
+            };
+            LanternApp::with_renderer(cc, source, Vec::new(), None)
+        });
+        let mut window = Self { harness };
+        window.open_phantom();
+        window
+    }
+
     /// A window with a small CT phantom: 32 × 36 × 20 voxels, the ball towards left, front and head.
     pub fn with_phantom(size: Vec2) -> Self {
         Self::with_phantom_scaled(size, 1.0)
@@ -45,6 +62,11 @@ impl Window {
 
     pub fn with_phantom_scaled(size: Vec2, pixels_per_point: f32) -> Self {
         let mut window = Self::with_paths(size, pixels_per_point, Vec::new());
+        window.open_phantom();
+        window
+    }
+
+    fn open_phantom(&mut self) {
         let volume = phantom::head(Dims::new(32, 36, 20), DVec3::new(2.0, 2.0, 3.0), DMat3::IDENTITY);
         let attributes = SeriesAttributes {
             patient_name: "Phantom^Head".into(),
@@ -53,9 +75,8 @@ impl Window {
             series_description: "Head phantom".into(),
             ..SeriesAttributes::default()
         };
-        window.harness.state_mut().open_volume(attributes, Arc::new(volume));
-        window.settle();
-        window
+        self.harness.state_mut().open_volume(attributes, Arc::new(volume));
+        self.settle();
     }
 
     /// Runs frames until nothing is being read or drawn.
@@ -122,6 +143,8 @@ impl Window {
             });
         }
         self.settle();
+        // Let the time pass within which the toolkit would take a further click for part of this one.
+        self.harness.run_steps(45);
     }
 
     /// Turns the wheel; positive is away from the user.

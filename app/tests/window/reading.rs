@@ -214,3 +214,24 @@ fn tilting_a_plane_says_so_and_undo_makes_it_straight() {
     window.key(Modifiers::COMMAND, Key::Z);
     assert!(window.description("Axial").contains("Im 11/20"));
 }
+
+#[test]
+fn pictures_that_stay_on_the_graphics_device_are_shown_like_others() {
+    let shot = |mut window: Window| {
+        window.key(Modifiers::NONE, Key::Num1);
+        let rects = ["Axial", "Volume"].map(|name| window.rect(name));
+        (window.picture(), rects)
+    };
+    let (shared, rects) = shot(Window::sharing_its_device(SMALL));
+    let (copied, _) = shot(Window::with_phantom(SMALL));
+    for rect in rects {
+        let inner = rect.shrink(40.0);
+        let differences = (inner.left() as u32..inner.right() as u32)
+            .flat_map(|x| (inner.top() as u32..inner.bottom() as u32).map(move |y| (x, y)))
+            .map(|(x, y)| shared.get_pixel(x, y).0[0].abs_diff(copied.get_pixel(x, y).0[0]))
+            .filter(|difference| *difference > 24)
+            .count();
+        let share = differences as f32 / inner.area();
+        assert!(share < 0.02, "{:.1} % of the pixels differ", share * 100.0);
+    }
+}
