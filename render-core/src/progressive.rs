@@ -1,13 +1,12 @@
 //! How good the next frame of a volume view is: reduced while the user turns it, then refined to a noise-free still.
 //!
 //! Pure decisions without threads or clocks: the caller says what it wants to show, whether the user is interacting
-//! and what time it is, draws the [`FramePlan`] it gets (on a worker), and hands the picture back. Reduced pictures
+//! and what time it is, draws the [`FramePlan`] it gets (on a worker), and tells how long that took. Reduced pictures
 //! are scaled up by whoever shows them. Full frames of an unchanged scene are averaged over jittered ray starts and
-//! pixel positions, which removes step artefacts and smooths edges.
+//! pixel positions (see [`Accumulation`](crate::Accumulation)), which removes step artefacts and smooths edges.
 
 use std::time::Duration;
 
-use crate::image::ImageF32;
 use crate::scene::{MAX_PICTURE_PX, VolumeScene};
 
 /// What a [`Progressive`] aims for.
@@ -114,7 +113,6 @@ pub struct Progressive<K> {
     secs_per_mpx: Option<f64>,
     /// Whether a frame of this generation was planned while interacting.
     has_interactive: bool,
-    sum: Option<ImageF32>,
     summed: u32,
     full_size_px: [u32; 2],
     in_flight: Option<u32>,
@@ -131,7 +129,6 @@ impl<K: PartialEq> Progressive<K> {
             level: LEVELS.len() / 2,
             secs_per_mpx: None,
             has_interactive: false,
-            sum: None,
             summed: 0,
             full_size_px: [1; 2],
             in_flight: None,
@@ -149,7 +146,6 @@ impl<K: PartialEq> Progressive<K> {
             self.generation += 1;
             self.changed_at = now;
             self.has_interactive = false;
-            self.sum = None;
             self.summed = 0;
         }
         let rested_at = self.changed_at + self.options.rest;
@@ -160,45 +156,33 @@ impl<K: PartialEq> Progressive<K> {
             self.has_interactive = true;
             return Next::Draw(self.interactive_plan());
         }
-        if self.summed >= self.options.still_frames.max(1) {
+        if self.is_settled() {
             return Next::Settled;
         }
         self.in_flight = Some(self.summed);
         Next::Draw(self.plan(LEVELS[0], self.summed))
     }
 
-    /// Takes a drawn frame and the time it took; returns the picture to show.
+    /// Takes note of a drawn frame and the time it took; returns whether to show its picture.
     ///
-    /// Frames of an earlier state of the scene are shown as they are (a turning volume is always a little late) but
-    /// never become part of a still. `None` if the frame is older than a still that has already begun.
-    pub fn deliver(&mut self, plan: &FramePlan, image: ImageF32, took: Duration) -> Option<ImageF32> {
+    /// Frames of an earlier state of the scene are shown (a turning volume is always a little late) unless the still
+    /// of the new state has begun; they never become part of it. A full frame to be shown belongs into the mean:
+    /// frame 0 starts a new one.
+    pub fn deliver(&mut self, plan: &FramePlan, took: Duration) -> bool {
         self.measure(plan, took);
-        if plan.generation != self.generation {
-            return (self.summed == 0).then_some(image);
-        }
-        if !plan.is_full {
-            return (self.summed == 0).then_some(image);
+        if plan.generation != self.generation || !plan.is_full {
+            return self.summed == 0;
         }
         if self.in_flight.take() != Some(plan.jitter_frame) {
-            return None;
+            return false;
         }
-        let sum = match self.sum.take() {
-            Some(mut sum) if sum.pixels.len() == image.pixels.len() => {
-                for (total, pixel) in sum.pixels.iter_mut().zip(&image.pixels) {
-                    for c in 0..4 {
-                        total[c] += pixel[c];
-                    }
-                }
-                sum
-            }
-            _ => image,
-        };
         self.summed += 1;
-        let share = 1.0 / self.summed as f32;
-        let mean = sum.pixels.iter().map(|p| p.map(|c| c * share)).collect();
-        let shown = ImageF32 { width: sum.width, height: sum.height, pixels: mean };
-        self.sum = Some(sum);
-        Some(shown)
+        true
+    }
+
+    /// Whether the still is complete.
+    pub fn is_settled(&self) -> bool {
+        self.summed >= self.options.still_frames.max(1)
     }
 
     /// Share of the still that is done, `0.0..=1.0`.
@@ -264,12 +248,6 @@ mod tests {
         }
     }
 
-    fn image(plan: &FramePlan, value: f32) -> ImageF32 {
-        let mut image = ImageF32::new(plan.size_px[0], plan.size_px[1]);
-        image.pixels.fill([value; 4]);
-        image
-    }
-
     /// A machine that needs `full_ms` for a full frame, turning for `frames` frames; the slowest of the last half.
     fn slowest_turning_frame(full_ms: f64, frames: u32) -> f64 {
         let (mut view, mut now, mut slowest) = (view(), 0.0, 0.0f64);
@@ -278,7 +256,7 @@ mod tests {
             let area = f64::from(plan.size_px[0] * plan.size_px[1]) / f64::from(SIZE[0] * SIZE[1]);
             let took = full_ms * area / plan.step_factor;
             now += took;
-            view.deliver(&plan, image(&plan, 0.0), Duration::from_secs_f64(took * 1e-3));
+            view.deliver(&plan, Duration::from_secs_f64(took * 1e-3));
             if i >= frames / 2 {
                 slowest = slowest.max(took);
             }
@@ -299,7 +277,7 @@ mod tests {
         let mut view = view();
         for i in 0..4 {
             let p = plan(view.next(i, SIZE, true, ms(u64::from(i) * 10)));
-            view.deliver(&p, image(&p, 0.0), ms(2));
+            view.deliver(&p, ms(2));
         }
         let p = plan(view.next(9, SIZE, true, ms(90)));
         assert_eq!((p.size_px, p.step_factor), (SIZE, 1.0));
@@ -310,54 +288,64 @@ mod tests {
         let mut view = view();
         let p = plan(view.next(1, SIZE, true, ms(0)));
         assert!(!p.is_full);
-        view.deliver(&p, image(&p, 0.0), ms(30));
+        view.deliver(&p, ms(30));
         let p = plan(view.next(1, SIZE, false, ms(31)));
         assert!(p.is_full);
         assert_eq!((p.size_px, p.step_factor, p.jitter_frame), (SIZE, 1.0, 0));
     }
 
     #[test]
-    fn still_is_the_mean_of_its_frames_and_then_settles() {
+    fn still_takes_its_frames_in_order_and_then_settles() {
         let mut view = view();
         let n = ProgressiveOptions::default().still_frames;
         for i in 0..n {
             let p = plan(view.next(7, [4, 2], false, ms(u64::from(i))));
             assert_eq!(p.jitter_frame, i);
-            let shown = view.deliver(&p, image(&p, i as f32), ms(1)).unwrap();
-            assert!((shown.pixels[3][0] - i as f32 / 2.0).abs() < 1e-6);
+            assert!(view.deliver(&p, ms(1)));
         }
         assert_eq!(view.next(7, [4, 2], false, ms(99)), Next::Settled);
-        assert_eq!(view.progress(), 1.0);
+        assert!(view.is_settled() && view.progress() == 1.0);
         assert_eq!(plan(view.next(8, [4, 2], false, ms(100))).jitter_frame, 0, "a change starts anew");
+    }
+
+    #[test]
+    fn frame_that_was_given_up_is_drawn_again() {
+        let mut view = view();
+        let given_up = plan(view.next(7, [4, 2], false, ms(0)));
+        let again = plan(view.next(7, [4, 2], false, ms(1)));
+        assert_eq!(given_up, again);
+        assert!(view.deliver(&again, ms(1)));
     }
 
     #[test]
     fn holding_still_refines_after_a_rest_even_with_the_button_down() {
         let mut view = view();
         let p = plan(view.next(1, SIZE, true, ms(500)));
-        view.deliver(&p, image(&p, 0.0), ms(20));
+        view.deliver(&p, ms(20));
         assert_eq!(view.next(1, SIZE, true, ms(521)), Next::WaitUntil(ms(620)));
         assert!(plan(view.next(1, SIZE, true, ms(620))).is_full);
     }
 
     #[test]
-    fn late_frames_of_an_old_scene_are_shown_but_not_averaged() {
+    fn late_frames_of_an_old_scene_are_shown_until_the_still_has_begun() {
         let mut view = view();
         let old = plan(view.next(1, [2, 2], false, ms(0)));
         let new = plan(view.next(2, [2, 2], false, ms(5)));
-        assert!(view.deliver(&old, image(&old, 9.0), ms(5)).is_some());
-        assert_eq!(view.deliver(&new, image(&new, 1.0), ms(5)).unwrap().pixels[0], [1.0; 4]);
-        let old_again = old;
-        assert!(view.deliver(&old_again, image(&old, 9.0), ms(5)).is_none(), "the still has begun");
-        let next = plan(view.next(2, [2, 2], false, ms(12)));
-        assert_eq!(view.deliver(&next, image(&next, 3.0), ms(5)).unwrap().pixels[0], [2.0; 4]);
+        assert!(view.deliver(&old, ms(5)));
+        assert!(view.deliver(&new, ms(5)));
+        assert!(!view.deliver(&old, ms(5)), "the still has begun");
+        assert_eq!(
+            plan(view.next(2, [2, 2], false, ms(12))).jitter_frame,
+            1,
+            "the old frame is not part of it"
+        );
     }
 
     #[test]
     fn resized_view_starts_a_new_still_of_its_size() {
         let mut view = view();
         let p = plan(view.next(1, [4, 4], false, ms(0)));
-        view.deliver(&p, image(&p, 1.0), ms(1));
+        view.deliver(&p, ms(1));
         let p = plan(view.next(1, [6, 5], false, ms(1)));
         assert_eq!((p.size_px, p.jitter_frame), ([6, 5], 0));
         let p = plan(view.next(1, [0, 0], true, ms(2)));

@@ -1,6 +1,7 @@
 //! One renderer for callers that do not care where pictures are made.
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 
 use imaging::volume::{Volume, VolumeId};
 
@@ -244,6 +245,7 @@ impl Renderer {
 
     /// Frees what is kept for a volume that will not be drawn again. Pictures made of it stay.
     pub fn forget(&mut self, volume: VolumeId) {
+        self.cpu.forget(volume);
         if let Some(gpu) = &mut self.gpu {
             gpu.forget(volume);
         }
@@ -298,6 +300,21 @@ impl Renderer {
         self.on_either(|gpu| gpu.volume(scene), |cpu| cpu.volume(scene))
     }
 
+    /// As [`Renderer::volume`]; on the processor `None` soon after `cancel` is set. The GPU finishes what it began.
+    ///
+    /// # Errors
+    /// If the scene does not validate or the device fails.
+    pub fn volume_cancellable(
+        &mut self,
+        scene: &VolumeScene,
+        cancel: &AtomicBool,
+    ) -> Result<Option<ImageF32>, RenderError> {
+        if !self.draws_volume(&scene.volume) {
+            return self.cpu.volume_cancellable(scene, cancel);
+        }
+        self.on_either(|gpu| gpu.volume(scene).map(Some), |cpu| cpu.volume_cancellable(scene, cancel))
+    }
+
     /// Draws one frame of a volume over a background (linear RGB) where it will be shown from.
     ///
     /// # Errors
@@ -308,6 +325,31 @@ impl Renderer {
         background: [f32; 3],
     ) -> Result<Picture, RenderError> {
         self.accumulate(&mut Accumulation::default(), scene, background)
+    }
+
+    /// As [`Renderer::accumulate`]; on the processor `None` soon after `cancel` is set, with the mean as it was.
+    /// The GPU finishes what it began.
+    ///
+    /// # Errors
+    /// If the scene does not validate or the device fails.
+    pub fn accumulate_cancellable(
+        &mut self,
+        accumulation: &mut Accumulation,
+        scene: &VolumeScene,
+        background: [f32; 3],
+        cancel: &AtomicBool,
+    ) -> Result<Option<Picture>, RenderError> {
+        if accumulation.size_px().is_some_and(|size| size != scene.size_px) {
+            *accumulation = Accumulation::default();
+        }
+        if !self.draws_volume(&scene.volume) {
+            return accumulate_cpu(&mut self.cpu, accumulation, scene, background, cancel);
+        }
+        let accumulated = std::cell::RefCell::new(accumulation);
+        self.on_either(
+            |gpu| accumulate_gpu(gpu, &mut accumulated.borrow_mut(), scene, background).map(Some),
+            |cpu| accumulate_cpu(cpu, &mut accumulated.borrow_mut(), scene, background, cancel),
+        )
     }
 
     /// Adds the next jittered frame to a view's mean and returns the mean over a background (linear RGB).
@@ -323,17 +365,9 @@ impl Renderer {
         scene: &VolumeScene,
         background: [f32; 3],
     ) -> Result<Picture, RenderError> {
-        if accumulation.size_px().is_some_and(|size| size != scene.size_px) {
-            *accumulation = Accumulation::default();
-        }
-        if !self.draws_volume(&scene.volume) {
-            return accumulate_cpu(&mut self.cpu, accumulation, scene, background);
-        }
-        let accumulated = std::cell::RefCell::new(accumulation);
-        self.on_either(
-            |gpu| accumulate_gpu(gpu, &mut accumulated.borrow_mut(), scene, background),
-            |cpu| accumulate_cpu(cpu, &mut accumulated.borrow_mut(), scene, background),
-        )
+        let never = AtomicBool::new(false);
+        let picture = self.accumulate_cancellable(accumulation, scene, background, &never)?;
+        Ok(picture.expect("only a cancelled frame has no picture"))
     }
 
     /// Draws a slice plane inside its cube: linear, premultiplied.
@@ -493,12 +527,14 @@ fn accumulate_cpu(
     accumulation: &mut Accumulation,
     scene: &VolumeScene,
     background: [f32; 3],
-) -> Result<Picture, RenderError> {
+    cancel: &AtomicBool,
+) -> Result<Option<Picture>, RenderError> {
     if !matches!(accumulation.mean, Mean::Cpu(_)) {
         *accumulation = Accumulation::default();
     }
     let frames = accumulation.frames;
-    let mut mean = cpu.volume(&VolumeScene { jitter_frame: frames, ..scene.clone() })?;
+    let frame = VolumeScene { jitter_frame: frames, ..scene.clone() };
+    let Some(mut mean) = cpu.volume_cancellable(&frame, cancel)? else { return Ok(None) };
     if let Mean::Cpu(before) = &accumulation.mean {
         let share = 1.0 / (frames + 1) as f32;
         for (newest, before) in mean.pixels.iter_mut().zip(&before.pixels) {
@@ -507,5 +543,5 @@ fn accumulate_cpu(
     }
     let shown = mean.to_srgb8(background);
     *accumulation = Accumulation { frames: frames + 1, mean: Mean::Cpu(mean) };
-    Ok(Picture::Cpu(shown))
+    Ok(Some(Picture::Cpu(shown)))
 }

@@ -201,6 +201,17 @@ fn broken_scenes_are_errors_on_every_path() {
 }
 
 #[test]
+fn cancelled_volumes_are_nothing_on_the_processor_and_whole_on_the_gpu() {
+    let cancelled = std::sync::atomic::AtomicBool::new(true);
+    let scene = view(&head());
+    let mut cpu = Renderer::new(RendererChoice::Cpu).unwrap();
+    assert_eq!(cpu.volume_cancellable(&scene, &cancelled).unwrap(), None);
+    let Some(mut gpu) = testing::renderer(GpuOptions::default()) else { return };
+    let whole = gpu.volume(&scene).unwrap();
+    assert_eq!(gpu.volume_cancellable(&scene, &cancelled).unwrap(), Some(whole));
+}
+
+#[test]
 fn a_rescale_without_slope_is_drawn_by_the_processor() {
     let Some(mut renderer) = testing::renderer(GpuOptions::default()) else { return };
     let g = *head().geometry();

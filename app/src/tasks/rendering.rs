@@ -1,27 +1,26 @@
 //! Drawing in the background: the latest request of each viewport wins, slices before volumes, and volume pictures
 //! refine until they are free of noise.
 //!
-//! While a camera moves, frames are drawn small enough to keep the pace; when it rests, jittered frames at full
-//! size are averaged. Between two frames new requests are looked at, so a stale picture is never finished.
+//! How good each frame of a volume is, [`Progressive`] decides. A full frame that the processor draws is given up as
+//! soon as something else is wanted.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use render_core::gpu::GpuOptions;
 use render_core::image::Image8;
+use render_core::progressive::{FramePlan, Next, Progressive, ProgressiveOptions};
 use render_core::scene::{CubeScene, SliceScene, VolumeScene};
 use render_core::{Accumulation, RenderError, Renderer, RendererChoice};
 
 use super::{Message, Outbox, spawn};
 use crate::document::ViewportId;
 
-/// Time a frame may take while the camera moves.
-const INTERACTIVE_FRAME: Duration = Duration::from_millis(35);
 /// Jittered frames that are averaged into a still.
 const STILL_FRAMES: u32 = 8;
-/// Smallest scale of an interactive frame.
-const SMALLEST_SCALE: f64 = 0.25;
 /// Behind volumes: black, as behind all pixels.
 const BACKGROUND: [f32; 3] = [0.0; 3];
 
@@ -105,16 +104,14 @@ pub struct Picture {
     pub duration: Duration,
 }
 
-/// Order of work within a worker: viewports' slices, then insets, then volumes.
+/// Order of work among slices and insets: slices first.
 type Slot = (u8, ViewportId);
 
-fn slot(request: &RenderRequest) -> Slot {
-    let class = match request.scene {
-        Scene::Slice(_) => 0,
-        Scene::Cube(_) => 1,
-        Scene::Volume { .. } => 2,
-    };
-    (class, request.viewport)
+/// Another worker that draws the volumes.
+struct VolumeWorker {
+    sender: Sender<RenderRequest>,
+    /// Set when something new is wanted.
+    cancel: Arc<AtomicBool>,
 }
 
 /// Starts the render workers.
@@ -134,22 +131,25 @@ pub(super) fn start(source: RendererSource, outbox: Outbox) -> Sender<RenderRequ
         outbox.send(Message::Renderer(Ok(renderer.report().clone())));
         let volumes = (!renderer.report().is_gpu && renderer.gpu().is_none()).then(|| {
             let (sender, inbox) = channel();
-            let outbox = outbox.clone();
+            let cancel = Arc::new(AtomicBool::new(false));
+            let (outbox, worker_cancel) = (outbox.clone(), cancel.clone());
             spawn("render volumes", move || {
                 if let Ok(renderer) = Renderer::new(RendererChoice::Cpu) {
-                    Worker::new(renderer, outbox, None).run(&inbox);
+                    Worker { cancel: worker_cancel, ..Worker::new(renderer, outbox, None) }.run(&inbox);
                 }
             });
-            sender
+            VolumeWorker { sender, cancel }
         });
         Worker { is_shared, ..Worker::new(renderer, outbox, volumes) }.run(&inbox);
     });
     sender
 }
 
-struct Job {
+/// A volume viewport and how far its picture is.
+struct VolumeView {
     request: RenderRequest,
-    /// The mean of the frames of a still volume picture so far.
+    progressive: Progressive<u64>,
+    /// The mean of the full frames so far.
     still: Accumulation,
 }
 
@@ -157,123 +157,178 @@ struct Worker {
     renderer: Renderer,
     outbox: Outbox,
     /// Where volume requests go instead, if another worker draws them.
-    volumes: Option<Sender<RenderRequest>>,
+    volumes: Option<VolumeWorker>,
     /// Whether the renderer's textures can be shown by the window.
     is_shared: bool,
-    jobs: BTreeMap<Slot, Job>,
-    /// Seconds per megapixel of a volume frame at full step, smoothed.
-    volume_cost: Option<f64>,
+    /// Gives a full frame up.
+    cancel: Arc<AtomicBool>,
+    /// Slices and insets that wait.
+    jobs: BTreeMap<Slot, RenderRequest>,
+    views: BTreeMap<ViewportId, VolumeView>,
+    started: Instant,
+}
+
+/// What the volumes want next.
+enum VolumeWork {
+    Draw(ViewportId, FramePlan),
+    WaitUntil(Duration),
+    Nothing,
 }
 
 impl Worker {
-    fn new(renderer: Renderer, outbox: Outbox, volumes: Option<Sender<RenderRequest>>) -> Self {
-        Self { renderer, outbox, volumes, is_shared: false, jobs: BTreeMap::new(), volume_cost: None }
+    fn new(renderer: Renderer, outbox: Outbox, volumes: Option<VolumeWorker>) -> Self {
+        Self {
+            renderer,
+            outbox,
+            volumes,
+            is_shared: false,
+            cancel: Arc::default(),
+            jobs: BTreeMap::new(),
+            views: BTreeMap::new(),
+            started: Instant::now(),
+        }
     }
 
     /// Works until the window is gone.
     fn run(mut self, inbox: &Receiver<RenderRequest>) {
         loop {
-            if self.jobs.is_empty() {
-                match inbox.recv() {
-                    Ok(request) => self.accept(request),
-                    Err(_) => return,
-                }
-            }
+            // Reset before looking, so that a request that comes in between still cancels.
+            self.cancel.store(false, Ordering::Relaxed);
             for request in inbox.try_iter() {
                 self.accept(request);
             }
-            if let Some((slot, job)) = self.jobs.pop_first()
-                && let Some(unfinished) = self.work(job)
-            {
-                self.jobs.insert(slot, unfinished);
+            if let Some((_, request)) = self.jobs.pop_first() {
+                self.draw(&request);
+                continue;
+            }
+            let received = match self.next_volume_work() {
+                VolumeWork::Draw(viewport, plan) => {
+                    self.draw_volume(viewport, &plan);
+                    continue;
+                }
+                VolumeWork::WaitUntil(time) => {
+                    inbox.recv_timeout(time.saturating_sub(self.started.elapsed()))
+                }
+                VolumeWork::Nothing => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match received {
+                Ok(request) => self.accept(request),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
     fn accept(&mut self, request: RenderRequest) {
-        match (&self.volumes, &request.scene) {
-            (Some(worker), Scene::Volume { .. }) => {
-                let _ = worker.send(request);
+        match (&request.scene, &self.volumes) {
+            (Scene::Slice(_), _) => {
+                self.jobs.insert((0, request.viewport), request);
             }
-            _ => {
-                self.jobs.insert(slot(&request), Job { request, still: Accumulation::default() });
+            (Scene::Cube(_), _) => {
+                self.jobs.insert((1, request.viewport), request);
             }
+            (Scene::Volume { .. }, Some(worker)) => {
+                // The worker ends only with the window.
+                let _ = worker.sender.send(request);
+                worker.cancel.store(true, Ordering::Relaxed);
+            }
+            (Scene::Volume { .. }, None) => match self.views.get_mut(&request.viewport) {
+                Some(view) => view.request = request,
+                None => {
+                    let options =
+                        ProgressiveOptions { still_frames: STILL_FRAMES, ..ProgressiveOptions::default() };
+                    let progressive = Progressive::new(options);
+                    let view = VolumeView { request, progressive, still: Accumulation::default() };
+                    self.views.insert(view.request.viewport, view);
+                }
+            },
         }
     }
 
-    /// Draws one frame; returns the job if more frames are to follow.
-    fn work(&mut self, mut job: Job) -> Option<Job> {
+    /// Draws a slice or an inset.
+    fn draw(&mut self, request: &RenderRequest) {
         let started = Instant::now();
-        let Job { request, still } = &mut job;
-        let result = match &request.scene {
-            Scene::Slice(scene) => self.renderer.slice_picture(scene).map(|p| (p, true)),
-            Scene::Cube(scene) => self.renderer.cube_picture(scene, BACKGROUND).map(|p| (p, true)),
-            Scene::Volume { scene, is_moving: true } => {
-                let scene = self.smaller(scene);
-                self.renderer.volume_picture(&scene, BACKGROUND).map(|p| (p, true))
-            }
-            Scene::Volume { scene, is_moving: false } => {
-                let picture = self.renderer.accumulate(still, scene, BACKGROUND);
-                picture.map(|p| (p, still.frames() >= STILL_FRAMES))
-            }
+        let (picture, is_inset) = match &request.scene {
+            Scene::Slice(scene) => (self.renderer.slice_picture(scene), false),
+            Scene::Cube(scene) => (self.renderer.cube_picture(scene, BACKGROUND), true),
+            Scene::Volume { .. } => return,
         };
-        let result = result.and_then(|(picture, is_final)| Ok((self.to_pixels(picture)?, is_final)));
+        let pixels = picture.and_then(|picture| self.to_pixels(picture));
+        self.send(request.viewport, request.generation, pixels, is_inset, true, started.elapsed());
+    }
+
+    fn next_volume_work(&mut self) -> VolumeWork {
+        let now = self.started.elapsed();
+        let mut earliest: Option<Duration> = None;
+        for (&viewport, view) in &mut self.views {
+            let Scene::Volume { scene, is_moving } = &view.request.scene else { continue };
+            match view.progressive.next(view.request.generation, scene.size_px, *is_moving, now) {
+                Next::Draw(plan) => return VolumeWork::Draw(viewport, plan),
+                Next::WaitUntil(time) => earliest = Some(earliest.map_or(time, |e| e.min(time))),
+                Next::Settled => {}
+            }
+        }
+        earliest.map_or(VolumeWork::Nothing, VolumeWork::WaitUntil)
+    }
+
+    fn draw_volume(&mut self, viewport: ViewportId, plan: &FramePlan) {
+        let Some(view) = self.views.get_mut(&viewport) else { return };
+        let Scene::Volume { scene, .. } = &view.request.scene else { return };
+        let generation = view.request.generation;
+        let started = Instant::now();
+        let picture = if plan.is_full {
+            if plan.jitter_frame == 0 {
+                view.still = Accumulation::default();
+            }
+            self.renderer.accumulate_cancellable(&mut view.still, scene, BACKGROUND, &self.cancel)
+        } else {
+            self.renderer.volume_picture(&plan.apply(scene), BACKGROUND).map(Some)
+        };
+        let pixels = match picture {
+            Ok(Some(picture)) => self.to_pixels(picture),
+            Ok(None) => return,
+            Err(error) => Err(error),
+        };
+        let took = started.elapsed();
+        let Some(view) = self.views.get_mut(&viewport) else { return };
+        if pixels.is_err() {
+            // The window says why; the view asks again when something changes.
+            self.views.remove(&viewport);
+        } else if !view.progressive.deliver(plan, took) {
+            return;
+        }
+        let is_final = self.views.get(&viewport).is_none_or(|view| view.progressive.is_settled());
+        self.send(viewport, generation, pixels, false, is_final, took);
+    }
+
+    fn send(
+        &mut self,
+        viewport: ViewportId,
+        generation: u64,
+        pixels: Result<Pixels, RenderError>,
+        is_inset: bool,
+        is_final: bool,
+        duration: Duration,
+    ) {
         for notice in self.renderer.take_notices() {
             self.outbox.send(Message::RenderNotice(notice, self.renderer.report().clone()));
         }
-        match result {
-            Ok((pixels, is_final)) => {
-                let duration = started.elapsed();
-                self.note_cost(&request.scene, &pixels, duration);
-                self.outbox.send(Message::Picture(Picture {
-                    viewport: request.viewport,
-                    generation: request.generation,
-                    is_inset: matches!(request.scene, Scene::Cube(_)),
-                    pixels,
-                    is_final,
-                    duration,
-                }));
-                (!is_final).then_some(job)
+        self.outbox.send(match pixels {
+            Ok(pixels) => {
+                Message::Picture(Picture { viewport, generation, is_inset, pixels, is_final, duration })
             }
-            Err(error) => {
-                self.outbox.send(Message::PictureFailed { viewport: request.viewport, error });
-                None
-            }
-        }
+            Err(error) => Message::PictureFailed { viewport, error },
+        });
     }
 
     /// Leaves a picture on the window's device, reads it from any other.
     fn to_pixels(&self, picture: render_core::Picture) -> Result<Pixels, RenderError> {
         Ok(match picture {
             render_core::Picture::Cpu(image) => Pixels::Memory(image),
-            // A shared renderer never opens another device, so its pictures are always the window's.
             render_core::Picture::Gpu(picture) if self.is_shared => {
                 Pixels::Texture(picture.texture().clone())
             }
             picture => Pixels::Memory(self.renderer.read(&picture)?),
         })
-    }
-
-    /// Remembers how long volume frames take; meaningless where the GPU works on its own.
-    fn note_cost(&mut self, scene: &Scene, pixels: &Pixels, duration: Duration) {
-        let (Scene::Volume { .. }, Pixels::Memory(image)) = (scene, pixels) else { return };
-        let megapixels = f64::from(image.width) * f64::from(image.height) / 1e6;
-        let cost = duration.as_secs_f64() / megapixels.max(1e-6);
-        self.volume_cost = Some(self.volume_cost.map_or(cost, |old| old * 0.6 + cost * 0.4));
-    }
-
-    /// The scene at a size that is drawn in time for the next frame of the screen.
-    fn smaller(&self, scene: &VolumeScene) -> VolumeScene {
-        let megapixels = f64::from(scene.size_px[0]) * f64::from(scene.size_px[1]) / 1e6;
-        if self.is_shared {
-            return scene.clone();
-        }
-        let allowed = INTERACTIVE_FRAME.as_secs_f64();
-        let expected = self.volume_cost.map_or(allowed * 4.0, |cost| cost * megapixels);
-        let scale = (allowed / expected).sqrt().clamp(SMALLEST_SCALE, 1.0);
-        let size_px = scene.size_px.map(|px| ((f64::from(px) * scale).round() as u32).max(1));
-        // What the smallest size cannot save, longer steps do.
-        let still_too_slow = (expected * scale * scale / allowed).clamp(1.0, 3.0);
-        VolumeScene { size_px, step_mm: scene.step_mm * still_too_slow, ..scene.clone() }
     }
 }

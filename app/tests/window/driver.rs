@@ -145,6 +145,8 @@ impl Window {
             });
         }
         self.settle();
+        // Let the time pass within which the toolkit would take a further click for part of this one.
+        self.harness.run_steps(45);
     }
 
     /// Turns the wheel; positive is away from the user.
