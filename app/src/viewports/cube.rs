@@ -20,8 +20,8 @@ const LEAST_VIEWPORT: f32 = 300.0;
 /// Where the inset lies within a viewport, if it fits.
 fn inset_rect(rect: Rect) -> Option<Rect> {
     let has_room = rect.width() >= LEAST_VIEWPORT && rect.height() >= LEAST_VIEWPORT;
-    // Above the corner text.
-    let min = pos2(rect.right() - EDGE - 8.0, rect.bottom() - EDGE - 76.0);
+    // Above the corner text, beside the letter of the right edge.
+    let min = pos2(rect.right() - EDGE - 32.0, rect.bottom() - EDGE - 76.0);
     has_room.then(|| Rect::from_min_size(min, vec2(EDGE, EDGE)))
 }
 
@@ -41,7 +41,7 @@ pub(super) fn wanted(
         return None;
     }
     let size_px = [(EDGE * pixels_per_point).round() as u32; 2];
-    let camera = Camera::orbit(&geometry, 0.6, 0.5, 1.3);
+    let camera = Camera::orbit(&geometry, 0.6, 0.5, 1.0);
     // The same cut, but all of it, whatever the viewport has zoomed to.
     let plane =
         SlicePlane::fitted(scene.plane.right, scene.plane.down, &geometry, scene.plane.center_lps, [256; 2]);

@@ -48,12 +48,13 @@ pub(super) fn slice_ui(
     let painter = ui.painter_at(rect);
     if let (Some(frame), true) = (&frame, has_picture) {
         reference_lines(&painter, frame, viewport, series, ctx);
+        // Under the letters, which nothing may hide.
+        cube::inset_ui(ui, rect, viewport, series.key, ctx);
         let letters = letters(view);
         overlay::orientation_letters(&painter, rect, &letters);
         if rect.width() > 160.0 && rect.height() > 120.0 {
             overlay::scale_bar(&painter, rect, frame.mm_per_point());
         }
-        cube::inset_ui(ui, rect, viewport, series.key, ctx);
     }
     if let Some(display) = ctx.document.workspace.displays.get(&series.key) {
         corners(&painter, rect, viewport, view, series, (display, frame.as_ref()), ctx);

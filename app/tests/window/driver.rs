@@ -17,8 +17,8 @@ use lantern::tasks::RendererSource;
 use render_core::RendererChoice;
 
 /// A window under test.
-pub struct Window {
-    pub harness: Harness<'static, LanternApp>,
+pub(crate) struct Window {
+    pub(crate) harness: Harness<'static, LanternApp>,
 }
 
 /// No worker of a test takes longer than this, even on a busy machine.
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 impl Window {
     /// A window of this size in points that opens `paths`.
-    pub fn with_paths(size: Vec2, pixels_per_point: f32, paths: Vec<PathBuf>) -> Self {
+    pub(crate) fn with_paths(size: Vec2, pixels_per_point: f32, paths: Vec<PathBuf>) -> Self {
         let harness = Harness::builder()
             .with_size(size)
             .with_pixels_per_point(pixels_per_point)
@@ -40,7 +40,7 @@ impl Window {
     }
 
     /// A window whose pictures stay on its own graphics device, as with a real GPU.
-    pub fn sharing_its_device(size: Vec2) -> Self {
+    pub(crate) fn sharing_its_device(size: Vec2) -> Self {
         let harness = Harness::builder().with_size(size).with_step_dt(1.0 / 60.0).wgpu().build_eframe(|cc| {
             let state = cc.wgpu_render_state.as_ref().expect("the harness draws with wgpu");
             let source = RendererSource::Shared {
@@ -56,11 +56,11 @@ impl Window {
     }
 
     /// A window with a small CT phantom: 32 × 36 × 20 voxels, the ball towards left, front and head.
-    pub fn with_phantom(size: Vec2) -> Self {
+    pub(crate) fn with_phantom(size: Vec2) -> Self {
         Self::with_phantom_scaled(size, 1.0)
     }
 
-    pub fn with_phantom_scaled(size: Vec2, pixels_per_point: f32) -> Self {
+    pub(crate) fn with_phantom_scaled(size: Vec2, pixels_per_point: f32) -> Self {
         let mut window = Self::with_paths(size, pixels_per_point, Vec::new());
         window.open_phantom();
         window
@@ -80,7 +80,7 @@ impl Window {
     }
 
     /// Runs frames until nothing is being read or drawn.
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         let started = Instant::now();
         let mut quiet = 0;
         while quiet < 3 {
@@ -93,33 +93,33 @@ impl Window {
         }
     }
 
-    pub fn document(&self) -> &Document {
+    pub(crate) fn document(&self) -> &Document {
         self.harness.state().document()
     }
 
     /// Sentence that a viewport tells a screen reader: letters, position, window.
-    pub fn description(&self, viewport: &str) -> String {
+    pub(crate) fn description(&self, viewport: &str) -> String {
         let prefix = format!("{viewport} view");
         let node = self.harness.get_by_label_contains(&prefix);
         node.accesskit_node().label().unwrap_or_default()
     }
 
-    pub fn rect(&self, viewport: &str) -> Rect {
+    pub(crate) fn rect(&self, viewport: &str) -> Rect {
         self.harness.get_by_label_contains(&format!("{viewport} view")).rect()
     }
 
-    pub fn click(&mut self, label: &str) {
+    pub(crate) fn click(&mut self, label: &str) {
         self.harness.get_by_label(label).click();
         self.settle();
     }
 
-    pub fn key(&mut self, modifiers: Modifiers, key: egui::Key) {
+    pub(crate) fn key(&mut self, modifiers: Modifiers, key: egui::Key) {
         self.harness.key_press_modifiers(modifiers, key);
         self.settle();
     }
 
     /// Moves the pointer in steps with a button held.
-    pub fn drag(&mut self, from: Pos2, by: Vec2, button: PointerButton, modifiers: Modifiers) {
+    pub(crate) fn drag(&mut self, from: Pos2, by: Vec2, button: PointerButton, modifiers: Modifiers) {
         let press = |pos, pressed| Event::PointerButton { pos, button, pressed, modifiers };
         self.harness.event(Event::ModifiersChanged(modifiers));
         self.harness.event(Event::PointerMoved(from));
@@ -132,7 +132,9 @@ impl Window {
         self.settle();
     }
 
-    pub fn double_click(&mut self, pos: Pos2) {
+    pub(crate) fn double_click(&mut self, pos: Pos2) {
+        // Long enough after earlier clicks not to become a triple one.
+        self.harness.run_steps(60);
         self.harness.event(Event::PointerMoved(pos));
         for pressed in [true, false, true, false] {
             self.harness.event(Event::PointerButton {
@@ -148,7 +150,7 @@ impl Window {
     }
 
     /// Turns the wheel; positive is away from the user.
-    pub fn wheel(&mut self, pos: Pos2, notches: f32, modifiers: Modifiers) {
+    pub(crate) fn wheel(&mut self, pos: Pos2, notches: f32, modifiers: Modifiers) {
         self.harness.event(Event::PointerMoved(pos));
         self.harness.event(Event::MouseWheel {
             unit: MouseWheelUnit::Line,
@@ -161,19 +163,19 @@ impl Window {
     }
 
     /// Moves the pointer away, so that nothing is hovered.
-    pub fn leave(&mut self) {
+    pub(crate) fn leave(&mut self) {
         self.harness.remove_cursor();
         self.settle();
     }
 
     /// What is on screen.
-    pub fn picture(&mut self) -> image::RgbaImage {
+    pub(crate) fn picture(&mut self) -> image::RgbaImage {
         self.leave();
         self.harness.render().expect("the test adapter renders")
     }
 
     /// Keeps a picture for people to look at, if `LANTERN_TEST_PICTURES` names a folder.
-    pub fn keep_picture(&mut self, name: &str) {
+    pub(crate) fn keep_picture(&mut self, name: &str) {
         if let Some(folder) = std::env::var_os("LANTERN_TEST_PICTURES") {
             let path = PathBuf::from(folder).join(format!("{name}.png"));
             self.picture().save(path).expect("the folder exists");

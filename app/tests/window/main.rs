@@ -8,6 +8,6 @@ mod states;
 use egui::{Vec2, vec2};
 
 /// A small laptop.
-pub const LAPTOP: Vec2 = vec2(1280.0, 720.0);
+pub(crate) const LAPTOP: Vec2 = vec2(1280.0, 720.0);
 /// A small window, so that pictures are quick.
-pub const SMALL: Vec2 = vec2(900.0, 600.0);
+pub(crate) const SMALL: Vec2 = vec2(900.0, 600.0);
