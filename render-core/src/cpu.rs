@@ -2,7 +2,7 @@
 //!
 //! Draws the same scenes with the same samples as [`crate::reference`], which defines every pass. The volume pass
 //! marches eight rays at once over 8- or 16-bit voxels and leaps over cells that a transfer function leaves
-//! invisible; slices are cut eight pixels at a time. Kernels are written once over [`lanes`] and exist in AVX2 and
+//! invisible; slices are cut eight pixels at a time. Kernels are written once over `lanes` and exist in AVX2 and
 //! in plain Rust. Start at [`CpuRenderer`].
 
 use std::sync::Arc;
