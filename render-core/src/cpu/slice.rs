@@ -81,6 +81,8 @@ struct SliceView {
     first: DVec3,
     per_column: DVec3,
     per_row: DVec3,
+    /// Whether neighbours along a row lie in distant memory, so that the row below is worth fetching ahead.
+    is_scattered: bool,
     offsets: Vec<Offset>,
     mode: SlabMode,
     interpolation: Interpolation,
@@ -107,7 +109,9 @@ impl SliceView {
         let mut rescale = volume.rescale();
         rescale.intercept += rescale.slope * f64::from(offset);
         let plane = &scene.plane;
+        let offsets_mm = scene.slab.offsets_mm(volume.geometry());
         let normal_index = to_index.transform_vector3(plane.normal());
+        let per_column = to_index.transform_vector3(plane.right * plane.mm_per_px);
         let offset = |mm: f64| Offset { mm, index: normal_index * mm };
         Self {
             dims: volume.dims().to_array(),
@@ -119,9 +123,10 @@ impl SliceView {
             mm_per_px: plane.mm_per_px,
             to_index: [m.x_axis, m.y_axis, m.z_axis, to_index.translation],
             first: to_index.transform_point3(plane.lps_from_px(0.5, 0.5, scene.size_px)),
-            per_column: to_index.transform_vector3(plane.right * plane.mm_per_px),
+            per_column,
             per_row: to_index.transform_vector3(plane.down * plane.mm_per_px),
-            offsets: scene.slab.offsets_mm(volume.geometry()).into_iter().map(offset).collect(),
+            is_scattered: offsets_mm.len() == 1 && per_column.y.abs().max(per_column.z.abs()) > 0.1,
+            offsets: offsets_mm.into_iter().map(offset).collect(),
             mode: scene.slab.mode,
             interpolation: scene.interpolation,
             ramp: Ramp::new(&scene.grey, rescale),
@@ -224,8 +229,8 @@ fn draw_band<L: Lanes, S: PairSample>(
 enum Span<L: Lanes> {
     /// So far outside that none has a value.
     Outside,
-    /// Well inside: the lowest voxels of their patches, and the weights of the next ones.
-    Inside([L::I; 3], [L::F; 3]),
+    /// Well inside: continuous index less a whole voxel, and that voxel.
+    Inside([L::F; 3], [i32; 3]),
     /// To be looked at one by one.
     Mixed,
 }
@@ -251,17 +256,41 @@ fn span<L: Lanes>(l: L, view: &SliceView, x: usize, y: usize, offset: &Offset) -
         return if is_outside { Span::Outside } else { Span::Mixed };
     }
     let lane = l.floats(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
-    let mut base = [l.int(0); 3];
-    let mut fraction = [l.float(0.0); 3];
+    let (mut index, mut origin) = ([l.float(0.0); 3], [0; 3]);
     for axis in 0..3 {
-        let whole = whole(first[axis]);
-        let rest = (first[axis] - f64::from(whole)) as f32;
-        let p = l.mul_add(lane, l.float(view.per_column[axis] as f32), l.float(rest));
-        let low = l.floor(p);
-        base[axis] = l.iadd(l.truncate(low), l.int(whole));
-        fraction[axis] = l.sub(p, low);
+        origin[axis] = whole(first[axis]);
+        let rest = (first[axis] - f64::from(origin[axis])) as f32;
+        index[axis] = l.mul_add(lane, l.float(view.per_column[axis] as f32), l.float(rest));
     }
-    Span::Inside(base, fraction)
+    Span::Inside(index, origin)
+}
+
+/// Samples of pixels well inside.
+#[inline(always)]
+fn inner<L: Lanes, S: PairSample>(
+    l: L,
+    sampler: &Sampler<'_, L, S>,
+    view: &SliceView,
+    index: [L::F; 3],
+    origin: [i32; 3],
+) -> L::F {
+    let (mut base, mut fraction) = ([l.int(0); 3], [l.float(0.0); 3]);
+    for axis in 0..3 {
+        let low = l.floor(index[axis]);
+        base[axis] = l.iadd(l.truncate(low), l.int(origin[axis]));
+        fraction[axis] = l.sub(index[axis], low);
+    }
+    if view.is_scattered {
+        let mut next = base;
+        for axis in 0..3 {
+            let p = l.floor(l.add(index[axis], l.float(view.per_row[axis] as f32)));
+            next[axis] = l.iadd(l.truncate(p), l.int(origin[axis]));
+        }
+        sampler.prefetch(next);
+    }
+    // SAFETY: between the first and the last pixel all lie at least the margin, far more than `f32` can be off,
+    // inside 0..=n - 1 on each axis; so their whole parts lie in 0..=n - 2.
+    unsafe { sampler.exact(base, fraction) }
 }
 
 /// LPS of eight pixel centres along a row, one array per axis.
@@ -306,10 +335,8 @@ fn pixels<L: Lanes, S: PairSample>(
     for offset in &view.offsets {
         let (value, inside) = match (span(l, view, x, y, offset), view.interpolation) {
             (Span::Outside, _) => continue,
-            (Span::Inside(base, fraction), Interpolation::Linear) => {
-                // SAFETY: between the first and the last pixel all lie at least the margin, far more than `f32` can
-                // be off, inside 0..=n - 1 on each axis; so their whole parts lie in 0..=n - 2.
-                (unsafe { sampler.exact(base, fraction) }, l.int(-1))
+            (Span::Inside(index, origin), Interpolation::Linear) => {
+                (inner(l, sampler, view, index, origin), l.int(-1))
             }
             (_, Interpolation::Linear) => linear(l, sampler, view, &positions(view, x, y), offset.mm),
             (_, Interpolation::Nearest) => nearest(l, sampler, view, &positions(view, x, y), offset.mm),
