@@ -236,6 +236,7 @@ enum Span<L: Lanes> {
 }
 
 /// Classifies the pixels from (`x`, `y`) on by the first and the last of them.
+#[expect(clippy::needless_range_loop, reason = "axes by number, as in the formula")]
 #[inline(always)]
 fn span<L: Lanes>(l: L, view: &SliceView, x: usize, y: usize, offset: &Offset) -> Span<L> {
     let last = (WIDTH - 1) as f64;
