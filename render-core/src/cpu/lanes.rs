@@ -51,6 +51,11 @@ pub(crate) trait PairSample: Copy + Ord + Send + Sync + 'static {
     /// # Safety
     /// Two values must be readable at `at`.
     unsafe fn raw_pair(at: *const Self) -> u32;
+    /// Four values starting at `at` as two raw pairs, the first in the low word.
+    ///
+    /// # Safety
+    /// Four values must be readable at `at`.
+    unsafe fn raw_quad(at: *const Self) -> u64;
     /// The value less [`PairSample::OFFSET`].
     fn to_lane(self) -> i16;
     /// Turns eight raw pairs into pairs of signed numbers.
@@ -68,6 +73,11 @@ impl PairSample for i16 {
     unsafe fn raw_pair(at: *const Self) -> u32 {
         // SAFETY: promised by the caller.
         unsafe { Self::pair(at) }
+    }
+    #[inline(always)]
+    unsafe fn raw_quad(at: *const Self) -> u64 {
+        // SAFETY: promised by the caller.
+        unsafe { at.cast::<u64>().read_unaligned() }
     }
     #[inline(always)]
     fn to_lane(self) -> i16 {
@@ -92,6 +102,11 @@ impl PairSample for u16 {
         unsafe { at.cast::<u32>().read_unaligned() }
     }
     #[inline(always)]
+    unsafe fn raw_quad(at: *const Self) -> u64 {
+        // SAFETY: promised by the caller.
+        unsafe { at.cast::<u64>().read_unaligned() }
+    }
+    #[inline(always)]
     fn to_lane(self) -> i16 {
         (self ^ 0x8000) as i16
     }
@@ -113,6 +128,12 @@ impl PairSample for u8 {
     unsafe fn raw_pair(at: *const Self) -> u32 {
         // SAFETY: promised by the caller.
         u32::from(unsafe { at.cast::<u16>().read_unaligned() })
+    }
+    #[inline(always)]
+    unsafe fn raw_quad(at: *const Self) -> u64 {
+        // SAFETY: promised by the caller.
+        let raw = u64::from(unsafe { at.cast::<u32>().read_unaligned() });
+        (raw & 0xffff) | (raw >> 16 << 32)
     }
     #[inline(always)]
     fn to_lane(self) -> i16 {
@@ -189,11 +210,18 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     /// Per lane `low(a) * low(b) + high(a) * high(b)` over signed 16-bit halves.
     fn mul_add_pairs(self, a: Self::I, b: Self::I) -> Self::I;
 
+    /// Brings memory into the cache where the processor can be asked to; reads nothing.
+    fn prefetch<S>(self, base: *const S, index: Self::I);
     /// Pairs of neighbours along x, as two signed 16-bit halves, less [`PairSample::OFFSET`].
     ///
     /// # Safety
     /// Two samples must be readable at `base + index` for each lane; indices count as unsigned.
     unsafe fn gather_pairs<S: PairSample>(self, base: *const S, index: Self::I) -> Self::I;
+    /// Four neighbours along x: the first two and the last two, each as [`Lanes::gather_pairs`] gives them.
+    ///
+    /// # Safety
+    /// Four samples must be readable at `base + index` for each lane; indices count as unsigned.
+    unsafe fn gather_quads<S: PairSample>(self, base: *const S, index: Self::I) -> [Self::I; 2];
     /// Bytes of a table.
     ///
     /// # Safety

@@ -8,7 +8,9 @@ use super::traverse::Traverse;
 use crate::scene::GreyMapping;
 
 /// Steps between samples of the first, sparse walk.
-const SPARSE: i32 = 12;
+const SPARSE: i32 = 24;
+/// Samples looked at around a neighbour's maximum before anything else.
+const NEARBY: [i32; 3] = [0, -4, 4];
 /// Samples taken before cells are asked again.
 const RUN: usize = 2;
 
@@ -80,16 +82,32 @@ impl<'a> MipView<'a> {
 }
 
 /// Highest signed sample along each ray, at least the view's floor.
+///
+/// `peak` is a sample number near which a neighbouring ray had its maximum; it is only looked at first, and becomes
+/// that of this packet.
 #[inline(always)]
 pub(crate) fn maximum<L: Lanes, S: PairSample>(
     l: L,
     view: &MipView<'_>,
     sampler: &Sampler<'_, L, S>,
     packet: &Packet,
+    peak: &mut [i32; WIDTH],
 ) -> [f32; WIDTH] {
     let mut traverse = Traverse::<L, MIP_SHIFT>::new(l, mip_cells(view.grid), packet);
     let sign = l.float(view.sign);
     let mut highest = l.float(view.floor);
+    let first = l.ints(&packet.first);
+    let mut at = l.ints(peak);
+    for shift in NEARBY {
+        traverse.rewind(l.imax(l.iadd(l.ints(peak), l.int(shift)), first));
+        let place = sampler.place(traverse.position());
+        let value = l.mul(sampler.sample(&place).0, sign);
+        let higher = l.and(traverse.active(), l.lt(highest, value));
+        highest = l.select(higher, value, highest);
+        at = l.iselect(higher, traverse.number(), at);
+    }
+    traverse.rewind(first);
+    traverse.stop(l.lt(l.float(view.top), highest));
     // A sparse walk first: a high value found early lets the second walk leap over nearly everything.
     loop {
         let active = traverse.active();
@@ -98,10 +116,12 @@ pub(crate) fn maximum<L: Lanes, S: PairSample>(
         }
         let place = sampler.place(traverse.position());
         let value = l.mul(sampler.sample(&place).0, sign);
-        highest = l.select(active, l.max(value, highest), highest);
+        let higher = l.and(active, l.lt(highest, value));
+        highest = l.select(higher, value, highest);
+        at = l.iselect(higher, traverse.number(), at);
         traverse.advance(SPARSE);
     }
-    traverse.rewind(l.ints(&packet.first));
+    traverse.rewind(first);
     traverse.stop(l.lt(l.float(view.top), highest));
     loop {
         let active = traverse.active();
@@ -121,10 +141,13 @@ pub(crate) fn maximum<L: Lanes, S: PairSample>(
             }
             let sampled = l.and(promising, traverse.active());
             let value = l.mul(sampler.sample(&place).0, sign);
-            highest = l.select(sampled, l.max(value, highest), highest);
+            let higher = l.and(sampled, l.lt(highest, value));
+            highest = l.select(higher, value, highest);
+            at = l.iselect(higher, traverse.number(), at);
             traverse.step(sampled);
         }
         traverse.stop(l.lt(l.float(view.top), highest));
     }
+    *peak = l.int_array(at);
     l.float_array(highest)
 }

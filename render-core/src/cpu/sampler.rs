@@ -145,6 +145,16 @@ impl<'a, L: Lanes, S: PairSample> Sampler<'a, L, S> {
         }
     }
 
+    /// Asks for patches that will be read soon; any base will do.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, base: [L::I; 3]) {
+        let index = self.index(base);
+        let samples = self.samples.as_ptr();
+        self.l.prefetch(samples, index);
+        // The other two rows are mostly those of the neighbours.
+        self.l.prefetch(samples.wrapping_add(self.row + self.slice), index);
+    }
+
     /// # Safety
     /// Two samples must be readable at `index + offset` for each lane.
     #[inline(always)]
@@ -231,10 +241,11 @@ impl<'a, L: Lanes, S: PairSample> Sampler<'a, L, S> {
     /// One sample before and two after `index + offset` must be readable for each lane.
     #[inline(always)]
     unsafe fn along_x(&self, index: L::I, offset: isize, weights: L::I) -> L::F {
-        // SAFETY: promised by the caller.
-        let (after, before) =
-            unsafe { (self.row_at(index, offset + 1, weights), self.row_at(index, offset - 1, weights)) };
-        self.l.sub(after, before)
+        let l = self.l;
+        // SAFETY: promised by the caller; wrapping only forms the base of the sum.
+        let [before, after] =
+            unsafe { l.gather_quads(self.samples.as_ptr().wrapping_offset(offset - 1), index) };
+        l.to_float(l.isub(l.mul_add_pairs(after, weights), l.mul_add_pairs(before, weights)))
     }
 
     #[inline(always)]

@@ -1,7 +1,8 @@
 //! The slice pass: eight pixels at a time over 8- and 16-bit voxels, any other voxels one by one in `f64`.
 //!
-//! Positions are computed in `f64` with the very operations of [`crate::reference`], so that both agree on which
-//! voxel is nearest and where the volume ends.
+//! Eight pixels well inside the volume share one `f64` position, from which `f32` steps lead to each of them. Near the
+//! border, and for nearest voxels, positions are computed in `f64` with the very operations of [`crate::reference`],
+//! so that both agree on which voxel is nearest and where the volume ends.
 #![expect(
     unsafe_code,
     reason = "voxels are read without bounds checks after clamping, in kernels compiled for AVX2"
@@ -22,13 +23,21 @@ use crate::image::Image8;
 use crate::scene::{GreyMapping, Interpolation, SlabMode, SliceScene};
 
 /// Rows of pixels that one task draws.
-const BAND: usize = 8;
+const BAND: usize = 16;
+/// A band is drawn in tiles of this many pixels across, so that its rows meet in the cache.
+const TILE: usize = 32;
+/// Voxels that eight pixels may span for `f32` steps.
+const LONGEST_SPAN: f64 = 64.0;
+/// Distance in voxels from a border within which positions are computed as the reference does it; far more than the
+/// rounding of `f32` steps over [`LONGEST_SPAN`].
+const MARGIN: f64 = 1e-3;
 
 /// Draws a validated scene; `None` if cancelled on the way.
 pub(crate) fn draw(scene: &SliceScene, options: Options<'_>) -> Option<Image8> {
     let [width, height] = scene.size_px;
     let mut image = Image8 { width, height, rgba: vec![0; width as usize * height as usize * 4] };
     let view = SliceView::new(scene);
+    let offsets_mm: Vec<f64> = view.offsets.iter().map(|o| o.mm).collect();
     let fast = match scene.volume.channels() {
         Channels::Scalar => stored(&scene.volume, scene.time_point),
         _ => None,
@@ -50,7 +59,7 @@ pub(crate) fn draw(scene: &SliceScene, options: Options<'_>) -> Option<Image8> {
                 _ => draw_band(Portable, typed, &view, first_row, bytes),
             }),
             None => with_voxels!(scene.volume.voxels(), samples => {
-                slice_any::draw_band(scene, samples, &view.offsets, first_row, bytes);
+                slice_any::draw_band(scene, samples, &offsets_mm, first_row, bytes);
             }),
         }
     });
@@ -68,10 +77,24 @@ struct SliceView {
     mm_per_px: f64,
     /// Columns of `index_from_lps` and its translation.
     to_index: [DVec3; 4],
-    offsets: Vec<f64>,
+    /// Continuous index of the first pixel's centre, and its change along a row and down a column.
+    first: DVec3,
+    per_column: DVec3,
+    per_row: DVec3,
+    /// Whether neighbours along a row lie in distant memory, so that the row below is worth fetching ahead.
+    is_scattered: bool,
+    offsets: Vec<Offset>,
     mode: SlabMode,
     interpolation: Interpolation,
     ramp: Ramp,
+}
+
+/// One sample position through a slab.
+#[derive(Debug, Clone, Copy)]
+struct Offset {
+    mm: f64,
+    /// The same in continuous index.
+    index: DVec3,
 }
 
 impl SliceView {
@@ -85,16 +108,25 @@ impl SliceView {
         };
         let mut rescale = volume.rescale();
         rescale.intercept += rescale.slope * f64::from(offset);
+        let plane = &scene.plane;
+        let offsets_mm = scene.slab.offsets_mm(volume.geometry());
+        let normal_index = to_index.transform_vector3(plane.normal());
+        let per_column = to_index.transform_vector3(plane.right * plane.mm_per_px);
+        let offset = |mm: f64| Offset { mm, index: normal_index * mm };
         Self {
             dims: volume.dims().to_array(),
             size_px: scene.size_px,
-            center: scene.plane.center_lps,
-            right: scene.plane.right,
-            down: scene.plane.down,
-            normal: scene.plane.normal(),
-            mm_per_px: scene.plane.mm_per_px,
+            center: plane.center_lps,
+            right: plane.right,
+            down: plane.down,
+            normal: plane.normal(),
+            mm_per_px: plane.mm_per_px,
             to_index: [m.x_axis, m.y_axis, m.z_axis, to_index.translation],
-            offsets: scene.slab.offsets_mm(volume.geometry()),
+            first: to_index.transform_point3(plane.lps_from_px(0.5, 0.5, scene.size_px)),
+            per_column,
+            per_row: to_index.transform_vector3(plane.down * plane.mm_per_px),
+            is_scattered: offsets_mm.len() == 1 && per_column.y.abs().max(per_column.z.abs()) > 0.1,
+            offsets: offsets_mm.into_iter().map(offset).collect(),
             mode: scene.slab.mode,
             interpolation: scene.interpolation,
             ramp: Ramp::new(&scene.grey, rescale),
@@ -181,15 +213,85 @@ fn draw_band<L: Lanes, S: PairSample>(
 ) {
     let Some(sampler) = Sampler::new(l, samples, view.dims) else { return };
     let width = view.size_px[0] as usize;
-    for (row, line) in bytes.chunks_exact_mut(width * 4).enumerate() {
-        for (packet, out) in line.chunks_mut(WIDTH * 4).enumerate() {
-            let points = positions(view, packet * WIDTH, first_row + row);
-            let rgba = l.int_array(pixels(l, &sampler, view, &points));
-            for (pixel, value) in out.chunks_exact_mut(4).zip(rgba) {
-                pixel.copy_from_slice(&value.to_le_bytes());
+    for tile in (0..width).step_by(TILE) {
+        for (row, line) in bytes.chunks_exact_mut(width * 4).enumerate() {
+            let line = &mut line[tile * 4..(tile + TILE).min(width) * 4];
+            for (packet, out) in line.chunks_mut(WIDTH * 4).enumerate() {
+                let rgba = pixels(l, &sampler, view, tile + packet * WIDTH, first_row + row);
+                let bytes = l.int_array(rgba).map(i32::to_le_bytes);
+                out.copy_from_slice(&bytes.as_flattened()[..out.len()]);
             }
         }
     }
+}
+
+/// Where eight pixels of a row lie.
+enum Span<L: Lanes> {
+    /// So far outside that none has a value.
+    Outside,
+    /// Well inside: continuous index less a whole voxel, and that voxel.
+    Inside([L::F; 3], [i32; 3]),
+    /// To be looked at one by one.
+    Mixed,
+}
+
+/// Classifies the pixels from (`x`, `y`) on by the first and the last of them.
+#[expect(clippy::needless_range_loop, reason = "axes by number, as in the formula")]
+#[inline(always)]
+fn span<L: Lanes>(l: L, view: &SliceView, x: usize, y: usize, offset: &Offset) -> Span<L> {
+    let last = (WIDTH - 1) as f64;
+    let (mut is_inside, mut is_outside) = (true, false);
+    let mut first = [0.0; 3];
+    for axis in 0..3 {
+        let n = view.dims[axis] as f64;
+        let step = view.per_column[axis];
+        let row = view.first[axis] + view.per_row[axis] * y as f64 + offset.index[axis];
+        let a = row + step * x as f64;
+        let b = a + step * last;
+        let (low, high) = if a < b { (a, b) } else { (b, a) };
+        is_inside &= low >= MARGIN && high <= n - 1.0 - MARGIN && high - low <= LONGEST_SPAN;
+        is_outside |= high < -0.5 - MARGIN || low > n - 0.5 + MARGIN;
+        first[axis] = a;
+    }
+    if !is_inside {
+        return if is_outside { Span::Outside } else { Span::Mixed };
+    }
+    let lane = l.floats(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+    let (mut index, mut origin) = ([l.float(0.0); 3], [0; 3]);
+    for axis in 0..3 {
+        origin[axis] = whole(first[axis]);
+        let rest = (first[axis] - f64::from(origin[axis])) as f32;
+        index[axis] = l.mul_add(lane, l.float(view.per_column[axis] as f32), l.float(rest));
+    }
+    Span::Inside(index, origin)
+}
+
+/// Samples of pixels well inside.
+#[inline(always)]
+fn inner<L: Lanes, S: PairSample>(
+    l: L,
+    sampler: &Sampler<'_, L, S>,
+    view: &SliceView,
+    index: [L::F; 3],
+    origin: [i32; 3],
+) -> L::F {
+    let (mut base, mut fraction) = ([l.int(0); 3], [l.float(0.0); 3]);
+    for axis in 0..3 {
+        let low = l.floor(index[axis]);
+        base[axis] = l.iadd(l.truncate(low), l.int(origin[axis]));
+        fraction[axis] = l.sub(index[axis], low);
+    }
+    if view.is_scattered {
+        let mut next = base;
+        for axis in 0..3 {
+            let p = l.floor(l.add(index[axis], l.float(view.per_row[axis] as f32)));
+            next[axis] = l.iadd(l.truncate(p), l.int(origin[axis]));
+        }
+        sampler.prefetch(next);
+    }
+    // SAFETY: between the first and the last pixel all lie at least the margin, far more than `f32` can be off,
+    // inside 0..=n - 1 on each axis; so their whole parts lie in 0..=n - 2.
+    unsafe { sampler.exact(base, fraction) }
 }
 
 /// LPS of eight pixel centres along a row, one array per axis.
@@ -214,7 +316,8 @@ fn pixels<L: Lanes, S: PairSample>(
     l: L,
     sampler: &Sampler<'_, L, S>,
     view: &SliceView,
-    points: &[[f64; WIDTH]; 3],
+    x: usize,
+    y: usize,
 ) -> L::I {
     let start = match view.mode {
         SlabMode::Mean => 0.0,
@@ -230,10 +333,14 @@ fn pixels<L: Lanes, S: PairSample>(
     };
     let mut combined = l.float(if is_falling { -start } else { start });
     let mut count = l.int(0);
-    for &offset in &view.offsets {
-        let (value, inside) = match view.interpolation {
-            Interpolation::Linear => linear(l, sampler, view, points, offset),
-            Interpolation::Nearest => nearest(l, sampler, view, points, offset),
+    for offset in &view.offsets {
+        let (value, inside) = match (span(l, view, x, y, offset), view.interpolation) {
+            (Span::Outside, _) => continue,
+            (Span::Inside(index, origin), Interpolation::Linear) => {
+                (inner(l, sampler, view, index, origin), l.int(-1))
+            }
+            (_, Interpolation::Linear) => linear(l, sampler, view, &positions(view, x, y), offset.mm),
+            (_, Interpolation::Nearest) => nearest(l, sampler, view, &positions(view, x, y), offset.mm),
         };
         count = l.isub(count, inside);
         let next = match mode {

@@ -55,6 +55,12 @@ impl<L: Lanes, const SHIFT: i32> Traverse<L, SHIFT> {
         self.l.ilt(self.k, self.end)
     }
 
+    /// Number of the current sample of each ray.
+    #[inline(always)]
+    pub(crate) fn number(&self) -> L::I {
+        self.k
+    }
+
     /// Continuous index of the current sample of each ray.
     #[inline(always)]
     pub(crate) fn position(&self) -> [L::F; 3] {

@@ -117,12 +117,13 @@ fn draw_mip<L: Lanes, S: PairSample>(
     band: Band<'_>,
 ) {
     let rows = band.pixels.len() / band.width;
+    let mut peak = [0; WIDTH];
     for (x, y) in packets(band.width, rows) {
         let packet = band.rays.packet(x, band.first_row + y);
         if packet.is_empty() {
             continue;
         }
-        let highest = maximum(l, view, sampler, &packet);
+        let highest = maximum(l, view, sampler, &packet, &mut peak);
         for (i, signed) in highest.into_iter().enumerate() {
             let (px, py) = (x + i % PACKET_WIDTH, y + i / PACKET_WIDTH);
             if px < band.width && py < rows && packet.has_samples[i] {

@@ -46,6 +46,53 @@ mod x86 {
         )*};
     }
 
+    /// Low and high words of eight 64-bit numbers from an expression over the lane.
+    macro_rules! words {
+        ($lane:ident => $body:expr) => {{
+            // The shuffles below pick words from both registers within each half.
+            let a = _mm256_setr_epi64x(
+                {
+                    let $lane = 0usize;
+                    $body as i64
+                },
+                {
+                    let $lane = 1usize;
+                    $body as i64
+                },
+                {
+                    let $lane = 4usize;
+                    $body as i64
+                },
+                {
+                    let $lane = 5usize;
+                    $body as i64
+                },
+            );
+            let b = _mm256_setr_epi64x(
+                {
+                    let $lane = 2usize;
+                    $body as i64
+                },
+                {
+                    let $lane = 3usize;
+                    $body as i64
+                },
+                {
+                    let $lane = 6usize;
+                    $body as i64
+                },
+                {
+                    let $lane = 7usize;
+                    $body as i64
+                },
+            );
+            let (a, b) = (_mm256_castsi256_ps(a), _mm256_castsi256_ps(b));
+            let low = _mm256_shuffle_ps::<0b10_00_10_00>(a, b);
+            let high = _mm256_shuffle_ps::<0b11_01_11_01>(a, b);
+            [_mm256_castps_si256(low), _mm256_castps_si256(high)]
+        }};
+    }
+
     /// Eight integers from an expression over the lane; neither a closure nor an array, both of which cost spills.
     macro_rules! eight {
         ($lane:ident => $body:expr) => {
@@ -157,6 +204,13 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn prefetch<S>(self, base: *const S, index: I) {
+            for i in self.int_array(index) {
+                // SAFETY: a hint that never faults; see also the head of this file.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(base.wrapping_offset(i as isize).cast()) };
+            }
+        }
+        #[inline(always)]
         unsafe fn gather_pairs<S: PairSample>(self, base: *const S, index: I) -> I {
             // Single loads beat the gather instruction on AMD and never read past the pair.
             let i = self.int_array(index);
@@ -164,6 +218,13 @@ mod x86 {
             let raw =
                 unsafe { eight!(lane => S::raw_pair(base.wrapping_add(i[lane] as u32 as usize)) as i32) };
             S::unpack(self, raw)
+        }
+        #[inline(always)]
+        unsafe fn gather_quads<S: PairSample>(self, base: *const S, index: I) -> [I; 2] {
+            let i = self.int_array(index);
+            // SAFETY: promised by the caller for every lane; see also the head of this file.
+            let raw = unsafe { words!(lane => S::raw_quad(base.wrapping_add(i[lane] as u32 as usize))) };
+            [S::unpack(self, raw[0]), S::unpack(self, raw[1])]
         }
         #[inline(always)]
         unsafe fn gather_bytes(self, table: &[u8], index: I) -> I {
@@ -177,27 +238,7 @@ mod x86 {
             let i = self.int_array(index);
             debug_assert!(i.iter().all(|&i| (i as usize) < table.len()));
             // SAFETY: the caller promises that each index lies inside the table; see also the head of this file.
-            unsafe {
-                let base = table.as_ptr().cast::<i64>();
-                let [i0, i1, i2, i3, i4, i5, i6, i7] = i;
-                // The shuffles below pick words from both registers within each half.
-                let a = _mm256_setr_epi64x(
-                    *base.add(i0 as u32 as usize),
-                    *base.add(i1 as u32 as usize),
-                    *base.add(i4 as u32 as usize),
-                    *base.add(i5 as u32 as usize),
-                );
-                let b = _mm256_setr_epi64x(
-                    *base.add(i2 as u32 as usize),
-                    *base.add(i3 as u32 as usize),
-                    *base.add(i6 as u32 as usize),
-                    *base.add(i7 as u32 as usize),
-                );
-                let (a, b) = (_mm256_castsi256_ps(a), _mm256_castsi256_ps(b));
-                let low = _mm256_shuffle_ps::<0b10_00_10_00>(a, b);
-                let high = _mm256_shuffle_ps::<0b11_01_11_01>(a, b);
-                [_mm256_castps_si256(low), _mm256_castps_si256(high)]
-            }
+            unsafe { words!(lane => *table.get_unchecked(i[lane] as u32 as usize)) }
         }
         #[inline(always)]
         unsafe fn gather_floats(self, table: &[f32], index: I) -> F {

@@ -212,9 +212,16 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    fn prefetch<S>(self, _: *const S, _: I) {}
+    #[inline(always)]
     unsafe fn gather_pairs<S: PairSample>(self, base: *const S, index: I) -> I {
         // SAFETY: promised by the caller for every lane.
         map(index, |i| unsafe { S::pair(base.wrapping_add(i as u32 as usize)) } as i32)
+    }
+    #[inline(always)]
+    unsafe fn gather_quads<S: PairSample>(self, base: *const S, index: I) -> [I; 2] {
+        // SAFETY: promised by the caller for every lane.
+        unsafe { [self.gather_pairs(base, index), self.gather_pairs(base.wrapping_add(2), index)] }
     }
     #[inline(always)]
     unsafe fn gather_bytes(self, table: &[u8], index: I) -> I {
