@@ -1,5 +1,6 @@
 //! The frame loop: take in what workers and people sent, apply it, draw, and ask for the pictures that are missing.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -57,6 +58,8 @@ struct PanelState {
 /// The application.
 pub struct LanternApp {
     document: Document,
+    /// Loads that were stopped because another series is shown, not because somebody asked.
+    abandoned: BTreeSet<SeriesKey>,
     queue: CommandQueue,
     tasks: Tasks,
     settings: Settings,
@@ -99,6 +102,7 @@ impl LanternApp {
         };
         let app = Self {
             document: Document::new(),
+            abandoned: BTreeSet::new(),
             queue: CommandQueue::default(),
             tasks: Tasks::start(source, wake),
             is_saving_settings: settings.is_some(),
@@ -261,6 +265,10 @@ impl LanternApp {
                 let Some(series) = self.document.series_mut(key) else { return };
                 if matches!(error, ImagingError::Cancelled) {
                     series.volume.cancel();
+                    if self.abandoned.remove(&key) {
+                        // It was paged past; it may be wanted again by now.
+                        self.load_shown();
+                    }
                 } else {
                     series.volume.fail(text::message_for(&error));
                 }
@@ -303,8 +311,14 @@ impl LanternApp {
         let shown: Vec<SeriesKey> =
             self.document.workspace.viewports.iter().filter_map(|v| v.series).collect();
         for series in &mut self.document.series {
-            if shown.contains(&series.key) && series.volume.is_idle() {
-                self.tasks.load(series);
+            match (shown.contains(&series.key), series.volume.progress()) {
+                (true, _) if series.volume.is_idle() => self.tasks.load(series),
+                // Paging through a long study must not read all of it at once.
+                (false, Some(progress)) => {
+                    progress.cancel();
+                    self.abandoned.insert(series.key);
+                }
+                _ => {}
             }
         }
     }
@@ -382,7 +396,8 @@ impl LanternApp {
                 for progress in self.document.series.iter().filter_map(|s| s.volume.progress()) {
                     progress.cancel();
                 }
-                self.document = Document::new();
+                self.tasks.cancel_scan();
+                self.document = self.document.closed();
                 self.panels.studies = StudiesState::default();
                 self.pictures.clear();
             }
@@ -526,6 +541,10 @@ impl eframe::App for LanternApp {
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         while let Some(message) = self.tasks.next_message() {
             self.receive(ctx, message);
+        }
+        // Progress does not wake the window by itself.
+        if self.tasks.is_reading() {
+            ctx.request_repaint_after(std::time::Duration::from_millis(100));
         }
     }
 

@@ -157,19 +157,23 @@ impl Pictures {
             slot.requested = Some((w.key, self.next_generation, w.series));
             tasks.render(RenderRequest {
                 viewport: w.viewport,
+                series: w.series,
                 generation: self.next_generation,
                 scene: w.scene,
             });
         }
     }
 
-    /// Puts a finished picture on screen, unless a later one is there already.
+    /// Puts a finished picture on screen, unless a later one is there already or the viewport shows another series
+    /// by now: a picture never stands under another patient's name.
     pub fn accept(&mut self, ctx: &egui::Context, picture: Picture) {
         let slot = self.slots.entry((picture.viewport, picture.is_inset)).or_default();
         if slot.shown.is_some_and(|(generation, _)| generation > picture.generation) {
             return;
         }
-        let Some((.., series)) = &slot.requested else { return };
+        if slot.requested.as_ref().is_none_or(|(.., series)| *series != picture.series) {
+            return;
+        }
         let old = slot.texture.take();
         slot.texture = match (picture.pixels, old, &self.window) {
             (Pixels::Memory(image), Some(Texture::Managed(mut texture)), _) => {
@@ -185,7 +189,7 @@ impl Pictures {
             // Without the window's device there is nothing that could show it; the renderer is never shared then.
             (Pixels::Texture(_), old, None) => old,
         };
-        slot.shown_series = Some(*series);
+        slot.shown_series = Some(picture.series);
         slot.shown = Some((picture.generation, picture.is_final));
         slot.error = None;
     }

@@ -113,6 +113,8 @@ pub struct Progressive<K> {
     secs_per_mpx: Option<f64>,
     /// Whether a frame of this generation was planned while interacting.
     has_interactive: bool,
+    /// Whether changes come faster than full frames, so that a reduced one comes first.
+    is_hurried: bool,
     summed: u32,
     full_size_px: [u32; 2],
     in_flight: Option<u32>,
@@ -129,6 +131,7 @@ impl<K: PartialEq> Progressive<K> {
             level: LEVELS.len() / 2,
             secs_per_mpx: None,
             has_interactive: false,
+            is_hurried: false,
             summed: 0,
             full_size_px: [1; 2],
             in_flight: None,
@@ -146,6 +149,7 @@ impl<K: PartialEq> Progressive<K> {
             self.generation += 1;
             self.changed_at = now;
             self.has_interactive = false;
+            self.is_hurried = self.in_flight.take().is_some();
             self.summed = 0;
         }
         let rested_at = self.changed_at + self.options.rest;
@@ -154,6 +158,9 @@ impl<K: PartialEq> Progressive<K> {
                 return Next::WaitUntil(rested_at);
             }
             self.has_interactive = true;
+            return Next::Draw(self.interactive_plan());
+        }
+        if std::mem::take(&mut self.is_hurried) {
             return Next::Draw(self.interactive_plan());
         }
         if self.is_settled() {
@@ -309,6 +316,16 @@ mod tests {
     }
 
     #[test]
+    fn changes_that_come_faster_than_full_frames_are_shown_reduced() {
+        let mut view = view();
+        assert!(plan(view.next(1, SIZE, false, ms(0))).is_full);
+        let p = plan(view.next(2, SIZE, false, ms(20)));
+        assert!(!p.is_full, "the full frame before was given up");
+        assert!(view.deliver(&p, ms(10)));
+        assert!(plan(view.next(2, SIZE, false, ms(30))).is_full);
+    }
+
+    #[test]
     fn frame_that_was_given_up_is_drawn_again() {
         let mut view = view();
         let given_up = plan(view.next(7, [4, 2], false, ms(0)));
@@ -330,9 +347,10 @@ mod tests {
     fn late_frames_of_an_old_scene_are_shown_until_the_still_has_begun() {
         let mut view = view();
         let old = plan(view.next(1, [2, 2], false, ms(0)));
-        let new = plan(view.next(2, [2, 2], false, ms(5)));
-        assert!(view.deliver(&old, ms(5)));
-        assert!(view.deliver(&new, ms(5)));
+        let reduced = plan(view.next(2, [2, 2], false, ms(5)));
+        assert!(view.deliver(&old, ms(5)) && view.deliver(&reduced, ms(5)));
+        let new = plan(view.next(2, [2, 2], false, ms(8)));
+        assert!(new.is_full && view.deliver(&new, ms(5)));
         assert!(!view.deliver(&old, ms(5)), "the still has begun");
         assert_eq!(
             plan(view.next(2, [2, 2], false, ms(12))).jitter_frame,

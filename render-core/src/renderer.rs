@@ -1,5 +1,6 @@
 //! One renderer for callers that do not care where pictures are made.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 
@@ -152,6 +153,8 @@ pub struct Renderer {
     losses: u32,
     report: AdapterReport,
     notices: Vec<RenderNotice>,
+    /// Reductions that were told of.
+    announced: BTreeSet<(VolumeId, u32)>,
 }
 
 impl Renderer {
@@ -213,7 +216,16 @@ impl Renderer {
     ) -> Self {
         let report = context.report().clone();
         let gpu = Some(GpuRenderer::new(context, options));
-        Self { cpu: CpuRenderer::new(), gpu, adapter_choice, options, losses: 0, report, notices: Vec::new() }
+        Self {
+            cpu: CpuRenderer::new(),
+            gpu,
+            adapter_choice,
+            options,
+            losses: 0,
+            report,
+            notices: Vec::new(),
+            announced: BTreeSet::new(),
+        }
     }
 
     fn on_cpu(options: GpuOptions) -> Self {
@@ -225,6 +237,7 @@ impl Renderer {
             losses: 0,
             report: cpu_report(),
             notices: Vec::new(),
+            announced: BTreeSet::new(),
         }
     }
 
@@ -241,6 +254,14 @@ impl Renderer {
     /// What happened since the last call: reduced resolution, a device rebuilt or given up.
     pub fn take_notices(&mut self) -> Vec<RenderNotice> {
         std::mem::take(&mut self.notices)
+    }
+
+    /// Waits until the GPU has drawn everything it was given, so that time can be measured and frames do not queue up.
+    ///
+    /// # Errors
+    /// If the device failed meanwhile.
+    pub fn wait(&self) -> Result<(), RenderError> {
+        self.gpu.as_ref().map_or(Ok(()), GpuRenderer::wait)
     }
 
     /// Frees what is kept for a volume that will not be drawn again. Pictures made of it stay.
@@ -426,7 +447,8 @@ impl Renderer {
         match gpu.reduction(volume) {
             Some(factor) if has_usable_rescale(volume) => {
                 let notice = RenderNotice::ReducedResolution { factor };
-                if factor > 1 && !self.notices.contains(&notice) {
+                // Told once per volume; a notice that comes back with every frame cannot be dismissed.
+                if factor > 1 && self.announced.insert((volume.id(), factor)) {
                     self.notices.push(notice);
                 }
                 true

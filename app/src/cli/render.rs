@@ -42,7 +42,7 @@ pub(super) struct Arguments {
     window: Option<[f64; 2]>,
 
     /// Window preset for slices and MIP (Abdomen, Lung, Bone, …) or volume preset (CT-Bone, CT-Lung, …)
-    #[arg(long, value_name = "NAME", conflicts_with = "window")]
+    #[arg(long, value_name = "NAME")]
     preset: Option<String>,
 
     /// Where to cut, in mm: the LPS coordinate along the axis of an anatomical plane, or the distance from the
@@ -139,6 +139,12 @@ struct Report {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let (entry, volume) = arguments.series.load()?;
+    if arguments.time >= volume.time_points() {
+        let count = volume.time_points();
+        let reason = format!("time point {} does not exist; the series has {count}", arguments.time);
+        return Err(UsageError(reason).into());
+    }
+    note_ignored(arguments);
     let volume = Arc::new(volume);
     let mut renderer = Renderer::new(arguments.renderer.into())?;
     let (picture, window) = match arguments.view {
@@ -156,7 +162,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
         View::Volume | View::Mip => {
             let scene = volume_scene(arguments, &entry, &volume)?;
-            (renderer.volume(&scene)?.to_srgb8([0.0; 3]), None)
+            let window = match &scene.mode {
+                VolumeMode::Mip { grey } => Some(grey.window),
+                VolumeMode::Composite { .. } => None,
+            };
+            (renderer.volume(&scene)?.to_srgb8([0.0; 3]), window)
         }
     };
     write_png(&arguments.out, picture)?;
@@ -171,6 +181,23 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// Says which options mean nothing for the view.
+fn note_ignored(arguments: &Arguments) {
+    let is_volume = matches!(arguments.view, View::Volume | View::Mip);
+    let options = [
+        ("--slice-mm", is_volume && arguments.slice_mm.is_some()),
+        ("--slab", is_volume && arguments.slab > 0.0),
+        ("--window", arguments.view == View::Volume && arguments.window.is_some()),
+        (
+            "--preset",
+            arguments.view != View::Volume && arguments.window.is_some() && arguments.preset.is_some(),
+        ),
+    ];
+    for (option, _) in options.iter().filter(|(_, is_ignored)| *is_ignored) {
+        output::note(&format!("{option} has no effect on this picture"));
+    }
 }
 
 fn slice_scene(

@@ -297,7 +297,7 @@ impl Document {
                     View::Slice(slice) => slice.rotate_quarter(clockwise),
                     View::Volume(volume) => {
                         let angle = std::f64::consts::FRAC_PI_2;
-                        volume.camera = volume.camera.rolled(if clockwise { angle } else { -angle });
+                        volume.camera = volume.camera.rolled(if clockwise { -angle } else { angle });
                     }
                 })
             }

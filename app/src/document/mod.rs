@@ -69,6 +69,11 @@ impl Document {
         Self { is_overlay_visible: true, ..Self::default() }
     }
 
+    /// This document with everything closed; keys are never used again, so late messages find no series.
+    pub fn closed(&self) -> Self {
+        Self { next_key: self.next_key, ..Self::new() }
+    }
+
     /// A series by key.
     pub fn series(&self, key: SeriesKey) -> Option<&Series> {
         self.series.iter().find(|s| s.key == key)

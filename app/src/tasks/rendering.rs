@@ -17,7 +17,7 @@ use render_core::scene::{CubeScene, SliceScene, VolumeScene};
 use render_core::{Accumulation, RenderError, Renderer, RendererChoice};
 
 use super::{Message, Outbox, spawn};
-use crate::document::ViewportId;
+use crate::document::{SeriesKey, ViewportId};
 
 /// Jittered frames that are averaged into a still.
 const STILL_FRAMES: u32 = 8;
@@ -72,6 +72,8 @@ pub enum Scene {
 pub struct RenderRequest {
     /// Whose picture.
     pub viewport: ViewportId,
+    /// What it shows; returned with the picture.
+    pub series: SeriesKey,
     /// Returned with the picture, so that the window knows what it shows.
     pub generation: u64,
     /// What.
@@ -92,6 +94,8 @@ pub enum Pixels {
 pub struct Picture {
     /// Whose.
     pub viewport: ViewportId,
+    /// What it shows, which may no longer be what the viewport is to show.
+    pub series: SeriesKey,
     /// Of which request.
     pub generation: u64,
     /// Whether it belongs into the corner of the viewport.
@@ -254,7 +258,7 @@ impl Worker {
             Scene::Volume { .. } => return,
         };
         let pixels = picture.and_then(|picture| self.to_pixels(picture));
-        self.send(request.viewport, request.generation, pixels, is_inset, true, started.elapsed());
+        self.send(request, pixels, is_inset, true, started.elapsed());
     }
 
     fn next_volume_work(&mut self) -> VolumeWork {
@@ -274,7 +278,7 @@ impl Worker {
     fn draw_volume(&mut self, viewport: ViewportId, plan: &FramePlan) {
         let Some(view) = self.views.get_mut(&viewport) else { return };
         let Scene::Volume { scene, .. } = &view.request.scene else { return };
-        let generation = view.request.generation;
+        let request = view.request.clone();
         let started = Instant::now();
         let picture = if plan.is_full {
             if plan.jitter_frame == 0 {
@@ -289,6 +293,9 @@ impl Worker {
             Ok(None) => return,
             Err(error) => Err(error),
         };
+        // The GPU works on its own: without waiting, frames would queue up before those of the window.
+        let pixels =
+            if self.is_shared { pixels.and_then(|p| self.renderer.wait().map(|()| p)) } else { pixels };
         let took = started.elapsed();
         let Some(view) = self.views.get_mut(&viewport) else { return };
         if pixels.is_err() {
@@ -298,13 +305,12 @@ impl Worker {
             return;
         }
         let is_final = self.views.get(&viewport).is_none_or(|view| view.progressive.is_settled());
-        self.send(viewport, generation, pixels, false, is_final, took);
+        self.send(&request, pixels, false, is_final, took);
     }
 
     fn send(
         &mut self,
-        viewport: ViewportId,
-        generation: u64,
+        request: &RenderRequest,
         pixels: Result<Pixels, RenderError>,
         is_inset: bool,
         is_final: bool,
@@ -313,10 +319,17 @@ impl Worker {
         for notice in self.renderer.take_notices() {
             self.outbox.send(Message::RenderNotice(notice, self.renderer.report().clone()));
         }
+        let RenderRequest { viewport, series, generation, .. } = *request;
         self.outbox.send(match pixels {
-            Ok(pixels) => {
-                Message::Picture(Picture { viewport, generation, is_inset, pixels, is_final, duration })
-            }
+            Ok(pixels) => Message::Picture(Picture {
+                viewport,
+                series,
+                generation,
+                is_inset,
+                pixels,
+                is_final,
+                duration,
+            }),
             Err(error) => Message::PictureFailed { viewport, error },
         });
     }

@@ -42,7 +42,12 @@ pub(super) fn slice_ui(
     if let Some(frame) = &frame {
         slice_gestures(ui, &response, frame, (viewport.id, series.key), ctx, state);
         if let (Some(pos), Some(volume)) = (response.hover_pos(), series.best_volume()) {
-            state.probe = Some(probe(volume, frame.lps(pos)));
+            let mut probed = probe(volume, frame.lps(pos));
+            if view.slab.thickness_mm > 0.0 {
+                // The picture shows the slab's combination; the number is of one voxel, and says so.
+                probed.value = probed.value.map(|value| format!("{value} (mid-plane)"));
+            }
+            state.probe = Some(probed);
         }
     }
     let painter = ui.painter_at(rect);

@@ -63,10 +63,13 @@ pub(super) fn scan(paths: &[PathBuf], progress: &Progress) -> Result<Catalog, Im
             Ok(found)
         })
         .collect::<Result<_, ImagingError>>()?;
+    let found: Vec<Found> = found.into_iter().flatten().collect();
+    // A named archive is one candidate with many members; one bad member must not hide the others.
+    let is_single = is_single && found.len() == 1;
     let mut catalog = Catalog { series: Vec::new(), skipped };
     #[cfg(feature = "dicom")]
     let mut instances = Vec::new();
-    for found in found.into_iter().flatten() {
+    for found in found {
         match found {
             #[cfg(feature = "dicom")]
             Found::Instance(instance) => instances.push(*instance),
@@ -118,7 +121,12 @@ fn collect(
     skipped: &mut Vec<SkippedFile>,
 ) -> Result<(), ImagingError> {
     let metadata = std::fs::metadata(path).map_err(|source| ImagingError::io(path, source))?;
-    if !metadata.is_dir() {
+    if !metadata.is_dir() && !metadata.is_file() {
+        // Reading a pipe or a device could wait for ever.
+        let reason = "neither a file nor a folder".to_owned();
+        return Err(ImagingError::NotAnImage { path: path.to_path_buf(), reason });
+    }
+    if metadata.is_file() {
         #[cfg(feature = "dicom")]
         if let Some(references) = dicom::directory_references(path) {
             for reference in references {

@@ -100,6 +100,14 @@ impl GpuRenderer {
         self.volumes.resident_count()
     }
 
+    /// Waits until everything submitted is drawn.
+    ///
+    /// # Errors
+    /// If the device failed meanwhile.
+    pub fn wait(&self) -> Result<(), RenderError> {
+        self.context.wait()
+    }
+
     /// Frees the graphics memory of a volume.
     pub fn forget(&mut self, volume: VolumeId) {
         self.volumes.forget(volume);

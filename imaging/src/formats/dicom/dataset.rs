@@ -289,7 +289,7 @@ impl Walk<'_> {
                 let inner =
                     if vr == *b"UN" { Syntax { is_explicit: false, is_big_endian: false } } else { syntax };
                 let (items, after) = self.sequence(value_at, len, end, inner, depth + 1)?;
-                if kept.is_some() {
+                if kept.is_some() && set.find(tag).is_none() {
                     set.elements.push(Element { tag, vr: *b"SQ", value: Value::Items(items) });
                 }
                 at = after;
@@ -300,8 +300,10 @@ impl Walk<'_> {
                 self.is_truncated = true;
                 break;
             }
+            // Repeated elements are not allowed; the first counts, which also bounds the size of the set.
             if let Some(kept_vr) = kept
                 && len <= MAX_VALUE_BYTES
+                && set.find(tag).is_none()
             {
                 let vr = if matches!(&vr, b"??" | b"UN") { kept_vr } else { vr };
                 let value = self.bytes.at(value_at, len as usize)?.unwrap_or_default().to_vec();

@@ -75,12 +75,17 @@ impl PixelFormat {
 
     /// Bytes of one frame stored without compression, rounded up for packed bits.
     pub(crate) fn native_frame_bytes(&self) -> u64 {
+        self.native_frame_bits().div_ceil(8)
+    }
+
+    /// Bits of one frame stored without compression; frames of single bits follow each other without a gap.
+    fn native_frame_bits(&self) -> u64 {
         let per_pixel = match self.photometric {
             // Two pixels share one pair of colour samples.
             Photometric::YbrFull422 => 2,
             _ => u64::from(self.samples),
         };
-        (self.pixels() as u64 * per_pixel * self.sample.bits()).div_ceil(8)
+        self.pixels() as u64 * per_pixel * self.sample.bits()
     }
 
     pub(crate) fn is_color(&self) -> bool {
@@ -207,7 +212,7 @@ pub(crate) fn interpret(header: &Header, location: Location, object_len: u64) ->
     let available = object_len.saturating_sub(pixels.offset).min(pixels.len.unwrap_or(u64::MAX));
     let holds = match pixels.len {
         Some(_) if codec::is_native(&header.transfer_syntax) => {
-            available * 8 / (format.native_frame_bytes() * 8).max(1)
+            available.saturating_mul(8) / format.native_frame_bits().max(1)
         }
         // Every frame needs at least one fragment with an eight-byte head.
         _ => available / 8,
@@ -223,7 +228,7 @@ pub(crate) fn interpret(header: &Header, location: Location, object_len: u64) ->
     let mut truncation = None;
     if holds == 0 {
         truncation = Some((format.native_frame_bytes(), available));
-    } else if holds < claimed && format.sample != SampleFormat::Bit {
+    } else if holds < claimed {
         let text = format!("the file says {claimed} frames but holds {holds}");
         warnings.push(SeriesWarning::Other(text));
     }
@@ -264,7 +269,8 @@ pub(crate) fn interpret(header: &Header, location: Location, object_len: u64) ->
         padding: padding(set, &format),
         is_lossy: set.text(tags::LOSSY_IMAGE_COMPRESSION).as_deref() == Some("01"),
         attributes: attributes(set, &charset, modality),
-        rescale_type: transformation.or_else(|| set.item(tags::MODALITY_LUT_SEQUENCE)?.text(0x0028_3004)),
+        rescale_type: transformation
+            .or_else(|| set.item(tags::MODALITY_LUT_SEQUENCE)?.text(tags::MODALITY_LUT_TYPE)),
         sop_uid: set.text(tags::SOP_INSTANCE_UID).unwrap_or_default(),
         sop_class,
         units,

@@ -32,8 +32,8 @@ pub(super) fn windows(
         let text = "a VOI lookup table is shown as a linear window over the same range";
         warnings.push(SeriesWarning::Other(text.to_owned()));
     }
-    // PS3.3 C.11.2 lets the table take precedence.
-    tables.into_iter().chain(windows).collect()
+    // Only the range of a table is used, not its shape, so the file's own windows come first.
+    windows.into_iter().chain(tables).collect()
 }
 
 fn pairs(set: &DataSet, charset: &Charset) -> Vec<NamedWindow> {
