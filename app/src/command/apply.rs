@@ -29,7 +29,13 @@ impl Document {
             self.run(command);
             if before != self.workspace {
                 self.history.end_gesture(&before);
-                let may_merge = matches!(command, Command::View(ViewCommand::Zoom { .. }));
+                // Turns of the wheel, and number fields that are dragged, become one step.
+                let may_merge = matches!(
+                    command,
+                    Command::View(ViewCommand::Zoom { .. })
+                        | Command::Voi(VoiCommand::Set { .. })
+                        | Command::Slice(SliceCommand::SetSlab { .. })
+                );
                 self.history.push(command.title().to_owned(), &before, &self.workspace, may_merge);
             }
         }
@@ -133,6 +139,7 @@ impl Document {
             }
             VoiCommand::Drag { series, width_steps, center_steps } => {
                 self.drag_window(*series, *width_steps, *center_steps);
+                self.dragged_windows.insert(*series);
             }
             VoiCommand::Preset(key, n) => {
                 let is_ct = self.series(*key).is_some_and(|s| s.attributes.modality == "CT");
@@ -200,7 +207,8 @@ impl Document {
 
     /// After a drag, windows over whole numbers are whole numbers, so that what is printed is what is applied.
     fn round_windows(&mut self) {
-        for display in self.workspace.displays.values_mut() {
+        for key in std::mem::take(&mut self.dragged_windows) {
+            let Some(display) = self.workspace.displays.get_mut(&key) else { continue };
             let w = &mut display.window;
             if display.window_name.is_none() && w.function == VoiFunction::Linear && w.width >= 2.0 {
                 (w.center, w.width) = (w.center.round(), w.width.round());
@@ -451,6 +459,20 @@ mod tests {
         assert!((d.cursor(key).unwrap() - cursor).abs_diff_eq(DVec3::new(0.0, 0.0, -6.0), 1e-9));
         d.apply(&Command::Slice(SliceCommand::First(ViewportId(0))));
         assert!((d.cursor(key).unwrap().z - 22.5).abs() < 1e-9, "slice 1 is the one nearest the head");
+    }
+
+    #[test]
+    fn typed_windows_keep_their_fractions_and_dragging_a_field_is_one_step() {
+        let (mut d, key) = document();
+        let before = window(&d, key);
+        for center in [10.25, 10.5, 10.75] {
+            let window = Window::linear(center, 2.5);
+            d.apply(&Command::Voi(VoiCommand::Set { series: key, window, name: None }));
+        }
+        d.apply(&Command::Edit(EditCommand::EndGesture));
+        assert_eq!((window(&d, key).center, window(&d, key).width), (10.75, 2.5));
+        d.apply(&Command::Edit(EditCommand::Undo));
+        assert_eq!(window(&d, key), before);
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod series;
 mod slice_view;
 mod workspace;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use glam::DVec3;
 use imaging::geometry::Geometry;
@@ -60,6 +60,8 @@ pub struct Document {
     pub is_overlay_visible: bool,
     /// Undo and redo.
     pub history: History,
+    /// Series whose windows the gesture in progress drags.
+    pub(crate) dragged_windows: BTreeSet<SeriesKey>,
     next_key: u32,
 }
 
