@@ -214,6 +214,14 @@ impl LanternApp {
         // Opening the same place again replaces what came from it.
         let known: Vec<SeriesKey> =
             self.document.series.iter().filter(|s| s.opened_path == opened).map(|s| s.key).collect();
+        for replaced in self.document.series.iter().filter(|s| known.contains(&s.key)) {
+            if let Some(progress) = replaced.volume.progress() {
+                progress.cancel();
+            }
+            if let Some(volume) = replaced.best_volume() {
+                self.tasks.forget(volume.id());
+            }
+        }
         self.document.series.retain(|s| !known.contains(&s.key));
         let mut best: Option<(usize, SeriesKey)> = None;
         let mut label = None;
@@ -288,6 +296,9 @@ impl LanternApp {
                 break;
             }
             hidden_bytes -= series.decoded_bytes;
+            if let Some(loaded) = series.loaded() {
+                self.tasks.forget(loaded.volume.id());
+            }
             series.volume = crate::tasks::Task::Idle;
         }
     }
@@ -395,6 +406,9 @@ impl LanternApp {
             FileCommand::CloseAll => {
                 for progress in self.document.series.iter().filter_map(|s| s.volume.progress()) {
                     progress.cancel();
+                }
+                for volume in self.document.series.iter().filter_map(Series::best_volume) {
+                    self.tasks.forget(volume.id());
                 }
                 self.tasks.cancel_scan();
                 self.document = self.document.closed();

@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use imaging::ImagingError;
 use imaging::series::Catalog;
 use imaging::source::Progress;
-use imaging::volume::Volume;
+use imaging::volume::{Volume, VolumeId};
 use render_core::image::Image8;
 use render_core::{AdapterReport, RenderError, RenderNotice};
 
@@ -23,6 +23,7 @@ use crate::document::{LoadedVolume, Series, SeriesKey, SeriesSource, ViewportId}
 use crate::text::UserMessage;
 
 pub use dialogs::Picked;
+use rendering::RenderWork;
 pub use rendering::{Picture, Pixels, RenderRequest, RendererSource, Scene};
 pub use sample::sample_study;
 
@@ -140,7 +141,7 @@ pub struct Scan {
 pub struct Tasks {
     outbox: Outbox,
     inbox: Receiver<Message>,
-    renderer: Sender<RenderRequest>,
+    renderer: Sender<RenderWork>,
     thumbnails: Sender<(SeriesKey, thumbnails::ThumbnailSource)>,
     /// The scan that is going on; a new one replaces it.
     pub scan: Option<Scan>,
@@ -220,7 +221,12 @@ impl Tasks {
 
     /// Asks for a picture; replaces an older request for the same viewport.
     pub fn render(&self, request: RenderRequest) {
-        let _ = self.renderer.send(request);
+        let _ = self.renderer.send(RenderWork::Draw(Box::new(request)));
+    }
+
+    /// Gives back what is kept for drawing a volume that is no longer open.
+    pub fn forget(&self, volume: VolumeId) {
+        let _ = self.renderer.send(RenderWork::Forget(volume));
     }
 
     /// Lets the user pick a folder in the desktop's dialog.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
+use imaging::volume::VolumeId;
 use render_core::gpu::GpuOptions;
 use render_core::image::Image8;
 use render_core::progressive::{FramePlan, Next, Progressive, ProgressiveOptions};
@@ -67,6 +68,24 @@ pub enum Scene {
     Cube(CubeScene),
 }
 
+impl Scene {
+    fn volume_id(&self) -> VolumeId {
+        match self {
+            Self::Slice(scene) => scene.volume.id(),
+            Self::Volume { scene, .. } => scene.volume.id(),
+            Self::Cube(scene) => scene.slice.volume.id(),
+        }
+    }
+}
+
+/// What the workers are told.
+#[derive(Debug)]
+pub(super) enum RenderWork {
+    Draw(Box<RenderRequest>),
+    /// The volume is closed.
+    Forget(VolumeId),
+}
+
 /// A request for one viewport.
 #[derive(Debug, Clone)]
 pub struct RenderRequest {
@@ -113,7 +132,7 @@ type Slot = (u8, ViewportId);
 
 /// Another worker that draws the volumes.
 struct VolumeWorker {
-    sender: Sender<RenderRequest>,
+    sender: Sender<RenderWork>,
     /// Set when something new is wanted.
     cancel: Arc<AtomicBool>,
 }
@@ -122,7 +141,7 @@ struct VolumeWorker {
 ///
 /// On a GPU one worker draws everything: frames are short, and the volume lies in graphics memory once. On the
 /// processor volumes get a worker of their own, so that scrolling never waits for a ray march.
-pub(super) fn start(source: RendererSource, outbox: Outbox) -> Sender<RenderRequest> {
+pub(super) fn start(source: RendererSource, outbox: Outbox) -> Sender<RenderWork> {
     let (sender, inbox) = channel();
     spawn("render", move || {
         let (renderer, is_shared) = match source.open() {
@@ -194,12 +213,12 @@ impl Worker {
     }
 
     /// Works until the window is gone.
-    fn run(mut self, inbox: &Receiver<RenderRequest>) {
+    fn run(mut self, inbox: &Receiver<RenderWork>) {
         loop {
             // Reset before looking, so that a request that comes in between still cancels.
             self.cancel.store(false, Ordering::Relaxed);
-            for request in inbox.try_iter() {
-                self.accept(request);
+            for work in inbox.try_iter() {
+                self.accept(work);
             }
             if let Some((_, request)) = self.jobs.pop_first() {
                 self.draw(&request);
@@ -216,14 +235,29 @@ impl Worker {
                 VolumeWork::Nothing => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match received {
-                Ok(request) => self.accept(request),
+                Ok(work) => self.accept(work),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
-    fn accept(&mut self, request: RenderRequest) {
+    fn accept(&mut self, work: RenderWork) {
+        match work {
+            RenderWork::Draw(request) => self.accept_request(*request),
+            RenderWork::Forget(volume) => {
+                self.jobs.retain(|_, request| request.scene.volume_id() != volume);
+                self.views.retain(|_, view| view.request.scene.volume_id() != volume);
+                self.renderer.forget(volume);
+                if let Some(worker) = &self.volumes {
+                    let _ = worker.sender.send(RenderWork::Forget(volume));
+                    worker.cancel.store(true, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    fn accept_request(&mut self, request: RenderRequest) {
         match (&request.scene, &self.volumes) {
             (Scene::Slice(_), _) => {
                 self.jobs.insert((0, request.viewport), request);
@@ -233,7 +267,7 @@ impl Worker {
             }
             (Scene::Volume { .. }, Some(worker)) => {
                 // The worker ends only with the window.
-                let _ = worker.sender.send(request);
+                let _ = worker.sender.send(RenderWork::Draw(Box::new(request)));
                 worker.cancel.store(true, Ordering::Relaxed);
             }
             (Scene::Volume { .. }, None) => match self.views.get_mut(&request.viewport) {
