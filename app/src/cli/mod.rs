@@ -136,10 +136,10 @@ fn open_window(arguments: WindowArguments) -> anyhow::Result<()> {
     })
 }
 
-/// Warnings and errors on stderr; `LANTERN_LOG=debug` shows more.
+/// Errors on stderr; `LANTERN_LOG=debug` shows more. An OpenGL driver that is tried and not there is no error.
 fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("LANTERN_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error,wgpu_hal::gles=off"));
     // A second start within one process (tests) keeps the first subscriber.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }
