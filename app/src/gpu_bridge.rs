@@ -244,3 +244,60 @@ impl Pictures {
         self.thumbnails.get(&key)?.as_ref().map(TextureHandle::id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const VIEWPORT: ViewportId = ViewportId(0);
+
+    fn picture(series: SeriesKey, generation: u64) -> Picture {
+        Picture {
+            viewport: VIEWPORT,
+            series,
+            generation,
+            is_inset: false,
+            pixels: Pixels::Memory(Image8::black(2, 2)),
+            is_final: true,
+            duration: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn late_picture_of_another_series_is_never_shown() {
+        let ctx = egui::Context::default();
+        let (before, now) = (SeriesKey(1), SeriesKey(2));
+        let mut pictures = Pictures::new(None);
+        let volume = imaging::phantom::head(
+            imaging::geometry::Dims::new(4, 4, 4),
+            glam::DVec3::ONE,
+            glam::DMat3::IDENTITY,
+        );
+        let plane = SlicePlane {
+            center_lps: glam::DVec3::ZERO,
+            right: glam::DVec3::X,
+            down: glam::DVec3::Y,
+            mm_per_px: 1.0,
+        };
+        let window = imaging::intensity::Window::linear(40.0, 400.0);
+        let key = SceneKey::Slice {
+            volume: volume.id(),
+            plane,
+            size_px: [2, 2],
+            interpolation: Interpolation::Linear,
+            slab: Slab::default(),
+            grey: GreyMapping { window, is_inverted: false },
+        };
+        pictures.slots.entry((VIEWPORT, false)).or_default().requested = Some((key, 2, now));
+        pictures.accept(&ctx, picture(before, 1));
+        assert!(pictures.texture(VIEWPORT, now, false).is_none(), "another patient's picture");
+        assert!(pictures.texture(VIEWPORT, before, false).is_none());
+        pictures.accept(&ctx, picture(now, 2));
+        assert!(pictures.texture(VIEWPORT, now, false).is_some() && pictures.is_settled());
+        pictures.clear();
+        pictures.accept(&ctx, picture(now, 3));
+        assert!(pictures.texture(VIEWPORT, now, false).is_none(), "everything was closed");
+    }
+}

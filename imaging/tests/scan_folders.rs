@@ -146,6 +146,34 @@ fn archive_is_read_like_a_folder() {
 }
 
 #[test]
+fn broken_member_of_an_archive_does_not_hide_the_others() {
+    let sample = test_support::data::workspace_root().join("assets/sample");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cd.zip");
+    let mut archive = zip::ZipWriter::new(fs::File::create(&path).unwrap());
+    for name in ["I0001.dcm", "I0002.dcm", "I0003.dcm"] {
+        let whole = fs::read(sample.join(name)).unwrap();
+        let kept = if name == "I0003.dcm" { &whole[..400] } else { &whole[..] };
+        archive.start_file(name, SimpleFileOptions::default()).unwrap();
+        archive.write_all(kept).unwrap();
+    }
+    archive.finish().unwrap();
+    let catalog = scan_one(&path).unwrap();
+    assert_eq!(catalog.series[0].dims.z, 2);
+    assert_eq!(catalog.skipped.len(), 1);
+    assert!(catalog.skipped[0].path.ends_with("I0003.dcm") && !catalog.skipped[0].is_sound);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_neither_file_nor_folder_is_refused_unopened() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    assert!(scan_one(&path).unwrap_err().to_string().contains("neither a file nor a folder"));
+}
+
+#[test]
 fn archive_bomb_is_refused_before_it_unpacks() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("bomb.zip");

@@ -476,6 +476,18 @@ mod tests {
     }
 
     #[test]
+    fn turning_right_turns_slices_and_volume_clockwise() {
+        let (mut d, _) = document();
+        let id = d.workspace.viewports.iter().find(|v| v.volume().is_some()).unwrap().id;
+        let basis = |d: &Document| d.workspace.viewport(id).volume().unwrap().camera.basis();
+        let before = basis(&d);
+        d.apply(&Command::View(ViewCommand::RotateQuarter { viewport: id, clockwise: true }));
+        let after = basis(&d);
+        assert!(after.right.abs_diff_eq(before.up, 1e-9), "what was on top is now on the right");
+        assert!(after.up.abs_diff_eq(-before.right, 1e-9));
+    }
+
+    #[test]
     fn cursor_stays_inside_the_volume() {
         let (mut d, key) = document();
         d.apply(&Command::Slice(SliceCommand::SetCursor { series: key, lps: DVec3::splat(1e6) }));
