@@ -11,6 +11,7 @@
 pub mod formats;
 pub mod geometry;
 pub mod intensity;
+pub mod memory;
 pub mod phantom;
 pub mod series;
 pub mod source;

@@ -78,8 +78,8 @@ impl Entry {
 
     fn size_bytes(&self) -> usize {
         let cells = self.grid.lows.len();
-        // Skip maps and bounds come later but are counted from the start: one byte and four per cell.
-        self.grid.size_bytes() + cells * (LOOKS + size_of::<f32>())
+        // Skip maps and bounds come later but are counted from the start: two bytes and four per cell.
+        self.grid.size_bytes() + cells * (LOOKS * size_of::<u16>() + size_of::<f32>())
     }
 }
 

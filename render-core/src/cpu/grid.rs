@@ -8,6 +8,7 @@ use imaging::volume::{Rescale, Sample, Volume, Voxels};
 use imaging::with_voxels;
 use rayon::prelude::*;
 
+use super::bricks::Bricks;
 use super::lanes::PairSample;
 
 /// Edge of a cell in voxels.
@@ -38,9 +39,9 @@ pub(crate) use with_samples;
 /// One time point of a scalar volume, ready for the kernels.
 #[derive(Debug)]
 pub(crate) struct Grid {
-    /// Samples in 16 bits where the volume's own cannot be read directly.
-    converted: Option<Vec<i16>>,
-    /// Voxel counts as the kernels see them; at least 2 along x.
+    /// Lane values.
+    pub(crate) bricks: Bricks,
+    /// Voxel counts.
     pub(crate) dims: [usize; 3],
     /// Modality value of a lane value (a sample less its type's offset).
     pub(crate) rescale: Rescale,
@@ -50,6 +51,16 @@ pub(crate) struct Grid {
     pub(crate) lows: Vec<i16>,
     /// Highest lane value of each cell.
     pub(crate) highs: Vec<i16>,
+    /// Lowest and highest lane value of each octant of each cell; bits of the octant are x, y, z from the lowest.
+    pub(crate) octants: Vec<[[i16; 2]; 8]>,
+}
+
+/// What is found in one pass over the voxels.
+#[derive(Default)]
+struct Ranges {
+    lows: Vec<i16>,
+    highs: Vec<i16>,
+    octants: Vec<[[i16; 2]; 8]>,
 }
 
 impl Grid {
@@ -63,43 +74,26 @@ impl Grid {
         {
             return None;
         }
-        let mut grid = Self {
-            converted: None,
-            dims,
-            rescale: volume.rescale(),
-            cells: [0; 3],
-            lows: Vec::new(),
-            highs: Vec::new(),
+        let cells = dims.map(|n| n.saturating_sub(1).div_ceil(CELL).max(1));
+        let made = |bricks: Option<Bricks>, ranges: Ranges, rescale| {
+            let Ranges { lows, highs, octants } = ranges;
+            Some(Self { bricks: bricks?, dims, rescale, cells, lows, highs, octants })
         };
-        if stored(volume, time_point).is_none() || dims[0] < 2 {
+        let Some(samples) = stored(volume, time_point) else {
             let (samples, rescale) = convert(volume, time_point)?;
-            grid.converted = Some(samples);
-            grid.rescale = rescale;
-            grid.dims[0] = dims[0].max(2);
-        }
-        grid.cells = grid.dims.map(|n| n.saturating_sub(1).div_ceil(CELL).max(1));
-        let offset = with_samples!(grid.samples(volume, time_point)?, s => offset_of(s));
-        // Conversion is defined on lane values already.
-        if grid.converted.is_none() {
-            grid.rescale.intercept += grid.rescale.slope * f64::from(offset);
-        }
-        (grid.lows, grid.highs) =
-            with_samples!(grid.samples(volume, time_point)?, s => ranges(s, grid.dims, grid.cells));
-        Some(grid)
-    }
-
-    /// The samples to read; `volume` must be the one the grid was made from.
-    pub(crate) fn samples<'a>(&'a self, volume: &'a Volume, time_point: usize) -> Option<Samples<'a>> {
-        match &self.converted {
-            Some(samples) => Some(Samples::I16(samples)),
-            None => stored(volume, time_point),
-        }
+            return made(Bricks::new(&samples, dims), ranges(&samples, dims, cells), rescale);
+        };
+        let mut rescale = volume.rescale();
+        with_samples!(samples, s => {
+            rescale.intercept += rescale.slope * f64::from(offset_of(s));
+            made(Bricks::new(s, dims), ranges(s, dims, cells), rescale)
+        })
     }
 
     /// Memory held beside the volume.
     pub(crate) fn size_bytes(&self) -> usize {
-        let samples = self.converted.as_ref().map_or(0, Vec::len) + self.lows.len() + self.highs.len();
-        samples * size_of::<i16>()
+        let samples = self.bricks.samples().len() + self.lows.len() + self.highs.len();
+        samples * size_of::<i16>() + size_of_val(self.octants.as_slice())
     }
 }
 
@@ -121,7 +115,7 @@ pub(crate) fn stored(volume: &Volume, time_point: usize) -> Option<Samples<'_>> 
 
 /// Maps the finite range of the samples to 16 bits; exact for whole numbers that span less than 65536.
 ///
-/// A single column of voxels is doubled, because kernels read pairs. NaN becomes the lowest value.
+/// NaN becomes the lowest value.
 fn convert(volume: &Volume, time_point: usize) -> Option<(Vec<i16>, Rescale)> {
     let count = volume.samples_per_time_point();
     let range = time_point * count..(time_point + 1) * count;
@@ -142,35 +136,35 @@ fn convert(volume: &Volume, time_point: usize) -> Option<(Vec<i16>, Rescale)> {
             let v = if v.is_nan() { low } else { v };
             (((v - low) / unit).clamp(0.0, 65535.0).round() - 32768.0) as i16
         };
-        let copies = if volume.dims().x == 1 { 2 } else { 1 };
         let converted: Vec<i16> =
-            (0..count * copies).into_par_iter().with_min_len(4096).map(|i| lane(value(i / copies))).collect();
+            (0..count).into_par_iter().with_min_len(4096).map(|i| lane(value(i))).collect();
         let outer = volume.rescale();
         let rescale = Rescale { slope: outer.slope * unit, intercept: outer.apply(low + 32768.0 * unit) };
         Some((converted, rescale))
     })
 }
 
-/// Lowest and highest lane value of each cell.
-fn ranges<S: PairSample>(samples: &[S], dims: [usize; 3], cells: [usize; 3]) -> (Vec<i16>, Vec<i16>) {
+/// Ranges of all cells and octants.
+fn ranges<S: PairSample>(samples: &[S], dims: [usize; 3], cells: [usize; 3]) -> Ranges {
     let count = cells.iter().product();
-    let (mut lows, mut highs) = (vec![0i16; count], vec![0i16; count]);
+    let mut found = Ranges { lows: vec![0; count], highs: vec![0; count], octants: vec![[[0; 2]; 8]; count] };
     let is_avx2 = super::lanes::Avx2::detect().is_some();
-    lows.par_chunks_mut(cells[0]).zip(highs.par_chunks_mut(cells[0])).enumerate().for_each_init(
-        || (Vec::new(), Vec::new()),
-        |(low_row, high_row), (row, (lows, highs))| {
+    let rows = found.lows.par_chunks_mut(cells[0]).zip(found.highs.par_chunks_mut(cells[0]));
+    rows.zip(found.octants.par_chunks_mut(cells[0])).enumerate().for_each_init(
+        Extremes::default,
+        |extremes, (row, ((lows, highs), octants))| {
             let block = Block { samples, dims, cell_y: row % cells[1], cell_z: row / cells[1] };
             #[cfg(target_arch = "x86_64")]
             if is_avx2 {
                 // SAFETY: AVX2 was detected.
-                unsafe { cell_row_avx2(block, low_row, high_row, lows, highs) };
+                unsafe { cell_row_avx2(block, extremes, lows, highs, octants) };
                 return;
             }
             let _ = is_avx2;
-            cell_row(block, low_row, high_row, lows, highs);
+            cell_row(block, extremes, lows, highs, octants);
         },
     );
-    (lows, highs)
+    found
 }
 
 /// A row of cells and where it lies.
@@ -182,54 +176,71 @@ struct Block<'a, S> {
     cell_z: usize,
 }
 
+/// Extremes down the columns of a row of octants.
+#[derive(Default)]
+struct Extremes {
+    low: Vec<i16>,
+    high: Vec<i16>,
+}
+
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn cell_row_avx2<S: PairSample>(
     block: Block<'_, S>,
-    low_row: &mut Vec<S>,
-    high_row: &mut Vec<S>,
+    extremes: &mut Extremes,
     lows: &mut [i16],
     highs: &mut [i16],
+    octants: &mut [[[i16; 2]; 8]],
 ) {
-    cell_row(block, low_row, high_row, lows, highs);
+    cell_row(block, extremes, lows, highs, octants);
 }
 
 /// Takes the extremes down the columns first, which the compiler turns into vector code, then along x.
 #[inline(always)]
 fn cell_row<S: PairSample>(
     block: Block<'_, S>,
-    low_row: &mut Vec<S>,
-    high_row: &mut Vec<S>,
+    extremes: &mut Extremes,
     lows: &mut [i16],
     highs: &mut [i16],
+    octants: &mut [[[i16; 2]; 8]],
 ) {
+    const HALF: usize = CELL / 2;
     let [nx, ny, nz] = block.dims;
-    let reach = |cell: usize, n: usize| cell * CELL..(cell * CELL + CELL + 1).min(n);
-    let mut is_first = true;
-    for z in reach(block.cell_z, nz) {
-        for y in reach(block.cell_y, ny) {
-            let start = (z * ny + y) * nx;
-            let row = &block.samples[start..start + nx];
-            if is_first {
-                low_row.clear();
-                low_row.extend_from_slice(row);
-                high_row.clear();
-                high_row.extend_from_slice(row);
-                is_first = false;
-                continue;
-            }
-            for (low, &v) in low_row.iter_mut().zip(row) {
-                *low = (*low).min(v);
-            }
-            for (high, &v) in high_row.iter_mut().zip(row) {
-                *high = (*high).max(v);
+    // Beyond the volume the last voxel stands for all.
+    let reach = |first: usize, n: usize| first.min(n - 1)..(first + HALF + 1).min(n);
+    lows.fill(i16::MAX);
+    highs.fill(i16::MIN);
+    for part in 0..4 {
+        let (low, high) = (&mut extremes.low, &mut extremes.high);
+        low.clear();
+        low.resize(nx + CELL, i16::MAX);
+        high.clear();
+        high.resize(nx + CELL, i16::MIN);
+        for z in reach(block.cell_z * CELL + (part >> 1) * HALF, nz) {
+            for y in reach(block.cell_y * CELL + (part & 1) * HALF, ny) {
+                let start = (z * ny + y) * nx;
+                let row = &block.samples[start..start + nx];
+                for ((low, high), &v) in low.iter_mut().zip(high.iter_mut()).zip(row) {
+                    let v = v.to_lane();
+                    *low = (*low).min(v);
+                    *high = (*high).max(v);
+                }
             }
         }
-    }
-    for (cell, (low, high)) in lows.iter_mut().zip(highs).enumerate() {
-        let x = reach(cell, nx);
-        let first = x.start;
-        *low = low_row[x.clone()].iter().copied().fold(low_row[first], S::min).to_lane();
-        *high = high_row[x].iter().copied().fold(high_row[first], S::max).to_lane();
+        let (last_low, last_high) = (low[nx - 1], high[nx - 1]);
+        low[nx..].fill(last_low);
+        high[nx..].fill(last_high);
+        for i in 0..nx + CELL - HALF {
+            low[i] = low[i].min(low[i + 1]).min(low[i + 2]);
+            high[i] = high[i].max(high[i + 1]).max(high[i + 2]);
+        }
+        let halves = low.chunks_exact(CELL).zip(high.chunks_exact(CELL));
+        let cells = lows.iter_mut().zip(highs.iter_mut()).zip(octants.iter_mut());
+        for ((low, high), ((cell_low, cell_high), octants)) in halves.zip(cells) {
+            octants[part * 2] = [low[0], high[0]];
+            octants[part * 2 + 1] = [low[HALF], high[HALF]];
+            *cell_low = (*cell_low).min(low[0]).min(low[HALF]);
+            *cell_high = (*cell_high).max(high[0]).max(high[HALF]);
+        }
     }
 }

@@ -51,11 +51,6 @@ pub(crate) trait PairSample: Copy + Ord + Send + Sync + 'static {
     /// # Safety
     /// Two values must be readable at `at`.
     unsafe fn raw_pair(at: *const Self) -> u32;
-    /// Four values starting at `at` as two raw pairs, the first in the low word.
-    ///
-    /// # Safety
-    /// Four values must be readable at `at`.
-    unsafe fn raw_quad(at: *const Self) -> u64;
     /// The value less [`PairSample::OFFSET`].
     fn to_lane(self) -> i16;
     /// Turns eight raw pairs into pairs of signed numbers.
@@ -73,11 +68,6 @@ impl PairSample for i16 {
     unsafe fn raw_pair(at: *const Self) -> u32 {
         // SAFETY: promised by the caller.
         unsafe { Self::pair(at) }
-    }
-    #[inline(always)]
-    unsafe fn raw_quad(at: *const Self) -> u64 {
-        // SAFETY: promised by the caller.
-        unsafe { at.cast::<u64>().read_unaligned() }
     }
     #[inline(always)]
     fn to_lane(self) -> i16 {
@@ -102,11 +92,6 @@ impl PairSample for u16 {
         unsafe { at.cast::<u32>().read_unaligned() }
     }
     #[inline(always)]
-    unsafe fn raw_quad(at: *const Self) -> u64 {
-        // SAFETY: promised by the caller.
-        unsafe { at.cast::<u64>().read_unaligned() }
-    }
-    #[inline(always)]
     fn to_lane(self) -> i16 {
         (self ^ 0x8000) as i16
     }
@@ -128,12 +113,6 @@ impl PairSample for u8 {
     unsafe fn raw_pair(at: *const Self) -> u32 {
         // SAFETY: promised by the caller.
         u32::from(unsafe { at.cast::<u16>().read_unaligned() })
-    }
-    #[inline(always)]
-    unsafe fn raw_quad(at: *const Self) -> u64 {
-        // SAFETY: promised by the caller.
-        let raw = u64::from(unsafe { at.cast::<u32>().read_unaligned() });
-        (raw & 0xffff) | (raw >> 16 << 32)
     }
     #[inline(always)]
     fn to_lane(self) -> i16 {
@@ -191,6 +170,8 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     /// `a & !b`.
     fn and_not(self, a: Self::I, b: Self::I) -> Self::I;
     fn shl<const N: i32>(self, a: Self::I) -> Self::I;
+    /// Shifts each lane to the right by the number in another, 0 to 31; zeros come in.
+    fn shr_by(self, a: Self::I, by: Self::I) -> Self::I;
     /// Keeps the sign.
     fn shr<const N: i32>(self, a: Self::I) -> Self::I;
 
@@ -217,16 +198,11 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     /// # Safety
     /// Two samples must be readable at `base + index` for each lane; indices count as unsigned.
     unsafe fn gather_pairs<S: PairSample>(self, base: *const S, index: Self::I) -> Self::I;
-    /// Four neighbours along x: the first two and the last two, each as [`Lanes::gather_pairs`] gives them.
-    ///
-    /// # Safety
-    /// Four samples must be readable at `base + index` for each lane; indices count as unsigned.
-    unsafe fn gather_quads<S: PairSample>(self, base: *const S, index: Self::I) -> [Self::I; 2];
-    /// Bytes of a table.
+    /// Entries of a table, extended with zeros.
     ///
     /// # Safety
     /// Each index must lie inside the table.
-    unsafe fn gather_bytes(self, table: &[u8], index: Self::I) -> Self::I;
+    unsafe fn gather_u16(self, table: &[u16], index: Self::I) -> Self::I;
     /// Low and high words of the entries of a table.
     ///
     /// # Safety

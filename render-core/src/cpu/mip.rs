@@ -1,9 +1,9 @@
 //! Maximum intensity projection of eight rays at once.
 
 use super::grid::{CELL_SHIFT, Grid};
-use super::lanes::{Lanes, PairSample, WIDTH};
+use super::lanes::{Lanes, WIDTH};
+use super::patch::{PAIR_ONE, PatchSampler};
 use super::rays::Packet;
-use super::sampler::{PAIR_ONE, Sampler};
 use super::traverse::Traverse;
 use crate::scene::GreyMapping;
 
@@ -86,10 +86,10 @@ impl<'a> MipView<'a> {
 /// `peak` is a sample number near which a neighbouring ray had its maximum; it is only looked at first, and becomes
 /// that of this packet.
 #[inline(always)]
-pub(crate) fn maximum<L: Lanes, S: PairSample>(
+pub(crate) fn maximum<L: Lanes>(
     l: L,
     view: &MipView<'_>,
-    sampler: &Sampler<'_, L, S>,
+    sampler: &PatchSampler<'_, L>,
     packet: &Packet,
     peak: &mut [i32; WIDTH],
 ) -> [f32; WIDTH] {
@@ -131,7 +131,7 @@ pub(crate) fn maximum<L: Lanes, S: PairSample>(
         let mut place = sampler.place(traverse.position());
         let bound = traverse.bound(sampler, &place, view.bounds);
         let promising = l.and(active, l.lt(highest, bound));
-        traverse.leap(&place, l.int(1), promising);
+        traverse.leap(&place, l.int(1), l.and_not(active, promising));
         if l.mask_bits(promising) == 0 {
             continue;
         }

@@ -33,7 +33,7 @@ pub(crate) struct Packet {
 
 impl Packet {
     /// Rays without samples.
-    const EMPTY: Self = Self {
+    pub(crate) const EMPTY: Self = Self {
         start: [[0.0; WIDTH]; 3],
         delta: [[0.0; WIDTH]; 3],
         direction_lps: [[0.0; WIDTH]; 3],
@@ -46,6 +46,68 @@ impl Packet {
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
         (0..WIDTH).all(|i| self.first[i] >= self.end[i])
+    }
+}
+
+/// Rays that have something to show, waiting for a lane.
+#[derive(Debug, Default)]
+pub(crate) struct RayQueue {
+    rays: Vec<QueuedRay>,
+    next: usize,
+}
+
+/// One ray of a [`Packet`], and the pixel it is for.
+#[derive(Debug, Clone, Copy)]
+struct QueuedRay {
+    start: [f32; 3],
+    delta: [f32; 3],
+    direction_lps: [f32; 3],
+    first: i32,
+    end: i32,
+    pixel: usize,
+}
+
+impl RayQueue {
+    /// Drops all rays.
+    pub(crate) fn clear(&mut self) {
+        self.rays.clear();
+        self.next = 0;
+    }
+
+    /// Appends a lane of a packet if it has samples.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, packet: &Packet, lane: usize, pixel: usize) {
+        if packet.first[lane] < packet.end[lane] {
+            self.rays.push(QueuedRay {
+                start: packet.start.map(|v| v[lane]),
+                delta: packet.delta.map(|v| v[lane]),
+                direction_lps: packet.direction_lps.map(|v| v[lane]),
+                first: packet.first[lane],
+                end: packet.end[lane],
+                pixel,
+            });
+        }
+    }
+
+    /// Whether no ray waits.
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.next >= self.rays.len()
+    }
+
+    /// Moves the next ray into a lane and tells its pixel.
+    #[inline(always)]
+    pub(crate) fn pop(&mut self, packet: &mut Packet, lane: usize) -> Option<usize> {
+        let ray = self.rays.get(self.next)?;
+        self.next += 1;
+        for axis in 0..3 {
+            packet.start[axis][lane] = ray.start[axis];
+            packet.delta[axis][lane] = ray.delta[axis];
+            packet.direction_lps[axis][lane] = ray.direction_lps[axis];
+        }
+        packet.first[lane] = ray.first;
+        packet.end[lane] = ray.end;
+        Some(ray.pixel)
     }
 }
 

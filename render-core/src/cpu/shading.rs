@@ -7,7 +7,7 @@ use glam::{DMat3, DVec3};
 use imaging::volume::Rescale;
 
 use super::lanes::{Lanes, WIDTH, axes, exp2, log2};
-use super::sampler::PAIR_ONE;
+use super::patch::PAIR_ONE;
 use crate::camera::Camera;
 use crate::scene::Lighting;
 
@@ -63,7 +63,7 @@ impl Shading {
         RayShading { half_index: axes!(axis => dot(l, row(l, &self.index_from_lps, axis), half)) }
     }
 
-    /// Lights `color` of samples whose neighbours differ by `g` (see [`super::sampler::Sampler::differences`]).
+    /// Lights `color` of samples whose neighbours differ by `g` (see [`super::patch::PatchSampler::differences`]).
     #[inline(always)]
     pub(crate) fn lit<L: Lanes>(
         &self,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::grid::{CELL, Grid};
 use crate::transfer_function::{LUT_ENTRIES, TransferFunction, TransferLut};
 
@@ -12,8 +14,9 @@ const MAX_DISTANCE: u8 = 20;
 #[derive(Debug)]
 pub(crate) struct SkipMap {
     transfer_function: Arc<TransferFunction>,
-    /// x fastest, as the cells of the [`Grid`].
-    pub(crate) distances: Vec<u8>,
+    /// Low byte: distance. High byte: bit i is set if octant i of the cell may show anything; only then can the
+    /// distance be 0. x fastest, as the cells of the [`Grid`].
+    pub(crate) cells: Vec<u16>,
     /// Continuous index box around everything visible, or `None` if nothing is.
     pub(crate) bounds: Option<[[f64; 3]; 2]>,
 }
@@ -21,10 +24,12 @@ pub(crate) struct SkipMap {
 impl SkipMap {
     /// For the values of a grid; `lut` is any table of `transfer_function`, since only "above zero" counts.
     pub(crate) fn new(grid: &Grid, transfer_function: Arc<TransferFunction>, lut: &TransferLut) -> Self {
-        let visible = visible_cells(grid, lut);
+        let octants = visible_octants(grid, lut);
+        let visible: Vec<u8> = octants.iter().map(|&mask| if mask == 0 { 0 } else { 255 }).collect();
         let bounds = bounds(&visible, grid);
         let distances = distances(visible, grid.cells);
-        Self { transfer_function, distances, bounds }
+        let cells = distances.iter().zip(&octants).map(|(&d, &mask)| u16::from_le_bytes([d, mask])).collect();
+        Self { transfer_function, cells, bounds }
     }
 
     /// Whether the map was made for this transfer function.
@@ -34,8 +39,8 @@ impl SkipMap {
     }
 }
 
-/// 255 for cells with a value whose opacity is above zero, else 0.
-fn visible_cells(grid: &Grid, lut: &TransferLut) -> Vec<u8> {
+/// Per cell, which of its octants hold a value whose opacity is above zero.
+fn visible_octants(grid: &Grid, lut: &TransferLut) -> Vec<u8> {
     // How many entries below i are not transparent.
     let mut opaque_below = vec![0u32; LUT_ENTRIES + 1];
     for (i, entry) in lut.entries.iter().enumerate() {
@@ -48,12 +53,20 @@ fn visible_cells(grid: &Grid, lut: &TransferLut) -> Vec<u8> {
     // One table over all 16-bit values is quicker than the arithmetic per cell.
     let entries: Vec<u16> = (i16::MIN..=i16::MAX).map(|lane| entry_of(lane) as u16).collect();
     let entry = |lane: i16| usize::from(entries[(i32::from(lane) + 32768) as usize]);
-    let is_visible = |(&low, &high): (&i16, &i16)| {
+    let is_visible = |low: i16, high: i16| {
         let (a, b) = (entry(low), entry(high));
         let (first, last) = (a.min(b), a.max(b));
-        if opaque_below[last + 1] > opaque_below[first] { 255 } else { 0 }
+        opaque_below[last + 1] > opaque_below[first]
     };
-    grid.lows.iter().zip(&grid.highs).map(is_visible).collect()
+    let cells = (&grid.lows, &grid.highs, &grid.octants);
+    let mask = |(&low, &high, octants): (&i16, &i16, &[[i16; 2]; 8])| {
+        if !is_visible(low, high) {
+            return 0;
+        }
+        let bit = |(i, &[low, high]): (usize, &[i16; 2])| u8::from(is_visible(low, high)) << i;
+        octants.iter().enumerate().map(bit).sum()
+    };
+    cells.into_par_iter().with_min_len(4096).map(mask).collect()
 }
 
 fn bounds(visible: &[u8], grid: &Grid) -> Option<[[f64; 3]; 2]> {

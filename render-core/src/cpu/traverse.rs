@@ -3,9 +3,9 @@
 //! Samples stay on the ray's own lattice, so skipping changes no picture.
 #![expect(unsafe_code, reason = "cells are read without bounds checks after clamping the index")]
 
-use super::lanes::{Lanes, PairSample, axes};
+use super::lanes::{Lanes, axes};
+use super::patch::{PatchSampler, Place};
 use super::rays::Packet;
-use super::sampler::{Place, Sampler};
 
 /// Eight rays on their way through cells of `2^SHIFT` voxels.
 pub(crate) struct Traverse<L: Lanes, const SHIFT: i32> {
@@ -14,7 +14,8 @@ pub(crate) struct Traverse<L: Lanes, const SHIFT: i32> {
     delta: [L::F; 3],
     /// Steps per voxel along each axis, signed.
     inverse_delta: [L::F; 3],
-    /// Edge of a leap of `d` cells from its lowest corner: `d * edge_scale + edge_bias` voxels.
+    /// Edge of a leap of `d` cells from its lowest corner: `d * edge_scale + edge_bias` voxels. Half the sum of both
+    /// is the edge of an octant from that octant's lowest corner.
     edge_scale: [L::F; 3],
     edge_bias: [L::F; 3],
     k: L::I,
@@ -55,6 +56,12 @@ impl<L: Lanes, const SHIFT: i32> Traverse<L, SHIFT> {
         self.l.ilt(self.k, self.end)
     }
 
+    /// One past the last sample of each ray.
+    #[inline(always)]
+    pub(crate) fn end(&self) -> L::I {
+        self.end
+    }
+
     /// Number of the current sample of each ray.
     #[inline(always)]
     pub(crate) fn number(&self) -> L::I {
@@ -69,61 +76,55 @@ impl<L: Lanes, const SHIFT: i32> Traverse<L, SHIFT> {
         axes!(axis => l.mul_add(k, self.delta[axis], self.start[axis]))
     }
 
-    /// Distances of the cells at a place.
+    /// Continuous index some samples after the current one of each ray.
     #[inline(always)]
-    pub(crate) fn distance<S: PairSample>(
-        &self,
-        sampler: &Sampler<'_, L, S>,
-        place: &Place<L>,
-        distances: &[u8],
-    ) -> L::I {
-        debug_assert!(distances.len() == self.cell_count);
+    pub(crate) fn position_after(&self, samples: i32) -> [L::F; 3] {
+        let l = self.l;
+        let k = l.to_float(l.iadd(self.k, l.int(samples)));
+        axes!(axis => l.mul_add(k, self.delta[axis], self.start[axis]))
+    }
+
+    /// Words of a [`super::skip::SkipMap`] at a place.
+    #[inline(always)]
+    pub(crate) fn word(&self, sampler: &PatchSampler<'_, L>, place: &Place<L>, words: &[u16]) -> L::I {
+        debug_assert!(words.len() == self.cell_count);
         let cell = sampler.cell::<SHIFT>(place, self.cells);
         // SAFETY: places are clamped to the volume, and the grid's cells cover it.
-        unsafe { self.l.gather_bytes(distances, cell) }
+        unsafe { self.l.gather_u16(words, cell) }
     }
 
     /// Bounds of the cells at a place.
     #[inline(always)]
-    pub(crate) fn bound<S: PairSample>(
-        &self,
-        sampler: &Sampler<'_, L, S>,
-        place: &Place<L>,
-        bounds: &[f32],
-    ) -> L::F {
+    pub(crate) fn bound(&self, sampler: &PatchSampler<'_, L>, place: &Place<L>, bounds: &[f32]) -> L::F {
         debug_assert!(bounds.len() == self.cell_count);
         let cell = sampler.cell::<SHIFT>(place, self.cells);
         // SAFETY: places are clamped to the volume, and the grid's cells cover it.
         unsafe { self.l.gather_floats(bounds, cell) }
     }
 
-    /// Whole steps until the ray has left all cells nearer than `distance` (1: its own cell); at least 1.
+    /// Moves the rays of a mask out of all cells nearer than `distance`: 1 is their own cell, 0 only their octant of
+    /// it. At least by one step.
     #[inline(always)]
-    fn steps_to_leave(&self, place: &Place<L>, distance: L::I) -> L::I {
+    pub(crate) fn leap(&mut self, place: &Place<L>, distance: L::I, mask: L::I) {
         let l = self.l;
+        let is_octant = l.ieq(distance, l.int(0));
         let d = l.to_float(distance);
+        let half = l.float(0.5);
         let [x, y, z] = axes!(axis => {
-            let corner = l.shl::<SHIFT>(l.shr::<SHIFT>(place.base[axis]));
-            let edge = l.mul_add(d, self.edge_scale[axis], self.edge_bias[axis]);
+            let base = place.base[axis];
+            let of_cell = l.shl::<SHIFT>(l.shr::<SHIFT>(base));
+            let of_octant = l.and(base, l.int(-(1 << (SHIFT - 1))));
+            let corner = l.iselect(is_octant, of_octant, of_cell);
+            let (scale, bias) = (self.edge_scale[axis], self.edge_bias[axis]);
+            let edge = l.select(is_octant, l.mul(l.add(scale, bias), half), l.mul_add(d, scale, bias));
             let way = l.sub(l.add(l.to_float(corner), edge), place.p[axis]);
             l.mul(way, self.inverse_delta[axis])
         });
         let steps = l.min(l.min(x, y), z);
         // The margin keeps rounding from leaping over a sample just behind the edge.
         let steps = l.ceil(l.sub(steps, l.float(1e-3)));
-        l.truncate(l.min(l.max(steps, l.float(1.0)), l.float(1e6)))
-    }
-
-    /// Moves the rays out of their empty surroundings, except those that `stay`.
-    #[inline(always)]
-    pub(crate) fn leap(&mut self, place: &Place<L>, distance: L::I, stay: L::I) {
-        let l = self.l;
-        if l.mask_bits(stay) == 0xff {
-            return;
-        }
-        let steps = self.steps_to_leave(place, l.imax(distance, l.int(1)));
-        // Rays at their end stay there, or they might wrap around.
-        self.k = l.iadd(self.k, l.and(l.and_not(steps, stay), self.active()));
+        let steps = l.truncate(l.min(l.max(steps, l.float(1.0)), l.float(1e6)));
+        self.k = l.iadd(self.k, l.and(steps, mask));
     }
 
     /// Moves the rays of a mask by one step.

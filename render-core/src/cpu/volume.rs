@@ -1,23 +1,24 @@
 //! The volume pass: bands of packets on all cores, in AVX2 where the processor has it.
 #![expect(unsafe_code, reason = "calls the kernels compiled for AVX2")]
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
 use super::composite::{CompositeView, composite};
-use super::grid::{Grid, Samples, with_samples};
-use super::lanes::{Avx2, Lanes, PairSample, Portable, WIDTH};
+use super::grid::Grid;
+use super::lanes::{Avx2, Lanes, Portable, WIDTH};
 use super::mip::{MipView, maximum};
-use super::rays::{PACKET_HEIGHT, PACKET_WIDTH, RayMaker};
-use super::sampler::Sampler;
+use super::patch::PatchSampler;
+use super::rays::{PACKET_HEIGHT, PACKET_WIDTH, RayMaker, RayQueue};
 use crate::image::{ImageF32, decode_srgb};
 use crate::scene::GreyMapping;
 
 /// Rows of pixels that one task draws.
 const BAND: usize = 8;
-/// Packets are drawn in columns of this many pixels, so that neighbours meet in the cache.
-const TILE: usize = 16;
+/// A band is drawn in tiles of this many pixels across, so that neighbours meet in the cache.
+const TILE: usize = 64;
 
 /// What a packet becomes.
 pub(crate) enum Pass<'a> {
@@ -29,7 +30,6 @@ pub(crate) enum Pass<'a> {
 pub(crate) fn draw(
     pass: &Pass<'_>,
     grid: &Grid,
-    samples: Samples<'_>,
     rays: &RayMaker,
     size_px: [u32; 2],
     options: super::Options<'_>,
@@ -41,20 +41,20 @@ pub(crate) fn draw(
         if options.is_cancelled() {
             return;
         }
-        let band = Band { pass, dims: grid.dims, rays, first_row: band * BAND, width, pixels };
-        with_samples!(samples, typed => match avx2 {
+        let band = Band { pass, grid, rays, first_row: band * BAND, width, pixels };
+        match avx2 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the token proves that AVX2 and FMA are there.
-            Some(avx2) => unsafe { draw_band_avx2(avx2, typed, band) },
-            _ => draw_band(Portable, typed, band),
-        });
+            Some(avx2) => unsafe { draw_band_avx2(avx2, band) },
+            _ => draw_band(Portable, band),
+        }
     });
     (!options.is_cancelled()).then_some(image)
 }
 
 struct Band<'a> {
     pass: &'a Pass<'a>,
-    dims: [usize; 3],
+    grid: &'a Grid,
     rays: &'a RayMaker,
     first_row: usize,
     width: usize,
@@ -63,62 +63,59 @@ struct Band<'a> {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn draw_band_avx2<S: PairSample>(lanes: Avx2, samples: &[S], band: Band<'_>) {
-    draw_band(lanes, samples, band);
+fn draw_band_avx2(lanes: Avx2, band: Band<'_>) {
+    draw_band(lanes, band);
 }
 
 #[inline(always)]
-fn draw_band<L: Lanes, S: PairSample>(l: L, samples: &[S], band: Band<'_>) {
-    let Some(sampler) = Sampler::new(l, samples, band.dims) else { return };
+fn draw_band<L: Lanes>(l: L, band: Band<'_>) {
+    let sampler = PatchSampler::new(l, &band.grid.bricks);
     match band.pass {
         Pass::Composite(view) => draw_composite(l, &sampler, view, band),
         Pass::Mip(view, grey) => draw_mip(l, &sampler, view, grey, band),
     }
 }
 
+/// Corners of the packets of a tile.
 #[inline(always)]
-fn packets(width: usize, rows: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..width).step_by(TILE).flat_map(move |tile| {
-        (0..rows)
-            .step_by(PACKET_HEIGHT)
-            .flat_map(move |y| (tile..(tile + TILE).min(width)).step_by(PACKET_WIDTH).map(move |x| (x, y)))
-    })
+fn packets(columns: Range<usize>, rows: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..rows)
+        .step_by(PACKET_HEIGHT)
+        .flat_map(move |y| columns.clone().step_by(PACKET_WIDTH).map(move |x| (x, y)))
 }
 
 #[inline(always)]
-fn draw_composite<L: Lanes, S: PairSample>(
-    l: L,
-    sampler: &Sampler<'_, L, S>,
-    view: &CompositeView<'_>,
-    band: Band<'_>,
-) {
+fn draw_composite<L: Lanes>(l: L, sampler: &PatchSampler<'_, L>, view: &CompositeView<'_>, band: Band<'_>) {
     let rows = band.pixels.len() / band.width;
-    for (x, y) in packets(band.width, rows) {
-        let packet = band.rays.packet(x, band.first_row + y);
-        if packet.is_empty() {
-            continue;
-        }
-        let [r, g, b, a] = composite(l, view, sampler, &packet);
-        for i in 0..WIDTH {
-            let (px, py) = (x + i % PACKET_WIDTH, y + i / PACKET_WIDTH);
-            if px < band.width && py < rows {
-                band.pixels[py * band.width + px] = [r[i], g[i], b[i], a[i]];
+    let mut queue = RayQueue::default();
+    for tile in (0..band.width).step_by(TILE) {
+        queue.clear();
+        for (x, y) in packets(tile..(tile + TILE).min(band.width), rows) {
+            let packet = band.rays.packet(x, band.first_row + y);
+            if packet.is_empty() {
+                continue;
+            }
+            for lane in 0..WIDTH {
+                let (px, py) = (x + lane % PACKET_WIDTH, y + lane / PACKET_WIDTH);
+                queue.push(&packet, lane, py * band.width + px);
             }
         }
+        composite(l, view, sampler, &mut queue, band.pixels);
     }
 }
 
 #[inline(always)]
-fn draw_mip<L: Lanes, S: PairSample>(
+fn draw_mip<L: Lanes>(
     l: L,
-    sampler: &Sampler<'_, L, S>,
+    sampler: &PatchSampler<'_, L>,
     view: &MipView<'_>,
     grey: &GreyMapping,
     band: Band<'_>,
 ) {
     let rows = band.pixels.len() / band.width;
     let mut peak = [0; WIDTH];
-    for (x, y) in packets(band.width, rows) {
+    let tiles = (0..band.width).step_by(TILE).map(|x| x..(x + TILE).min(band.width));
+    for (x, y) in tiles.flat_map(|tile| packets(tile, rows)) {
         let packet = band.rays.packet(x, band.first_row + y);
         if packet.is_empty() {
             continue;

@@ -171,7 +171,7 @@ fn read_all<T: Stored + Default>(
 ) -> Result<Vec<T>, ImagingError> {
     let dims = series.stack.geometry.dims();
     let slice_samples = dims.x * dims.y * series.channels;
-    let mut voxels = super::memory::zeroed::<T>(samples).map_err(|needed_bytes| ImagingError::TooLarge {
+    let mut voxels = crate::memory::zeroed::<T>(samples).map_err(|needed_bytes| ImagingError::TooLarge {
         path: series.first_instance().map(|i| i.location.path().to_path_buf()).unwrap_or_default(),
         needed_bytes,
         limit_bytes: needed_bytes.saturating_sub(1),

@@ -45,7 +45,6 @@ mod instance;
 mod jpeg12;
 mod load;
 mod lut;
-mod memory;
 mod pixels;
 mod scan;
 mod stack;

@@ -167,6 +167,7 @@ mod x86 {
             imax(a: I, b: I) -> I = _mm256_max_epi32(a, b);
             and(a: I, b: I) -> I = _mm256_and_si256(a, b);
             or(a: I, b: I) -> I = _mm256_or_si256(a, b);
+            shr_by(a: I, by: I) -> I = _mm256_srlv_epi32(a, by);
             xor(a: I, b: I) -> I = _mm256_xor_si256(a, b);
             and_not(a: I, b: I) -> I = _mm256_andnot_si256(b, a);
             lt(a: F, b: F) -> I = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_LT_OQ>(a, b));
@@ -220,14 +221,7 @@ mod x86 {
             S::unpack(self, raw)
         }
         #[inline(always)]
-        unsafe fn gather_quads<S: PairSample>(self, base: *const S, index: I) -> [I; 2] {
-            let i = self.int_array(index);
-            // SAFETY: promised by the caller for every lane; see also the head of this file.
-            let raw = unsafe { words!(lane => S::raw_quad(base.wrapping_add(i[lane] as u32 as usize))) };
-            [S::unpack(self, raw[0]), S::unpack(self, raw[1])]
-        }
-        #[inline(always)]
-        unsafe fn gather_bytes(self, table: &[u8], index: I) -> I {
+        unsafe fn gather_u16(self, table: &[u16], index: I) -> I {
             let i = self.int_array(index);
             debug_assert!(i.iter().all(|&i| (i as usize) < table.len()));
             // SAFETY: the caller promises that each index lies inside the table; see also the head of this file.

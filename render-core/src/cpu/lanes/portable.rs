@@ -152,6 +152,10 @@ impl Lanes for Portable {
         zip(a, b, |a, b| a | b)
     }
     #[inline(always)]
+    fn shr_by(self, a: I, by: I) -> I {
+        zip(a, by, |a, by| ((a as u32) >> by) as i32)
+    }
+    #[inline(always)]
     fn xor(self, a: I, b: I) -> I {
         zip(a, b, |a, b| a ^ b)
     }
@@ -219,12 +223,7 @@ impl Lanes for Portable {
         map(index, |i| unsafe { S::pair(base.wrapping_add(i as u32 as usize)) } as i32)
     }
     #[inline(always)]
-    unsafe fn gather_quads<S: PairSample>(self, base: *const S, index: I) -> [I; 2] {
-        // SAFETY: promised by the caller for every lane.
-        unsafe { [self.gather_pairs(base, index), self.gather_pairs(base.wrapping_add(2), index)] }
-    }
-    #[inline(always)]
-    unsafe fn gather_bytes(self, table: &[u8], index: I) -> I {
+    unsafe fn gather_u16(self, table: &[u16], index: I) -> I {
         map(index, |i| i32::from(table[i as usize]))
     }
     #[inline(always)]

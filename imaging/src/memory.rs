@@ -1,11 +1,14 @@
-//! Memory for a whole volume.
+//! Memory for whole volumes: asked for before it is taken, in large pages where the system offers them.
 
 use crate::volume::Sample;
 
-/// `count` zeros, or the bytes that could not be had.
+/// `count` zeros.
 ///
 /// Zeroed pages come from the system untouched, so a volume costs memory only where it is written.
-pub(crate) fn zeroed<T: Sample>(count: usize) -> Result<Vec<T>, u64> {
+///
+/// # Errors
+/// The bytes that could not be had.
+pub fn zeroed<T: Sample>(count: usize) -> Result<Vec<T>, u64> {
     let needed = (count as u64).saturating_mul(size_of::<T>() as u64);
     // `vec!` ends the process where memory is refused, so ask first.
     let mut check: Vec<T> = Vec::new();
