@@ -11,9 +11,11 @@
 pub mod formats;
 pub mod geometry;
 pub mod intensity;
+pub mod labelmap;
 pub mod phantom;
 pub mod series;
 pub mod source;
+pub mod statistics;
 pub mod volume;
 
 mod error;
