@@ -9,7 +9,8 @@ use glam::DVec3;
 use rayon::prelude::*;
 
 use crate::geometry::{Dims, Geometry};
-use crate::volume::Volume;
+use crate::statistics::region::Run;
+use crate::volume::{Sample, Volume};
 use crate::with_voxels;
 
 /// One bit per pixel of a slice, row after row without gaps.
@@ -54,12 +55,9 @@ impl BitPlane {
         }
     }
 
-    /// Turns the bits of `start..end` round.
-    pub(crate) fn toggle(&mut self, start: usize, end: usize) {
-        for pixel in start..end {
-            if let Some(word) = self.words.get_mut(pixel / 64) {
-                *word ^= 1 << (pixel % 64);
-            }
+    pub(crate) fn toggle(&mut self, pixel: usize) {
+        if let Some(word) = self.words.get_mut(pixel / 64) {
+            *word ^= 1 << (pixel % 64);
         }
     }
 
@@ -145,7 +143,7 @@ impl Mask {
         let (rescale, step) = (volume.rescale(), volume.channels().count());
         with_voxels!(volume.voxels(), samples => Self::from_fn(*volume.geometry(), |[x, y, z]| {
             let at = ((z * d.y + y) * d.x + x) * step;
-            samples.get(at).is_some_and(|&stored| rescale.apply(f64::from(stored)) == label)
+            samples.get(at).is_some_and(|&stored| rescale.apply(stored.to_f64()) == label)
         }))
     }
 
@@ -159,6 +157,21 @@ impl Mask {
                 }
             }
         }
+    }
+
+    /// Turns the voxels of a run round; [`Mask::drop_clear_planes`] tidies up afterwards.
+    pub(crate) fn toggle(&mut self, run: Run) {
+        let d = self.geometry.dims();
+        let plane_len = d.x * d.y;
+        for voxel in (0..run.count).map(|i| run.first + i * run.stride) {
+            let plane = self.planes.entry(voxel / plane_len).or_insert_with(|| BitPlane::clear(plane_len));
+            plane.toggle(voxel % plane_len);
+        }
+    }
+
+    /// Forgets slices without a voxel.
+    pub(crate) fn drop_clear_planes(&mut self) {
+        self.planes.retain(|_, plane| !plane.is_clear());
     }
 
     /// Grid and its place in the patient.
@@ -253,7 +266,9 @@ impl Mask {
         let total = self.count() + other.count();
         let both = self.planes.iter().filter_map(|(z, a)| Some((a, other.planes.get(z)?)));
         let common: u64 = both
-            .map(|(a, b)| a.words.iter().zip(&b.words).map(|(a, b)| u64::from((a & b).count_ones())).sum::<u64>())
+            .map(|(a, b)| {
+                a.words.iter().zip(&b.words).map(|(a, b)| u64::from((a & b).count_ones())).sum::<u64>()
+            })
             .sum();
         (total > 0).then(|| 2.0 * common as f64 / total as f64)
     }

@@ -142,9 +142,8 @@ fn random_shape(chance: &mut Chance, [nu, nv]: [usize; 2]) -> Shape {
             Shape::Ellipse { center: p, semi_axes: [axis(chance), axis(chance)] }
         }
         _ => {
-            let vertices = (0..2 + chance.below(9)).map(|_| {
-                DVec2::new(chance.coordinate(nu), chance.coordinate(nv))
-            });
+            let vertices =
+                (0..2 + chance.below(9)).map(|_| DVec2::new(chance.coordinate(nu), chance.coordinate(nv)));
             Shape::Polygon { vertices: vertices.collect() }
         }
     }
@@ -267,9 +266,12 @@ fn region_without_pixels_says_so() {
     let found = measure(&padded, Region::Everything, Sampling::default()).unwrap();
     assert_eq!((found.values, found.padding_count), (None, 23 * 19 * 11));
     let nan = vec![f32::NAN; DIMS.checked_count().unwrap()];
-    let found =
-        measure(&Volume::new(VolumeMeta::scalar(geometry()), nan).unwrap(), Region::Everything, Sampling::default())
-            .unwrap();
+    let found = measure(
+        &Volume::new(VolumeMeta::scalar(geometry()), nan).unwrap(),
+        Region::Everything,
+        Sampling::default(),
+    )
+    .unwrap();
     assert_eq!((found.values, found.non_finite_count), (None, 23 * 19 * 11));
 }
 
@@ -298,10 +300,8 @@ fn ellipse_and_circle_areas_are_analytic_on_anisotropic_pixels() {
     assert!((size.perimeter_mm - 10.0 * std::f64::consts::PI).abs() < 1e-10);
     // Turned by 30 degrees in millimetres: still the same circle.
     let (sin, cos) = 30f64.to_radians().sin_cos();
-    let turned = [
-        DVec2::new(5.0 * cos / 0.6, 5.0 * sin / 0.9),
-        DVec2::new(-5.0 * sin / 0.6, 5.0 * cos / 0.9),
-    ];
+    let turned =
+        [DVec2::new(5.0 * cos / 0.6, 5.0 * sin / 0.9), DVec2::new(-5.0 * sin / 0.6, 5.0 * cos / 0.9)];
     let size = Shape::Ellipse { center: DVec2::ZERO, semi_axes: turned }.size(slice, &geometry).unwrap();
     assert!((size.area_mm2 - 25.0 * std::f64::consts::PI).abs() < 1e-10);
     assert!((size.perimeter_mm - 10.0 * std::f64::consts::PI).abs() < 1e-10);
@@ -310,7 +310,9 @@ fn ellipse_and_circle_areas_are_analytic_on_anisotropic_pixels() {
     let square = Shape::Rectangle { min: DVec2::ZERO, max: DVec2::new(2.0, 3.0) };
     let size = square.size(sagittal, &geometry).unwrap();
     assert!((size.area_mm2 - 1.8 * 7.5).abs() < 1e-10 && (size.perimeter_mm - 18.6).abs() < 1e-10);
-    let triangle = Shape::Polygon { vertices: vec![DVec2::ZERO, DVec2::new(3.0 / 0.6, 0.0), DVec2::new(0.0, 4.0 / 0.9)] };
+    let triangle = Shape::Polygon {
+        vertices: vec![DVec2::ZERO, DVec2::new(3.0 / 0.6, 0.0), DVec2::new(0.0, 4.0 / 0.9)],
+    };
     let size = triangle.size(slice, &geometry).unwrap();
     assert!((size.area_mm2 - 6.0).abs() < 1e-10 && (size.perimeter_mm - 12.0).abs() < 1e-10);
 }
@@ -318,7 +320,8 @@ fn ellipse_and_circle_areas_are_analytic_on_anisotropic_pixels() {
 #[test]
 fn a_tiny_slope_keeps_its_digits() {
     // ADC maps are stored with slopes of 1e-6.
-    let meta = VolumeMeta { rescale: Rescale { slope: 1e-6, intercept: 0.0 }, ..VolumeMeta::scalar(geometry()) };
+    let meta =
+        VolumeMeta { rescale: Rescale { slope: 1e-6, intercept: 0.0 }, ..VolumeMeta::scalar(geometry()) };
     let stored: Vec<i16> = (0..DIMS.checked_count().unwrap()).map(|i| 700 + (i % 3) as i16).collect();
     let volume = Volume::new(meta, stored).unwrap();
     let values = measure(&volume, Region::Everything, Sampling::default()).unwrap().values.unwrap();
@@ -371,7 +374,10 @@ fn whole_real_volumes_agree_with_numpy() {
         let volume = load(&catalog.series[0], ReadLimits::default(), &Progress::new()).unwrap();
         let found = measure(&volume, Region::Everything, Sampling::default()).unwrap().values.unwrap();
         let number = |name: &str| truth[name].as_f64().unwrap();
-        assert!((found.min - number("min")).abs() < 1e-4 && (found.max - number("max")).abs() < 1e-4, "{folder}");
+        assert!(
+            (found.min - number("min")).abs() < 1e-4 && (found.max - number("max")).abs() < 1e-4,
+            "{folder}"
+        );
         assert!((found.mean - number("mean")).abs() < 1e-4 * number("std"), "{folder}: {}", found.mean);
         assert!((found.sd - number("std")).abs() < 1e-4 * number("std"), "{folder}: {}", found.sd);
     }
@@ -381,8 +387,9 @@ fn whole_real_volumes_agree_with_numpy() {
 fn large_volume_is_measured_in_well_under_a_second() {
     let dims = Dims::new(512, 512, 400);
     let geometry = Geometry::axis_aligned(dims, DVec3::ZERO, DVec3::ONE).unwrap();
-    let stored: Vec<i16> =
-        (0..dims.checked_count().unwrap()).map(|i| ((i as u32).wrapping_mul(2_654_435_761) >> 20) as i16).collect();
+    let stored: Vec<i16> = (0..dims.checked_count().unwrap())
+        .map(|i| ((i as u32).wrapping_mul(2_654_435_761) >> 20) as i16)
+        .collect();
     let meta = VolumeMeta { padding: Some([-1.0, -1.0]), ..VolumeMeta::scalar(geometry) };
     let volume = Volume::new(meta, stored).unwrap();
     let start = Instant::now();

@@ -56,7 +56,11 @@ pub fn line_profile(
 }
 
 /// [`Volume::sample_linear`], unless a voxel with weight stands for missing data.
-fn trustworthy_value(volume: &Volume, index: DVec3, Sampling { channel, time_point }: Sampling) -> Option<f64> {
+fn trustworthy_value(
+    volume: &Volume,
+    index: DVec3,
+    Sampling { channel, time_point }: Sampling,
+) -> Option<f64> {
     let value = volume.sample_linear(index, channel, time_point)?;
     let d = volume.dims();
     let clamped = index.clamp(DVec3::ZERO, d.as_dvec3() - 1.0);

@@ -128,7 +128,10 @@ impl Shape {
         let (area, perimeter_mm) = match self {
             Self::Rectangle { min, max } => {
                 let side = (*max - *min).max(DVec2::ZERO);
-                (side.x * side.y, 2.0 * (mm(DVec2::new(side.x, 0.0)).length() + mm(DVec2::new(0.0, side.y)).length()))
+                (
+                    side.x * side.y,
+                    2.0 * (mm(DVec2::new(side.x, 0.0)).length() + mm(DVec2::new(0.0, side.y)).length()),
+                )
             }
             Self::Ellipse { semi_axes: [a, b], .. } => {
                 (PI * a.perp_dot(*b).abs(), ellipse_perimeter(mm(*a), mm(*b)))
@@ -160,7 +163,8 @@ impl Shape {
                 }
             }
             Self::Polygon { vertices } => {
-                let mut crossings: Vec<f64> = edges(vertices).filter_map(|(p, q)| crossing(p, q, v)).collect();
+                let mut crossings: Vec<f64> =
+                    edges(vertices).filter_map(|(p, q)| crossing(p, q, v)).collect();
                 crossings.sort_by(f64::total_cmp);
                 for pair in crossings.as_chunks::<2>().0 {
                     each(pair[0], pair[1]);
@@ -188,7 +192,9 @@ impl Shape {
     fn is_finite(&self) -> bool {
         match self {
             Self::Rectangle { min, max } => min.is_finite() && max.is_finite(),
-            Self::Ellipse { center, semi_axes: [a, b] } => center.is_finite() && a.is_finite() && b.is_finite(),
+            Self::Ellipse { center, semi_axes: [a, b] } => {
+                center.is_finite() && a.is_finite() && b.is_finite()
+            }
             Self::Polygon { vertices } => vertices.iter().all(|vertex| vertex.is_finite()),
         }
     }
@@ -200,7 +206,8 @@ impl Shape {
             return runs;
         };
         // Casts saturate, so shapes beyond the grid end at its border.
-        let (first_row, end_row) = (low.ceil().max(0.0) as usize, ((high.floor() + 1.0).max(0.0) as usize).min(nv));
+        let (first_row, end_row) =
+            (low.ceil().max(0.0) as usize, ((high.floor() + 1.0).max(0.0) as usize).min(nv));
         for row in first_row..end_row {
             let v = row as f64;
             self.for_each_range(v, |start, end| {
