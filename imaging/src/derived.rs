@@ -108,7 +108,10 @@ impl DerivedObject {
         return &self.location;
     }
 
-    /// Why this object must not be shown on a series, or `None` if it belongs to it; see [`mismatch`].
+    /// Why this object must not be shown on a series, or `None` if it belongs to it.
+    ///
+    /// Where both frames of reference are known they decide, even against a reference: coordinates of another frame
+    /// mean another place. Where one is not, and for objects that are drawn on pixels, the series must be named.
     pub fn mismatch(
         &self,
         series_uid: Option<&str>,

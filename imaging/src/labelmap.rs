@@ -26,6 +26,7 @@ impl BitPlane {
     }
 
     /// From bytes whose lowest bit comes first (PS3.5 8.1.1), starting at bit `first_bit`; missing bytes are clear.
+    #[cfg(any(feature = "dicom", test))]
     pub(crate) fn from_bit_stream(bytes: &[u8], first_bit: usize, pixels: usize) -> Self {
         let (start, shift) = (first_bit / 8, first_bit % 8);
         let byte = |i: usize| u64::from(bytes.get(start + i).copied().unwrap_or(0));

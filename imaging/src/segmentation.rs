@@ -67,6 +67,7 @@ pub struct Segment {
 
 /// Pixels of a frame, row after row.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(not(feature = "dicom"), expect(dead_code, reason = "only the DICOM reader makes them"))]
 pub(crate) enum FramePixels {
     Bits(BitPlane),
     Bytes(Vec<u8>),
