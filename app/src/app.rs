@@ -192,7 +192,16 @@ impl LanternApp {
         let opened = paths.first().cloned().unwrap_or_default();
         let catalog = match result {
             Ok(catalog) if !catalog.series.is_empty() => catalog,
-            Ok(_) => return self.failed_to_open(&ImagingError::NothingFound { path: opened }),
+            Ok(catalog) => {
+                let error = match catalog.objects.first() {
+                    Some(object) => ImagingError::NotAnImage {
+                        path: object.path().to_path_buf(),
+                        reason: format!("{}: not shown yet", object.kind.name()),
+                    },
+                    None => ImagingError::NothingFound { path: opened },
+                };
+                return self.failed_to_open(&error);
+            }
             Err(ImagingError::Cancelled) => return,
             Err(error) => return self.failed_to_open(&error),
         };

@@ -8,13 +8,21 @@
 //! x varies fastest in memory.
 #![warn(missing_docs)]
 
+pub mod annotation;
+pub mod contours;
+pub mod derived;
 pub mod formats;
 pub mod geometry;
 pub mod intensity;
+pub mod labelmap;
 pub mod memory;
 pub mod phantom;
+pub mod report;
+pub mod segmentation;
 pub mod series;
 pub mod source;
+pub mod statistics;
+pub mod uptake;
 pub mod volume;
 
 mod error;

@@ -187,6 +187,8 @@ pub struct SkippedFile {
 pub struct Catalog {
     /// Loadable series.
     pub series: Vec<SeriesEntry>,
+    /// Objects made from images: segmentations, contours, presentation states, reports, documents.
+    pub objects: Vec<crate::derived::DerivedObject>,
     /// DICOM objects without an image and files that could not be read. Files that are plainly something else
     /// (text, programs) are left out when a whole folder was scanned.
     pub skipped: Vec<SkippedFile>,

@@ -148,6 +148,8 @@ fn stored_values_equal_pydicom_and_dcmtk() {
             }
             (None, Ok(volumes)) => failures.push(format!("{name}: {} volumes", volumes.len())),
             (None, Err(error)) => failures.push(format!("{name}: {error}")),
+            // Segmentations are listed as objects; their pixels are tested in `segmentation.rs`.
+            (Some(why), Ok(volumes)) if volumes.is_empty() && why.contains("SEG") => {}
             (Some(why), Ok(_)) => failures.push(format!("{name}: read, though {why} is not")),
             (Some(why), Err(error)) if !error.reason().contains(why) => {
                 failures.push(format!("{name}: `{}` does not say {why}", error.reason()));
@@ -160,7 +162,7 @@ fn stored_values_equal_pydicom_and_dcmtk() {
 }
 
 /// What a file without readable pixels is said to be.
-const EXPLANATIONS: [(&str, &str); 35] = [
+const EXPLANATIONS: [(&str, &str); 28] = [
     ("charset/chrJapMulti.dcm", "holds no pixel data"),
     ("charset/chrSQEncoding.dcm", "holds no pixel data"),
     ("malformed/ExplVR_BigEndNoMeta.dcm", "treatment plan (RTPLAN): not shown yet"),
@@ -189,16 +191,9 @@ const EXPLANATIONS: [(&str, &str); 35] = [
     ("malformed/priv_SQ.dcm", "holds no pixel data"),
     ("malformed/rtplan_truncated.dcm", "treatment plan (RTPLAN): not shown yet"),
     ("rt/rtplan.dcm", "treatment plan (RTPLAN): not shown yet"),
-    ("rt/rtstruct.dcm", "structure set (RTSTRUCT): not shown yet"),
-    ("seg-pm/liver_deflate.dcm", "segmentation (SEG): not shown yet"),
-    ("sr-wave-other/encapsulated_pdf.dcm", "encapsulated document: not shown yet"),
     ("sr-wave-other/palette_hotiron.dcm", "holds no pixel data"),
-    ("sr-wave-other/reportsi.dcm", "structured report (SR): not shown yet"),
     ("sr-wave-other/sm_annotations.dcm", "annotations (ANN): not shown yet"),
-    ("sr-wave-other/sr_document.dcm", "structured report (SR): not shown yet"),
-    ("sr-wave-other/test-SR.dcm", "structured report (SR): not shown yet"),
     ("sr-wave-other/waveform_ecg.dcm", "waveform: not shown yet"),
-    ("seg-pm/seg_image_ct_binary.dcm", "segmentation (SEG): not shown yet"),
 ];
 
 #[test]

@@ -1,11 +1,13 @@
-//! `lantern info`: every series below a path, with geometry and statistics.
+//! `lantern info`: every series and object below a path, with geometry and statistics.
 
 use std::path::PathBuf;
 
+use imaging::derived::{Derived, DerivedObject};
 use imaging::formats::{self, ReadLimits};
 use imaging::geometry::Geometry;
 use imaging::series::SeriesEntry;
 use imaging::source::Progress;
+use imaging::uptake::suv_body_weight;
 use imaging::volume::Volume;
 use serde::Serialize;
 
@@ -28,6 +30,8 @@ pub(super) struct Arguments {
 #[derive(Debug, Serialize)]
 struct Report {
     series: Vec<SeriesReport>,
+    /// Segmentations, structure sets, presentation states, reports, documents.
+    objects: Vec<ObjectReport>,
     /// Files without an image and files that could not be read.
     skipped: Vec<SkippedReport>,
 }
@@ -55,8 +59,58 @@ struct SeriesReport {
     sd: Option<f64>,
     transfer_syntax: Option<String>,
     warnings: Vec<String>,
+    /// PET only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suv: Option<SuvReport>,
     /// Why the series could not be loaded; `null` if it could.
     error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct SuvReport {
+    /// SUVbw per value.
+    factor: Option<f64>,
+    /// Why there is no factor.
+    reason: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct ObjectReport {
+    kind: &'static str,
+    label: String,
+    modality: String,
+    study_uid: Option<String>,
+    series_uid: Option<String>,
+    sop_instance_uid: Option<String>,
+    frame_of_reference_uids: Vec<String>,
+    referenced_series: Vec<String>,
+    path: String,
+    parts: Vec<PartReport>,
+    warnings: Vec<String>,
+    /// Why it could not be read; `null` if it could.
+    error: Option<String>,
+}
+
+/// A segment, region, or measurement group.
+#[derive(Debug, Default, Serialize)]
+struct PartReport {
+    number: i64,
+    label: String,
+    /// Of a segment.
+    volume_ml: Option<f64>,
+    /// Of a region.
+    contours: Option<usize>,
+    /// Of a measurement group: name, value, unit.
+    measurements: Vec<MeasurementReport>,
+    /// Why a segment has no volume.
+    error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct MeasurementReport {
+    name: String,
+    value: Option<f64>,
+    unit: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -80,11 +134,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             damaged: !s.is_sound,
         })
         .collect();
-    for failed in series.iter().filter_map(|s| s.error.as_deref()) {
+    let objects: Vec<ObjectReport> = catalog.objects.iter().map(object_report).collect();
+    let errors = series.iter().map(|s| &s.error).chain(objects.iter().map(|o| &o.error));
+    for failed in errors.filter_map(|error| error.as_deref()) {
         output::note(failed);
     }
-    let is_all_failed = series.iter().all(|s| s.error.is_some());
-    let report = Report { series, skipped };
+    let is_all_failed = series.iter().all(|s| s.error.is_some()) && objects.iter().all(|o| o.error.is_some());
+    let report = Report { series, objects, skipped };
     if arguments.json {
         output::json(&report)?;
     } else {
@@ -129,7 +185,91 @@ fn header_report(entry: &SeriesEntry) -> SeriesReport {
         sd: None,
         transfer_syntax: entry.transfer_syntax.clone(),
         warnings: entry.warnings.iter().map(ToString::to_string).collect(),
+        suv: (a.modality == "PT").then(|| suv_report(entry)),
         error: None,
+    }
+}
+
+fn suv_report(entry: &SeriesEntry) -> SuvReport {
+    let found = match formats::uptake_header(entry) {
+        Ok(header) => suv_body_weight(&header).map_err(|reason| reason.to_string()),
+        Err(error) => Err(error.reason()),
+    };
+    match found {
+        Ok(factor) => SuvReport { factor: Some(factor.suv_per_value), reason: None },
+        Err(reason) => SuvReport { factor: None, reason: Some(reason) },
+    }
+}
+
+fn object_report(object: &DerivedObject) -> ObjectReport {
+    let header = ObjectReport {
+        kind: object.kind.name(),
+        label: object.label.clone(),
+        modality: object.modality.clone(),
+        study_uid: object.study_uid.clone(),
+        series_uid: object.series_uid.clone(),
+        sop_instance_uid: object.sop_instance_uid.clone(),
+        frame_of_reference_uids: object.frame_of_reference_uids.clone(),
+        referenced_series: object.referenced_series.clone(),
+        path: object.path().display().to_string(),
+        parts: Vec::new(),
+        warnings: Vec::new(),
+        error: None,
+    };
+    match formats::load_object(object, ReadLimits::default()) {
+        Ok(derived) => {
+            let (parts, warnings) = parts(derived);
+            ObjectReport { parts, warnings, ..header }
+        }
+        Err(error) => ObjectReport { error: Some(error.to_string()), ..header },
+    }
+}
+
+/// What an object consists of, and its warnings.
+fn parts(derived: Derived) -> (Vec<PartReport>, Vec<String>) {
+    match derived {
+        Derived::Segmentation(seg) => {
+            let parts = seg.segments.iter().map(|segment| {
+                let mask = seg.mask(segment.number);
+                PartReport {
+                    number: segment.number.into(),
+                    label: segment.label.clone(),
+                    volume_ml: mask.as_ref().ok().and_then(|mask| finite(mask.volume_mm3() / 1000.0)),
+                    error: mask.err().map(|error| error.to_string()),
+                    ..PartReport::default()
+                }
+            });
+            (parts.collect(), seg.warnings.clone())
+        }
+        Derived::StructureSet(set) => {
+            let parts = set.rois.iter().map(|roi| PartReport {
+                number: roi.number,
+                label: roi.name.clone(),
+                contours: Some(roi.contours.len()),
+                ..PartReport::default()
+            });
+            (parts.collect(), set.warnings.clone())
+        }
+        Derived::StructuredReport(report) => {
+            let groups = report.measurement_groups();
+            let parts = groups.into_iter().enumerate().map(|(i, group)| PartReport {
+                number: i as i64 + 1,
+                label: group.tracking_id.or(group.finding.map(|code| code.meaning)).unwrap_or_default(),
+                measurements: group
+                    .measurements
+                    .into_iter()
+                    .map(|measurement| MeasurementReport {
+                        name: measurement.name.meaning,
+                        value: measurement.measured.as_ref().map(|measured| measured.value),
+                        unit: measurement.measured.and_then(|measured| Some(measured.unit?.value)),
+                    })
+                    .collect(),
+                ..PartReport::default()
+            });
+            (parts.collect(), Vec::new())
+        }
+        Derived::PresentationState(state) => (Vec::new(), state.warnings),
+        Derived::EncapsulatedDocument(document) => (Vec::new(), document.warnings),
     }
 }
 
@@ -178,8 +318,24 @@ fn table(report: &Report) -> String {
         if let Some(uid) = &s.series_uid {
             lines.push(format!("   {uid}"));
         }
+        lines.extend(s.suv.iter().filter_map(|suv| suv.reason.as_ref()).map(|r| format!("   no SUV: {r}")));
         lines.extend(s.warnings.iter().map(|w| format!("   warning: {w}")));
         lines.extend(s.error.iter().map(|e| format!("   error: {e}")));
+    }
+    for o in &report.objects {
+        let title = if o.label.is_empty() { "(no name)" } else { &o.label };
+        lines.push(format!("{} {title}", o.modality));
+        lines.push(format!("   {} `{}`", o.kind, o.path));
+        for part in &o.parts {
+            let volume = part.volume_ml.map(|ml| format!(", {ml:.2} ml")).unwrap_or_default();
+            let contours = part.contours.map(|n| format!(", {n} contours")).unwrap_or_default();
+            lines.push(format!("   {}. {}{volume}{contours}", part.number, part.label));
+            lines.extend(part.measurements.iter().filter_map(|m| {
+                Some(format!("      {}: {} {}", m.name, m.value?, m.unit.as_deref().unwrap_or("")))
+            }));
+        }
+        lines.extend(o.warnings.iter().map(|w| format!("   warning: {w}")));
+        lines.extend(o.error.iter().map(|e| format!("   error: {e}")));
     }
     lines.extend(report.skipped.iter().map(|s| format!("skipped: {} `{}`", s.reason, s.path)));
     lines.join("\n")

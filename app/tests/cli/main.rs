@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod data;
+mod objects;
 mod pictures;
 mod usage;
 

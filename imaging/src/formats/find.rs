@@ -34,6 +34,8 @@ enum Found {
     #[cfg(feature = "dicom")]
     Instance(Box<dicom::Instance>),
     Entry(Box<SeriesEntry>),
+    #[cfg(feature = "dicom")]
+    Object(Box<crate::derived::DerivedObject>),
     Failed(ImagingError),
     /// Plainly something else.
     Nothing,
@@ -66,7 +68,7 @@ pub(super) fn scan(paths: &[PathBuf], progress: &Progress) -> Result<Catalog, Im
     let found: Vec<Found> = found.into_iter().flatten().collect();
     // A named archive is one candidate with many members; one bad member must not hide the others.
     let is_single = is_single && found.len() == 1;
-    let mut catalog = Catalog { series: Vec::new(), skipped };
+    let mut catalog = Catalog { skipped, ..Catalog::default() };
     #[cfg(feature = "dicom")]
     let mut instances = Vec::new();
     for found in found {
@@ -74,6 +76,8 @@ pub(super) fn scan(paths: &[PathBuf], progress: &Progress) -> Result<Catalog, Im
             #[cfg(feature = "dicom")]
             Found::Instance(instance) => instances.push(*instance),
             Found::Entry(entry) => catalog.series.push(*entry),
+            #[cfg(feature = "dicom")]
+            Found::Object(object) => catalog.objects.push(*object),
             Found::Failed(error) if is_single => return Err(error),
             Found::Failed(error) => catalog.skipped.push(skipped_file(&error)),
             Found::Nothing => {}
@@ -89,10 +93,11 @@ pub(super) fn scan(paths: &[PathBuf], progress: &Progress) -> Result<Catalog, Im
         catalog.series.extend(series);
         catalog.skipped.extend(skipped);
     }
-    if catalog.series.is_empty() && catalog.skipped.is_empty() {
+    if catalog.series.is_empty() && catalog.objects.is_empty() && catalog.skipped.is_empty() {
         return Err(ImagingError::NothingFound { path: paths.first().cloned().unwrap_or_default() });
     }
     catalog.series.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
+    catalog.objects.sort_by(|a, b| a.path().cmp(b.path()));
     catalog.skipped.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(catalog)
 }
@@ -184,8 +189,8 @@ fn look_at(candidate: &Candidate, progress: &Progress) -> Result<Vec<Found>, Ima
     #[cfg(feature = "dicom")]
     {
         let read_dicom = || {
-            let instance = dicom::read_instance(dicom::Location::File(path.to_path_buf()))?;
-            Ok(Found::Instance(Box::new(instance)))
+            let found = dicom::read_instance(dicom::Location::File(path.to_path_buf()))?;
+            Ok(Found::of_dicom(found))
         };
         if head.get(128..132) == Some(b"DICM") {
             return one(read_dicom());
@@ -195,7 +200,10 @@ fn look_at(candidate: &Candidate, progress: &Progress) -> Result<Vec<Found>, Ima
                 Ok(members) if members.is_empty() && candidate.is_named => {
                     one(Err(ImagingError::NothingFound { path: path.to_path_buf() }))
                 }
-                Ok(members) => Ok(members.into_iter().map(Found::of_instance).collect()),
+                Ok(members) => Ok(members
+                    .into_iter()
+                    .map(|member| member.map_or_else(Found::Failed, Found::of_dicom))
+                    .collect()),
                 Err(ImagingError::Cancelled) => Err(ImagingError::Cancelled),
                 Err(error) => one(Err(error)),
             };
@@ -225,8 +233,11 @@ fn look_at(candidate: &Candidate, progress: &Progress) -> Result<Vec<Found>, Ima
 
 #[cfg(feature = "dicom")]
 impl Found {
-    fn of_instance(result: Result<dicom::Instance, ImagingError>) -> Self {
-        result.map_or_else(Self::Failed, |instance| Self::Instance(Box::new(instance)))
+    fn of_dicom(found: dicom::FoundDicom) -> Self {
+        match found {
+            dicom::FoundDicom::Image(instance) => Self::Instance(instance),
+            dicom::FoundDicom::Object(object) => Self::Object(object),
+        }
     }
 }
 

@@ -163,6 +163,36 @@ pub fn load_slice(entry: &SeriesEntry, z: usize, time_point: usize) -> Result<Vo
     }
 }
 
+/// Reads an object that was made from images into its typed value.
+///
+/// Blocks on disk; call from a worker.
+///
+/// # Errors
+/// The object's own error.
+#[cfg(feature = "dicom")]
+pub fn load_object(
+    object: &crate::derived::DerivedObject,
+    limits: ReadLimits,
+) -> Result<crate::derived::Derived, ImagingError> {
+    dicom::load_object(object, limits)
+}
+
+/// Reads what a PET series says about uptake; [`crate::uptake::suv_body_weight`] makes a factor of it.
+///
+/// Blocks on disk; call from a worker.
+///
+/// # Errors
+/// The file's own error; [`ImagingError::NotAnImage`] for a series that is no PET.
+#[cfg(feature = "dicom")]
+pub fn uptake_header(entry: &SeriesEntry) -> Result<crate::uptake::UptakeHeader, ImagingError> {
+    match &entry.origin {
+        Origin::Dicom(series) => dicom::uptake_header(series),
+        Origin::File(path) => {
+            Err(ImagingError::NotAnImage { path: path.clone(), reason: "not a PET series".to_owned() })
+        }
+    }
+}
+
 fn not_built_in(path: &Path) -> ImagingError {
     ImagingError::Unsupported { path: path.to_path_buf(), what: "this file format".to_owned() }
 }

@@ -87,6 +87,24 @@ pub(crate) struct Header {
     pub(crate) pixels: Option<PixelElement>,
     /// The object ended inside an element.
     pub(crate) is_truncated: bool,
+    /// Where the value of [`Keep::noted`] lies.
+    pub(crate) noted: Option<PixelElement>,
+}
+
+/// Which elements a walk keeps.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Keep {
+    /// Value representation of a kept tag, or `None` for a tag that is stepped over.
+    pub(crate) vr_of: fn(Tag) -> Option<[u8; 2]>,
+    /// Larger values are stepped over; what is kept never exceeds the size of the object.
+    pub(crate) max_value_bytes: u32,
+    /// A tag of the outermost data set whose place is noted instead of its value.
+    pub(crate) noted: Option<Tag>,
+}
+
+impl Keep {
+    /// What images need.
+    const IMAGE: Self = Self { vr_of: tags::kept_vr, max_value_bytes: MAX_VALUE_BYTES, noted: None };
 }
 
 /// Whether the first bytes of a file look like DICOM, with or without preamble.
@@ -132,6 +150,11 @@ fn is_known_vr(vr: [u8; 2]) -> bool {
 ///
 /// A deflated object is unpacked; `bytes` then holds the data set and offsets count from there.
 pub(crate) fn read_header(bytes: &mut Bytes) -> Result<Header, WalkError> {
+    read_header_keeping(bytes, Keep::IMAGE)
+}
+
+/// As [`read_header`], for objects of which other elements matter.
+pub(crate) fn read_header_keeping(bytes: &mut Bytes, keep: Keep) -> Result<Header, WalkError> {
     let head_len = bytes.len().min(256) as usize;
     let head = bytes.at(0, head_len)?.unwrap_or_default().to_vec();
     let start = if head.get(128..132) == Some(b"DICM") {
@@ -173,11 +196,11 @@ pub(crate) fn read_header(bytes: &mut Bytes) -> Result<Header, WalkError> {
         }
         .to_owned();
     }
-    let mut walk = Walk { bytes, pixels: None, is_truncated: false };
+    let mut walk = Walk { bytes, keep, pixels: None, noted: None, is_truncated: false };
     let end = walk.bytes.len();
     let (data_set, _) = walk.data_set(start, end, syntax, 0)?;
-    let (pixels, is_truncated) = (walk.pixels, walk.is_truncated);
-    Ok(Header { data_set, transfer_syntax, pixels, is_truncated })
+    let (pixels, is_truncated, noted) = (walk.pixels, walk.is_truncated, walk.noted);
+    Ok(Header { data_set, transfer_syntax, pixels, is_truncated, noted })
 }
 
 /// Reads group 0002, always explicit little endian, and returns where the data set starts.
@@ -235,7 +258,9 @@ struct ElementHeader {
 
 struct Walk<'a> {
     bytes: &'a mut Bytes,
+    keep: Keep,
     pixels: Option<PixelElement>,
+    noted: Option<PixelElement>,
     is_truncated: bool,
 }
 
@@ -277,7 +302,13 @@ impl Walk<'_> {
                 });
                 return Ok((set, value_at));
             }
-            let kept = tags::kept_vr(tag);
+            if depth == 0 && Some(tag) == self.keep.noted && len != UNDEFINED_LENGTH {
+                let (offset, is_big_endian) = (value_at, syntax.is_big_endian);
+                let available = self.bytes.len().saturating_sub(value_at);
+                let len = Some(u64::from(len).min(available));
+                self.noted = Some(PixelElement { tag, offset, len, is_big_endian, is_words: false });
+            }
+            let kept = (self.keep.vr_of)(tag);
             if len == UNDEFINED_LENGTH && (tag == tags::PIXEL_DATA || matches!(&vr, b"OB" | b"OW")) {
                 // Compressed pixels of an icon.
                 at = self.skip_fragments(value_at, end, syntax)?;
@@ -302,7 +333,7 @@ impl Walk<'_> {
             }
             // Repeated elements are not allowed; the first counts, which also bounds the size of the set.
             if let Some(kept_vr) = kept
-                && len <= MAX_VALUE_BYTES
+                && len <= self.keep.max_value_bytes
                 && set.find(tag).is_none()
             {
                 let vr = if matches!(&vr, b"??" | b"UN") { kept_vr } else { vr };

@@ -193,6 +193,14 @@ pub(crate) fn interpret(header: &Header, location: Location, object_len: u64) ->
     if let Some(reason) = not_shown(&sop_class, &modality, set) {
         return Content::NoImage(reason);
     }
+    interpret_pixels(header, location, object_len)
+}
+
+/// As [`interpret`], also for objects whose pixels are no image, such as segmentations.
+pub(crate) fn interpret_pixels(header: &Header, location: Location, object_len: u64) -> Content {
+    let set = &header.data_set;
+    let modality = set.text(tags::MODALITY).unwrap_or_default();
+    let sop_class = set.text(tags::SOP_CLASS_UID).unwrap_or_default();
     let Some(pixels) = header.pixels else {
         return if header.is_truncated {
             Content::Damaged("ends in the middle of the header".to_owned())

@@ -20,7 +20,8 @@
 //! |---|---|
 //! | classic and enhanced CT, MR, PET, NM, US, CR, DX, MG, XA, RF, secondary capture, ... | yes |
 //! | RT dose (scaled to its unit), parametric map (float pixels) | yes |
-//! | SEG, RTSTRUCT, RTPLAN, SR, presentation states, waveforms, documents, whole slides | named and skipped |
+//! | SEG, RTSTRUCT, presentation states, SR, encapsulated documents | listed as objects, see [`crate::derived`] |
+//! | RTPLAN, waveforms, registrations, annotations, whole slides | named and skipped |
 //!
 //! | pixels | read |
 //! |---|---|
@@ -39,15 +40,27 @@ mod codec;
 mod codestream;
 mod color;
 mod dataset;
+mod derived_tags;
+mod encapsulated_document;
 mod fragments;
 mod group;
 mod instance;
 mod jpeg12;
 mod load;
 mod lut;
+<<<<<<< HEAD
+=======
+mod memory;
+mod object;
+mod pet;
+>>>>>>> wt-derived
 mod pixels;
+mod presentation_state;
 mod scan;
+mod segmentation;
 mod stack;
+mod structure_set;
+mod structured_report;
 mod tags;
 mod text;
 mod voi;
@@ -57,4 +70,6 @@ pub(crate) use dataset::looks_like_dicom;
 pub(crate) use group::{DicomSeries, group};
 pub(crate) use instance::Instance;
 pub(crate) use load::{load, load_slice};
-pub(crate) use scan::{directory_references, read_archive, read_instance};
+pub(crate) use object::load_object;
+pub(crate) use pet::uptake_header;
+pub(crate) use scan::{FoundDicom, directory_references, read_archive, read_instance};

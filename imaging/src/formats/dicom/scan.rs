@@ -9,16 +9,25 @@ use super::archive::ZipArchiveFile;
 use super::bytes::Location;
 use super::dataset::{self, WalkError};
 use super::instance::{self, Content, Instance};
+use super::object;
 use super::tags;
 use super::text::Charset;
 use crate::ImagingError;
+use crate::derived::DerivedObject;
 use crate::source::Progress;
+
+/// What a sound file holds.
+#[derive(Debug)]
+pub(crate) enum FoundDicom {
+    Image(Box<Instance>),
+    Object(Box<DerivedObject>),
+}
 
 /// Reads the header of one object.
 ///
 /// # Errors
-/// The object's own error; a sound object without an image gives [`ImagingError::NotAnImage`].
-pub(crate) fn read_instance(location: Location) -> Result<Instance, ImagingError> {
+/// The object's own error; a sound object that is neither image nor derived gives [`ImagingError::NotAnImage`].
+pub(crate) fn read_instance(location: Location) -> Result<FoundDicom, ImagingError> {
     let path = location.path().to_path_buf();
     let mut bytes = location.open().map_err(|source| ImagingError::io(&path, source))?;
     let header = dataset::read_header(&mut bytes).map_err(|error| match error {
@@ -28,9 +37,12 @@ pub(crate) fn read_instance(location: Location) -> Result<Instance, ImagingError
         }
         WalkError::Damaged(reason) => ImagingError::Damaged { path: path.clone(), reason: reason.to_owned() },
     })?;
-    match instance::interpret(&header, location, bytes.len()) {
-        Content::Image(instance) => Ok(*instance),
-        Content::NoImage(reason) => Err(ImagingError::NotAnImage { path, reason }),
+    match instance::interpret(&header, location.clone(), bytes.len()) {
+        Content::Image(instance) => Ok(FoundDicom::Image(instance)),
+        Content::NoImage(reason) => match object::describe(&location) {
+            Some(object) => Ok(FoundDicom::Object(Box::new(object))),
+            None => Err(ImagingError::NotAnImage { path, reason }),
+        },
         Content::Damaged(reason) => Err(ImagingError::Damaged { path, reason }),
         Content::Unsupported(what) => Err(ImagingError::Unsupported { path, what }),
     }
@@ -43,7 +55,7 @@ pub(crate) fn read_instance(location: Location) -> Result<Instance, ImagingError
 pub(crate) fn read_archive(
     path: &Path,
     progress: &Progress,
-) -> Result<Vec<Result<Instance, ImagingError>>, ImagingError> {
+) -> Result<Vec<Result<FoundDicom, ImagingError>>, ImagingError> {
     let (archive, members) = ZipArchiveFile::open(path).map_err(|source| ImagingError::io(path, source))?;
     let archive = Arc::new(archive);
     members
