@@ -14,6 +14,8 @@ pub mod intensity;
 pub mod phantom;
 pub mod series;
 pub mod source;
+pub mod spacing;
+pub mod verdict;
 pub mod volume;
 
 mod error;

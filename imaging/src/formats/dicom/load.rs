@@ -7,10 +7,11 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rayon::prelude::*;
 
+use super::grid::Fill;
 use super::group::{DicomSeries, number_type};
 use super::instance::SampleFormat;
 use super::pixels::{OpenInstance, Stored, VoxelKind};
-use super::stack::{FrameRef, Layout};
+use super::stack::FrameRef;
 use crate::ImagingError;
 use crate::formats::ReadLimits;
 use crate::geometry::Dims;
@@ -286,27 +287,21 @@ impl<'a> Reader<'a> {
         time_point: usize,
         target: &mut [T],
     ) -> Result<bool, ImagingError> {
-        match &self.series.stack.layout {
-            Layout::Direct => self.read_source(z, time_point, target),
-            Layout::Resampled(weights) => {
-                let (below, share) = weights.get(z).copied().unwrap_or_default();
-                if share < 1e-6 {
-                    return self.read_source(below, time_point, target);
-                }
-                if share > 1.0 - 1e-6 {
-                    return self.read_source(below + 1, time_point, target);
-                }
-                let mut above = vec![T::default(); target.len()];
-                if !self.read_source(below, time_point, target)? {
-                    return Ok(false);
-                }
-                if !self.read_source(below + 1, time_point, &mut above)? {
-                    return Ok(false);
-                }
-                self.blend(target, &above, share);
-                Ok(true)
-            }
+        let fill = self.series.stack.fills.get(z).copied().unwrap_or(Fill::Empty);
+        let (below, share) = match fill {
+            Fill::Place(place) => return self.read_source(place, time_point, target),
+            Fill::Empty => return Ok(false),
+            Fill::Between(below, share) => (below, share),
+        };
+        let mut above = vec![T::default(); target.len()];
+        if !self.read_source(below, time_point, target)? {
+            return Ok(false);
         }
+        if !self.read_source(below + 1, time_point, &mut above)? {
+            return Ok(false);
+        }
+        self.blend(target, &above, share);
+        Ok(true)
     }
 
     /// Linear interpolation towards `above`; next to padding the nearer value is taken instead.
@@ -323,7 +318,7 @@ impl<'a> Reader<'a> {
     }
 
     fn slot(&self, slice: usize, time_point: usize) -> Option<FrameRef> {
-        self.series.stack.slots.get(time_point * self.series.stack.slices + slice).copied().flatten()
+        self.series.stack.slots.get(time_point * self.series.stack.places + slice).copied().flatten()
     }
 
     fn read_source<T: Stored>(

@@ -29,9 +29,9 @@
 //! | PALETTE COLOR, plain and segmented tables | RGB, 8 bit |
 //! | modality lookup table | its entries as `uint16` |
 //!
-//! **Unevenly spaced slices** are resampled linearly onto the nearest even grid: as many slices as the span between
-//! the first and last position holds median gaps, both ends kept where they are. Values between two original
-//! slices are therefore mixtures of both; next to padding the nearer slice counts. The series carries a warning.
+//! **Unevenly spaced slices** keep their true positions (`grid`): on a finer even grid if one holds them all, else
+//! mixed linearly from their two neighbours in proportion to distance; next to padding the nearer slice counts. What
+//! was not acquired stays empty. The series carries a warning, and its verdict is amber or red.
 
 mod archive;
 mod bytes;
@@ -40,12 +40,14 @@ mod codestream;
 mod color;
 mod dataset;
 mod fragments;
+mod grid;
 mod group;
 mod instance;
 mod jpeg12;
 mod load;
 mod lut;
 mod memory;
+mod pixel_spacing;
 mod pixels;
 mod scan;
 mod stack;
