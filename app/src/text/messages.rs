@@ -147,6 +147,7 @@ pub fn opened_with_warnings(warnings: &[SeriesWarning]) -> Option<UserMessage> {
                 | SeriesWarning::UnreadableFiles { .. }
                 | SeriesWarning::NoPosition
                 | SeriesWarning::UnevenSpacing { .. }
+                | SeriesWarning::SliceGaps { .. }
         )
     };
     let first = warnings.iter().find(needs_attention)?;

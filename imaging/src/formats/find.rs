@@ -275,5 +275,6 @@ pub(super) fn slice_of(
         let slice = samples.get(start..start + count).unwrap_or_default();
         Voxels::from(slice.to_vec())
     });
-    Volume::new(VolumeMeta { geometry, time_points: 1, ..volume.meta().clone() }, voxels)
+    let empty_slices = if volume.is_empty_slice(z, time_point) { vec![0] } else { Vec::new() };
+    Volume::new(VolumeMeta { geometry, time_points: 1, empty_slices, ..volume.meta().clone() }, voxels)
 }

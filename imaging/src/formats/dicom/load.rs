@@ -92,10 +92,11 @@ pub(crate) fn load(
     check_claim(series)?;
     progress.set_total(needed_bytes);
     let mut warnings = entry.warnings.clone();
-    let voxels = with_number_type!(series.kind, Number => {
-        Voxels::from(read_all::<Number>(series, samples, progress, &mut warnings)?)
+    let (voxels, empty_slices) = with_number_type!(series.kind, Number => {
+        let (samples, empty) = read_all::<Number>(series, samples, progress, &mut warnings)?;
+        (Voxels::from(samples), empty)
     });
-    let meta = VolumeMeta { warnings, ..meta(entry, series) };
+    let meta = VolumeMeta { warnings, empty_slices, ..meta(entry, series) };
     Volume::new(meta, voxels)
 }
 
@@ -137,14 +138,16 @@ pub(crate) fn load_slice(
         .region([0, 0, z], Dims::new(dims.x, dims.y, 1))
         .map_err(|source| ImagingError::Geometry { path: entry.first_path().to_path_buf(), source })?;
     let reader = Reader::new(series);
+    let mut empty_slices = Vec::new();
     let voxels = with_number_type!(series.kind, Number => {
         let mut slice = vec![Number::default(); slice_samples];
         if !reader.read_slice(z, time_point, &mut slice)? {
             slice.fill(reader.nearest_minimum(z, time_point, slice_samples));
+            empty_slices.push(0);
         }
         Voxels::from(slice)
     });
-    Volume::new(VolumeMeta { geometry, time_points: 1, ..meta(entry, series) }, voxels)
+    Volume::new(VolumeMeta { geometry, time_points: 1, empty_slices, ..meta(entry, series) }, voxels)
 }
 
 fn meta(entry: &SeriesEntry, series: &DicomSeries) -> VolumeMeta {
@@ -155,6 +158,7 @@ fn meta(entry: &SeriesEntry, series: &DicomSeries) -> VolumeMeta {
         rescale: series.rescale,
         unit: entry.unit.clone(),
         padding: series.padding,
+        empty_slices: Vec::new(),
         warnings: entry.warnings.clone(),
     }
 }
@@ -164,12 +168,13 @@ fn padding_value<T: Stored>(series: &DicomSeries) -> Option<T> {
     series.padding.map(|[low, _]| T::from_f64(low))
 }
 
+/// All samples, and the slices among them without data.
 fn read_all<T: Stored + Default>(
     series: &DicomSeries,
     samples: usize,
     progress: &Progress,
     warnings: &mut Vec<SeriesWarning>,
-) -> Result<Vec<T>, ImagingError> {
+) -> Result<(Vec<T>, Vec<usize>), ImagingError> {
     let dims = series.stack.geometry.dims();
     let slice_samples = dims.x * dims.y * series.channels;
     let mut voxels = super::memory::zeroed::<T>(samples).map_err(|needed_bytes| ImagingError::TooLarge {
@@ -202,13 +207,13 @@ fn read_all<T: Stored + Default>(
     failures.report(is_all_empty, warnings)?;
     if !empty.is_empty() {
         let fill = padding_value(series).unwrap_or_else(|| smallest(&voxels, slice_samples, &empty));
-        for i in empty {
+        for &i in &empty {
             if let Some(slice) = voxels.get_mut(i * slice_samples..(i + 1) * slice_samples) {
                 slice.fill(fill);
             }
         }
     }
-    Ok(voxels)
+    Ok((voxels, empty))
 }
 
 /// Smallest value outside the empty slices.
