@@ -66,7 +66,7 @@ pub(super) fn of_object(set: &DataSet, charset: &Charset, modality: &str) -> Pix
     if let Some(film) = pair(set, tags::NOMINAL_SCANNED_PIXEL_SPACING) {
         return PixelSpacing::new(film, SpacingSource::NominalScanned);
     }
-    let regions = set.items(tags::SEQUENCE_OF_ULTRASOUND_REGIONS);
+    let regions = ultrasound_regions(set);
     let unknown = if regions.is_empty() { SpacingSource::Missing } else { SpacingSource::UltrasoundRegions };
     match pair(set, tags::PIXEL_ASPECT_RATIO) {
         // Vertical over horizontal; PS3.3 C.7.6.3.1.7. Regions of ultrasound never stretch the picture.
