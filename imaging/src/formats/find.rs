@@ -139,7 +139,7 @@ fn collect(
             }
             return Ok(());
         }
-        candidates.push(Candidate { path: path.to_path_buf(), is_named: true });
+        candidates.push(Candidate { path: header_of(path), is_named: true });
         return Ok(());
     }
     // The folder itself must be readable; what lies below may fail and is reported.
@@ -166,6 +166,15 @@ fn collect(
         }
     }
     Ok(())
+}
+
+/// The file that describes a named file: its header, if that is a file of its own.
+fn header_of(path: &Path) -> PathBuf {
+    #[cfg(feature = "nifti")]
+    if let Some(header) = super::nifti::header_of_voxels(path) {
+        return header;
+    }
+    path.to_path_buf()
 }
 
 /// Files and folders that systems leave behind and nobody means to open.
