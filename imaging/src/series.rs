@@ -213,6 +213,17 @@ pub struct SeriesAttributes {
     pub echo_time_ms: String,
 }
 
+/// The frame of a DICOM object that a slice shows; what masks, contours and presentation states refer to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFrame {
+    /// Of the object; empty if the file has none.
+    pub sop_instance_uid: String,
+    /// Within the object, from 1.
+    pub frame_number: usize,
+    /// Of the object within its series.
+    pub instance_number: Option<i64>,
+}
+
 /// One series that can be loaded as one volume, known from headers alone.
 #[derive(Debug, Clone)]
 pub struct SeriesEntry {
@@ -254,6 +265,19 @@ impl SeriesEntry {
     /// How far the geometry can be trusted, as far as headers tell.
     pub fn verdict(&self) -> Verdict {
         Verdict::of(&self.warnings)
+    }
+
+    /// The frame that a slice shows; the nearer one if the slice is mixed from two, `None` if nothing was acquired
+    /// there or the series is no DICOM.
+    pub fn source_frame(&self, z: usize, time_point: usize) -> Option<SourceFrame> {
+        match &self.origin {
+            #[cfg(feature = "dicom")]
+            crate::formats::Origin::Dicom(series) => series.source_frame(z, time_point),
+            crate::formats::Origin::File(_) => {
+                let _ = (z, time_point);
+                None
+            }
+        }
     }
 
     /// The first file of the series, for messages and "show in folder".

@@ -51,9 +51,10 @@ impl Frame {
 
     fn item(&self) -> Item {
         let position = Item::default().ds(0x0020_0032, &self.plane.position.to_array());
-        let item =
-            Item::default().sequence(0x0020_9111, &[self.content.clone()]).sequence(0x0020_9113, &[position]);
-        self.extra.iter().fold(item, |item, (tag, inner)| item.sequence(*tag, &[inner.clone()]))
+        let item = Item::default()
+            .sequence(0x0020_9111, std::slice::from_ref(&self.content))
+            .sequence(0x0020_9113, &[position]);
+        self.extra.iter().fold(item, |item, (tag, inner)| item.sequence(*tag, std::slice::from_ref(inner)))
     }
 }
 
@@ -88,6 +89,9 @@ fn an_enhanced_ct_equals_its_classic_twin() {
     assert_eq!(a.voxels(), b.voxels());
     assert_eq!(a.geometry(), b.geometry());
     assert_eq!((b.unit(), entry.verdict().level), (&Unit::Hounsfield, Level::Green));
+    // The frame at the lowest position is the first of the file, the next one comes five places later.
+    assert_eq!(entry.source_frame(0, 0).unwrap().frame_number, 1);
+    assert_eq!(entry.source_frame(1, 0).unwrap().frame_number, 6);
     assert!((b.geometry().spacing_mm().z - 2.5).abs() < 1e-9, "not the thickness of 2 mm, nor 1 mm");
 }
 

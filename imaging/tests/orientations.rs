@@ -1,6 +1,7 @@
 //! One hand stored along all 48 permutations and flips of the axes, in every format, always lies at the same place.
 //!
 //! The truth is computed here: a voxel's value says which voxel of the patient's own grid it is.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
 
 mod expected;
 
@@ -8,6 +9,7 @@ use std::path::Path;
 
 use expected::open;
 use glam::{DMat3, DQuat, DVec3};
+use imaging::series::SeriesWarning;
 use imaging::volume::Volume;
 
 /// The patient's own grid: x to the right, y to the front, z to the head (RAS), all sizes and spacings different.
@@ -224,6 +226,24 @@ fn metaimage_lies_right_along_all_48_orientations() {
             [header.into_bytes(), raw(s)].concat()
         });
     }
+}
+
+#[test]
+fn letters_without_a_matrix_turn_nothing_and_are_doubted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("letters.mha");
+    let storage = Storage { axis: [0, 1, 2], is_flipped: [false; 3] };
+    let doubts = |letters: &str| {
+        let header = format!(
+            "ObjectType = Image\nNDims = 3\nBinaryData = True\nOffset = 1 2 3\nAnatomicalOrientation = {letters}\n\
+             ElementSpacing = 1 1 1\nDimSize = 5 6 7\nElementType = MET_SHORT\nElementDataFile = LOCAL\n"
+        );
+        std::fs::write(&path, [header.into_bytes(), raw(storage)].concat()).unwrap();
+        let volume = open(&path).unwrap();
+        assert_eq!(volume.geometry().direction(), DMat3::IDENTITY, "as SimpleITK reads it");
+        volume.warnings().contains(&SeriesWarning::NoPosition)
+    };
+    assert!(!doubts("RAI") && !doubts("???") && doubts("LPS"));
 }
 
 #[test]

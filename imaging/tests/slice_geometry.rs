@@ -1,4 +1,5 @@
 //! Where slices are: gaps, uneven distances, tilt, order, frames of reference, and the verdict on all of it.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
 
 mod dicom_writer;
 
@@ -51,6 +52,10 @@ fn a_missing_slice_leaves_the_last_slice_at_its_true_place() {
     assert_eq!(sample(&volume, DVec3::new(0.0, 0.0, -5.0)), None, "nothing was acquired here");
     assert_true_positions(&volume, -30.0, 31.25);
     assert_eq!(volume.statistics().min, -300.0, "the gap is no data");
+    // The same file, whichever way the slice is come by.
+    let source = entry.source_frame(40, 0).unwrap();
+    assert_eq!((source.sop_instance_uid.as_str(), source.instance_number), ("1.2.3.4.40", Some(40)));
+    assert_eq!(entry.source_frame(20, 0), None);
     let gap = SeriesWarning::MissingSlices { count: 1, after_slice: vec![19] };
     let verdict = entry.verdict();
     assert_eq!((verdict.level, &verdict.reasons[0].finding), (Level::Red, &gap));

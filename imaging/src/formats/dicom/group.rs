@@ -8,7 +8,7 @@ use super::instance::{Frame, Instance, Photometric, SampleFormat};
 use super::pixels::VoxelKind;
 use super::stack::{self, FrameRef, Placed, Stack, Stacking, natural_order};
 use crate::formats::Origin;
-use crate::series::{SeriesEntry, SeriesWarning, SkippedFile, SourceKind};
+use crate::series::{SeriesEntry, SeriesWarning, SkippedFile, SourceFrame, SourceKind};
 use crate::verdict::Level;
 use crate::volume::{Rescale, Unit};
 
@@ -32,6 +32,16 @@ impl DicomSeries {
     /// The object of the first slice.
     pub(crate) fn first_instance(&self) -> Option<&Instance> {
         self.instances.get(self.first)
+    }
+
+    pub(crate) fn source_frame(&self, z: usize, time_point: usize) -> Option<SourceFrame> {
+        let at = self.stack.nearest_frame(z, time_point)?;
+        let instance = self.instance(at)?;
+        Some(SourceFrame {
+            sop_instance_uid: instance.sop_uid.clone(),
+            frame_number: at.frame + 1,
+            instance_number: instance.frames.get(at.frame)?.instance_number,
+        })
     }
 
     pub(crate) fn instance(&self, at: FrameRef) -> Option<&Instance> {
