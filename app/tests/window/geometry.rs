@@ -8,10 +8,10 @@ use crate::driver::Window;
 /// Twelve slices of the sample, one of them left out.
 fn with_a_missing_slice() -> tempfile::TempDir {
     let sample = test_support::data::workspace_root().join("assets/sample");
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder for the test");
     for number in (1..=12).filter(|n| *n != 6) {
         let name = format!("I{number:04}.dcm");
-        std::fs::copy(sample.join(&name), folder.path().join(&name)).unwrap();
+        std::fs::copy(sample.join(&name), folder.path().join(&name)).expect("the sample is there");
     }
     folder
 }
