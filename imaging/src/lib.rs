@@ -21,8 +21,10 @@ pub mod report;
 pub mod segmentation;
 pub mod series;
 pub mod source;
+pub mod spacing;
 pub mod statistics;
 pub mod uptake;
+pub mod verdict;
 pub mod volume;
 
 mod error;

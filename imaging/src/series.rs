@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use crate::geometry::Dims;
 use crate::intensity::NamedWindow;
+use crate::spacing::{SpacingSource, UltrasoundRegion};
+use crate::verdict::{GAP_FACTOR, Level, Verdict};
 use crate::volume::Unit;
 
 /// The kind of file a series came from.
@@ -38,8 +40,18 @@ impl SourceKind {
 pub enum SeriesWarning {
     /// Gaps that are whole multiples of the spacing; the places are kept empty, not interpolated.
     MissingSlices { count: usize, after_slice: Vec<usize> },
-    /// Distances between slices differ.
-    UnevenSpacing { min_mm: f64, max_mm: f64 },
+    /// Frames are missing at some points in time; their places are known and kept empty.
+    MissingFrames { count: usize },
+    /// Distances between slices differ by more than 1 % or 0.1 mm.
+    UnevenSpacing { min_mm: f64, max_mm: f64, median_mm: f64 },
+    /// Distances that are no multiple of the spacing but too large to bridge; their middle is kept empty.
+    SliceGaps { after_slice: Vec<usize>, largest_mm: f64, median_mm: f64 },
+    /// Two slices alone, and nothing in the file to hold their distance against.
+    UnconfirmedDistance { mm: f64 },
+    /// Slices do not lie along one line.
+    ShiftedSlices { mm: f64 },
+    /// Slices without position were put one on another by number.
+    StackedByNumber { spacing_mm: f64 },
     /// Slice planes are not perpendicular to the stack axis.
     GantryTilt { degrees: f64 },
     /// The same position occurred twice; the first by instance number was kept.
@@ -50,7 +62,9 @@ pub enum SeriesWarning {
     SpacingAssumed { axis: char, mm: f64 },
     /// The file says nothing about its place in the patient.
     NoPosition,
-    /// Pixel spacing is missing or measured at the detector, not in the patient.
+    /// Distances between pixels are not those in the patient.
+    PixelSpacing { source: SpacingSource },
+    /// There are no distances, for a reason outside the standard sources.
     Uncalibrated { reason: String },
     /// Some files of the series could not be read.
     UnreadableFiles { count: usize, first: PathBuf, reason: String },
@@ -62,17 +76,86 @@ pub enum SeriesWarning {
     Other(String),
 }
 
+/// Slice numbers for people, from 1, at most five.
+fn slice_numbers(after_slice: &[usize]) -> String {
+    let places: Vec<String> = after_slice.iter().take(5).map(|i| (i + 1).to_string()).collect();
+    let more = if after_slice.len() > 5 { ", …" } else { "" };
+    format!("{}{more}", places.join(", "))
+}
+
+impl SeriesWarning {
+    /// How much this speaks against the geometry; green if it is about something else.
+    pub fn geometry_level(&self) -> Level {
+        match self {
+            Self::MissingSlices { .. }
+            | Self::SliceGaps { .. }
+            | Self::ShiftedSlices { .. }
+            | Self::StackedByNumber { .. }
+            | Self::SpacingAssumed { .. }
+            | Self::Uncalibrated { .. } => Level::Red,
+            Self::UnevenSpacing { max_mm, median_mm, .. } => {
+                if *max_mm >= GAP_FACTOR * median_mm {
+                    Level::Red
+                } else {
+                    Level::Amber
+                }
+            }
+            Self::PixelSpacing { source } => match source {
+                SpacingSource::AspectRatio | SpacingSource::Missing => Level::Red,
+                SpacingSource::Patient | SpacingSource::Calibrated { .. } => Level::Green,
+                _ => Level::Amber,
+            },
+            Self::GantryTilt { .. }
+            | Self::UnconfirmedDistance { .. }
+            | Self::DuplicateSlices { .. }
+            | Self::NoPosition
+            | Self::MissingFrames { .. }
+            | Self::UnreadableFiles { .. } => Level::Amber,
+            Self::Split { .. } | Self::LossyCompression { .. } | Self::RescaleVaries | Self::Other(_) => {
+                Level::Green
+            }
+        }
+    }
+}
+
 impl fmt::Display for SeriesWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MissingSlices { count, after_slice } => {
-                let places: Vec<String> = after_slice.iter().take(5).map(|i| (i + 1).to_string()).collect();
-                let more = if after_slice.len() > 5 { ", …" } else { "" };
                 let noun = if *count == 1 { "slice is" } else { "slices are" };
-                write!(f, "{count} {noun} missing (after slice {}{more}); left empty", places.join(", "))
+                let places = slice_numbers(after_slice);
+                write!(f, "{count} {noun} missing (after slice {places}); left empty")
             }
-            Self::UnevenSpacing { min_mm, max_mm } => {
-                write!(f, "slice spacing varies from {min_mm:.3} to {max_mm:.3} mm")
+            Self::MissingFrames { count } => {
+                let noun = if *count == 1 { "frame is" } else { "frames are" };
+                write!(f, "{count} {noun} missing at some points in time; left empty")
+            }
+            Self::UnevenSpacing { min_mm, max_mm, median_mm } => {
+                write!(
+                    f,
+                    "slice spacing varies from {min_mm:.3} to {max_mm:.3} mm, usually {median_mm:.3} mm"
+                )
+            }
+            Self::SliceGaps { after_slice, largest_mm, median_mm } => {
+                let places = slice_numbers(after_slice);
+                write!(
+                    f,
+                    "slices lie up to {largest_mm:.1} mm apart (usually {median_mm:.1} mm) after slice \
+                     {places}; what lies between is left empty"
+                )
+            }
+            Self::UnconfirmedDistance { mm } => {
+                write!(f, "two slices alone, {mm:.1} mm apart; whether others are missing cannot be told")
+            }
+            Self::ShiftedSlices { mm } => {
+                write!(f, "slices are shifted within their plane by up to {mm:.2} mm")
+            }
+            Self::StackedByNumber { spacing_mm } => {
+                write!(
+                    f,
+                    "slices without position are stacked by number, {spacing_mm} mm apart; their order and \
+                     distance are not known"
+                )
             }
             Self::GantryTilt { degrees } => {
                 write!(f, "gantry tilt of {degrees:.1}°; shown without distortion")
@@ -84,6 +167,7 @@ impl fmt::Display for SeriesWarning {
                 write!(f, "spacing along {axis} is not in the file; {mm} mm assumed")
             }
             Self::NoPosition => write!(f, "no patient position in the file; orientation is unknown"),
+            Self::PixelSpacing { source } => write!(f, "{source}"),
             Self::Uncalibrated { reason } => write!(f, "distances are not calibrated: {reason}"),
             Self::UnreadableFiles { count, first, reason } => {
                 let noun = if *count == 1 { "file" } else { "files" };
@@ -129,6 +213,17 @@ pub struct SeriesAttributes {
     pub echo_time_ms: String,
 }
 
+/// The frame of a DICOM object that a slice shows; what masks, contours and presentation states refer to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFrame {
+    /// Of the object; empty if the file has none.
+    pub sop_instance_uid: String,
+    /// Within the object, from 1.
+    pub frame_number: usize,
+    /// Of the object within its series.
+    pub instance_number: Option<i64>,
+}
+
 /// One series that can be loaded as one volume, known from headers alone.
 #[derive(Debug, Clone)]
 pub struct SeriesEntry {
@@ -156,6 +251,10 @@ pub struct SeriesEntry {
     pub warnings: Vec<SeriesWarning>,
     /// Instance number of each slice along z (first time point), where the file has one.
     pub instance_numbers: Vec<Option<i64>>,
+    /// Where the distance between pixels comes from.
+    pub spacing_source: SpacingSource,
+    /// Calibrated regions of an ultrasound picture.
+    pub ultrasound_regions: Vec<UltrasoundRegion>,
     /// Size of the pixel data of the whole series once decoded.
     pub decoded_bytes: u64,
     /// Where to read it from; private to the readers.
@@ -163,6 +262,24 @@ pub struct SeriesEntry {
 }
 
 impl SeriesEntry {
+    /// How far the geometry can be trusted, as far as headers tell.
+    pub fn verdict(&self) -> Verdict {
+        Verdict::of(&self.warnings)
+    }
+
+    /// The frame that a slice shows; the nearer one if the slice is mixed from two, `None` if nothing was acquired
+    /// there or the series is no DICOM.
+    pub fn source_frame(&self, z: usize, time_point: usize) -> Option<SourceFrame> {
+        match &self.origin {
+            #[cfg(feature = "dicom")]
+            crate::formats::Origin::Dicom(series) => series.source_frame(z, time_point),
+            crate::formats::Origin::File(_) => {
+                let _ = (z, time_point);
+                None
+            }
+        }
+    }
+
     /// The first file of the series, for messages and "show in folder".
     pub fn first_path(&self) -> &std::path::Path {
         self.origin.first_path()

@@ -186,6 +186,8 @@ pub struct VolumeMeta {
     pub unit: Unit,
     /// Inclusive range of *stored* values that mean "no data here" (pixel padding).
     pub padding: Option<[f64; 2]>,
+    /// Slices without data (`time × slices + slice`, ascending): gaps, missing files.
+    pub empty_slices: Vec<usize>,
     pub warnings: Vec<SeriesWarning>,
 }
 
@@ -199,6 +201,7 @@ impl VolumeMeta {
             rescale: Rescale::IDENTITY,
             unit: Unit::None,
             padding: None,
+            empty_slices: Vec::new(),
             warnings: Vec::new(),
         }
     }
@@ -275,6 +278,23 @@ impl Volume {
         self.meta.padding
     }
 
+    /// Whether a slice holds no data, because nothing was acquired there or its file could not be read.
+    ///
+    /// Its voxels are filled with the padding value, else the smallest value, to be drawn dark; they mean nothing.
+    pub fn is_empty_slice(&self, z: usize, time_point: usize) -> bool {
+        self.meta.empty_slices.binary_search(&(time_point * self.dims().z + z)).is_ok()
+    }
+
+    /// Whether a value interpolated at a continuous index rests on data only, not on an empty slice.
+    ///
+    /// Within half a voxel of the edges as well; says nothing about whether the index lies inside.
+    pub fn has_data_at(&self, index: DVec3, time_point: usize) -> bool {
+        let z = index.z.clamp(0.0, self.dims().z as f64 - 1.0);
+        let (below, above) = (z.floor(), z.ceil());
+        // NaN becomes slice 0.
+        ![below as usize, above as usize].into_iter().any(|z| self.is_empty_slice(z, time_point))
+    }
+
     /// What a reader should know before trusting this volume.
     pub fn warnings(&self) -> &[SeriesWarning] {
         &self.meta.warnings
@@ -342,9 +362,23 @@ impl Volume {
         Some(lerp(lerp(x00, x10, f.y), lerp(x01, x11, f.y), f.z))
     }
 
-    /// Minimum, maximum, mean and population standard deviation of all modality values.
+    /// Minimum, maximum, mean and population standard deviation of all modality values; empty slices do not count.
     pub fn statistics(&self) -> Statistics {
-        Statistics::of_voxels(&self.voxels).rescaled(self.meta.rescale)
+        let stored = if self.meta.empty_slices.is_empty() {
+            Statistics::of_voxels(&self.voxels)
+        } else {
+            Statistics::of_voxels(&self.without_empty_slices())
+        };
+        stored.rescaled(self.meta.rescale)
+    }
+
+    fn without_empty_slices(&self) -> Voxels {
+        let slice_samples = self.dims().x * self.dims().y * self.meta.channels.count();
+        with_voxels!(&self.voxels, samples => {
+            let slices = samples.chunks(slice_samples).enumerate();
+            let filled = slices.filter(|(i, _)| self.meta.empty_slices.binary_search(i).is_err());
+            Voxels::from(filled.flat_map(|(_, slice)| slice.iter().copied()).collect::<Vec<_>>())
+        })
     }
 }
 

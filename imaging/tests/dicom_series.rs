@@ -180,7 +180,7 @@ fn tilted_and_uneven_ct_keeps_true_positions() {
     assert!(warns(|w| matches!(w, SeriesWarning::GantryTilt { degrees } if (degrees - 18.5).abs() < 0.05)));
     assert!(warns(|w| matches!(
         w,
-        SeriesWarning::UnevenSpacing { min_mm, max_mm }
+        SeriesWarning::UnevenSpacing { min_mm, max_mm, .. }
             if (min_mm - 1.08109).abs() < 1e-3 && (max_mm - 6.99863).abs() < 1e-3
     )));
     let slices = truth["series"][0]["slices"].as_array().unwrap();

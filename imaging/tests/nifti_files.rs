@@ -35,6 +35,23 @@ fn real_volumes_agree_with_simpleitk() {
 }
 
 #[test]
+fn either_half_of_a_pair_opens_the_image_and_both_open_it_once() {
+    for (header, voxels) in [
+        ("nifti/pair.hdr", "nifti/pair.img"),
+        ("nifti/two_pair_be.hdr", "nifti/two_pair_be.img"),
+        ("nifti/pair_compressed.hdr.gz", "nifti/pair_compressed.img.gz"),
+    ] {
+        let (by_header, by_voxels) = (open(&made(header)).unwrap(), open(&made(voxels)).unwrap());
+        assert_eq!(by_header.voxels(), by_voxels.voxels(), "{voxels}");
+        assert_eq!(by_header.geometry(), by_voxels.geometry(), "{voxels}");
+        let both = imaging::formats::scan(&[made(header), made(voxels)], &Progress::new()).unwrap();
+        assert_eq!(both.series.len(), 1, "{voxels}");
+    }
+    let refused = refusal(&made("nifti/analyze.img"));
+    assert!(refused.contains("ANALYZE"), "{refused}");
+}
+
+#[test]
 fn later_time_points_of_a_series_are_where_nibabel_finds_them() {
     let (folder, truth) = truths().remove(0);
     let volume = open(&folder.join("fmri-4d.nii.gz")).unwrap();

@@ -7,7 +7,9 @@ use imaging::formats::{self, ReadLimits};
 use imaging::geometry::Geometry;
 use imaging::series::SeriesEntry;
 use imaging::source::Progress;
+use imaging::spacing::{RegionUnit, SpacingSource, UltrasoundRegion};
 use imaging::uptake::suv_body_weight;
+use imaging::verdict::Verdict;
 use imaging::volume::Volume;
 use serde::Serialize;
 
@@ -62,8 +64,42 @@ struct SeriesReport {
     /// PET only.
     #[serde(skip_serializing_if = "Option::is_none")]
     suv: Option<SuvReport>,
+    geometry: GeometryReport,
+    frame_of_reference_uid: Option<String>,
     /// Why the series could not be loaded; `null` if it could.
     error: Option<String>,
+}
+
+/// How far positions and lengths can be trusted.
+#[derive(Debug, Serialize)]
+struct GeometryReport {
+    /// `green`, `amber` or `red`.
+    verdict: &'static str,
+    /// Sentences, worst first.
+    reasons: Vec<String>,
+    /// Where the distance between pixels comes from.
+    spacing_source: &'static str,
+    /// What to print after a length.
+    length_unit: String,
+    /// By which lengths at the detector were divided.
+    magnification: Option<f64>,
+    /// Angle between the slices' normal and the step from slice to slice.
+    tilt_degrees: Option<f64>,
+    /// Slices without data, counted from 0 (`time × slices + slice`).
+    empty_slices: Vec<usize>,
+    /// Calibrated regions of an ultrasound picture.
+    regions: Vec<RegionReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct RegionReport {
+    /// First column and row.
+    min_px: [u32; 2],
+    /// Last column and row.
+    max_px: [u32; 2],
+    units: [&'static str; 2],
+    /// Change per pixel along x and y.
+    delta: [f64; 2],
 }
 
 #[derive(Debug, Serialize)]
@@ -186,6 +222,8 @@ fn header_report(entry: &SeriesEntry) -> SeriesReport {
         transfer_syntax: entry.transfer_syntax.clone(),
         warnings: entry.warnings.iter().map(ToString::to_string).collect(),
         suv: (a.modality == "PT").then(|| suv_report(entry)),
+        geometry: geometry_report(entry, &entry.verdict()),
+        frame_of_reference_uid: a.frame_of_reference_uid.clone(),
         error: None,
     }
 }
@@ -273,6 +311,28 @@ fn parts(derived: Derived) -> (Vec<PartReport>, Vec<String>) {
     }
 }
 
+fn geometry_report(entry: &SeriesEntry, verdict: &Verdict) -> GeometryReport {
+    let region = |region: &UltrasoundRegion| RegionReport {
+        min_px: region.min_px,
+        max_px: region.max_px,
+        units: region.units.map(RegionUnit::symbol),
+        delta: region.delta,
+    };
+    GeometryReport {
+        verdict: verdict.level.name(),
+        reasons: verdict.reasons.iter().map(ToString::to_string).collect(),
+        spacing_source: entry.spacing_source.name(),
+        length_unit: entry.spacing_source.label(),
+        magnification: match entry.spacing_source {
+            SpacingSource::DetectorCorrected { magnification, .. } => Some(magnification),
+            _ => None,
+        },
+        tilt_degrees: None,
+        empty_slices: Vec::new(),
+        regions: entry.ultrasound_regions.iter().map(region).collect(),
+    }
+}
+
 fn loaded_report(entry: &SeriesEntry, volume: &Volume) -> SeriesReport {
     let geometry = volume.geometry();
     let statistics = volume.statistics();
@@ -290,6 +350,11 @@ fn loaded_report(entry: &SeriesEntry, volume: &Volume) -> SeriesReport {
         mean: finite(statistics.mean),
         sd: finite(statistics.sd),
         warnings: volume.warnings().iter().map(ToString::to_string).collect(),
+        geometry: GeometryReport {
+            tilt_degrees: finite(geometry.tilt_rad().to_degrees()),
+            empty_slices: volume.meta().empty_slices.clone(),
+            ..geometry_report(entry, &Verdict::of(entry.warnings.iter().chain(volume.warnings())))
+        },
         ..header_report(entry)
     }
 }
@@ -309,8 +374,10 @@ fn table(report: &Report) -> String {
         lines.push(format!("{}. {} {title}", i + 1, s.modality));
         lines.push(format!("   {x} × {y} × {z}{time}, {} ({})", s.voxel_type, s.source));
         if let Some([x, y, z]) = s.spacing_mm {
-            lines.push(format!("   spacing {x:.4} × {y:.4} × {z:.4} mm"));
+            lines.push(format!("   spacing {x:.4} × {y:.4} × {z:.4} {}", s.geometry.length_unit));
         }
+        lines.push(format!("   geometry {}", s.geometry.verdict));
+        lines.extend(s.geometry.reasons.iter().map(|reason| format!("     {reason}")));
         if let (Some(min), Some(max), Some(mean), Some(sd)) = (s.min, s.max, s.mean, s.sd) {
             let unit = s.unit.as_deref().unwrap_or("");
             lines.push(format!("   {min} to {max} {unit}, mean {mean:.1}, SD {sd:.1}"));

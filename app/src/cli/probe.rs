@@ -108,8 +108,10 @@ fn point_report(volume: &Volume, point: Point, time_point: usize) -> PointReport
     PointReport {
         index: index.to_array(),
         lps: lps.to_array(),
-        value: value(&|c| volume.value_at(nearest, c, time_point)),
-        interpolated: value(&|c| volume.sample_linear(index, c, time_point)),
+        value: value(&|c| volume.value_at(nearest, c, time_point))
+            .filter(|_| !volume.is_empty_slice(nearest[2], time_point)),
+        interpolated: value(&|c| volume.sample_linear(index, c, time_point))
+            .filter(|_| volume.has_data_at(index, time_point)),
         unit: volume.unit().symbol().map(str::to_owned),
     }
 }

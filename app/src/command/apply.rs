@@ -99,6 +99,10 @@ impl Document {
                 now.and_then(|i| i.checked_sub(1)).and_then(|i| self.series.get(i)).map(|s| s.key)
             }
             SeriesCommand::Reload(_) => None,
+            SeriesCommand::Acknowledge(key) => {
+                self.workspace.acknowledged.insert(key);
+                None
+            }
         };
         if let Some(key) = next {
             self.show(key);
@@ -414,6 +418,19 @@ mod tests {
         let histogram = Histogram::of_voxels(volume.voxels(), volume.rescale(), None, 256);
         document.volume_loaded(key, LoadedVolume { volume, histogram });
         (document, key)
+    }
+
+    #[test]
+    fn acknowledging_a_red_geometry_shows_millimetres_and_can_be_undone() {
+        let (mut document, key) = document();
+        let gap = imaging::series::SeriesWarning::MissingSlices { count: 1, after_slice: vec![3] };
+        document.series_mut(key).unwrap().warnings.push(gap);
+        let shown = |document: &Document| document.lengths(document.series(key).unwrap()).text("50");
+        assert_eq!(shown(&document), "mm withheld");
+        document.apply(&Command::Series(SeriesCommand::Acknowledge(key)));
+        assert_eq!(shown(&document), "50 mm");
+        document.apply(&Command::Edit(EditCommand::Undo));
+        assert_eq!(shown(&document), "mm withheld");
     }
 
     fn window(document: &Document, key: SeriesKey) -> Window {

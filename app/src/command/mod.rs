@@ -103,6 +103,8 @@ pub enum SeriesCommand {
     Next,
     Previous,
     Reload(SeriesKey),
+    /// Somebody has taken note of a red geometry: its millimetres are shown.
+    Acknowledge(SeriesKey),
 }
 
 /// Modality value to grey.
@@ -227,6 +229,7 @@ impl Command {
     pub fn title(&self) -> &'static str {
         match self {
             Self::Layout(_) => "layout",
+            Self::Series(SeriesCommand::Acknowledge(_)) => "acknowledgement",
             Self::Series(_) => "opening of a series",
             Self::Voi(VoiCommand::ToggleInverted(_)) => "inversion",
             Self::Voi(VoiCommand::Interpolate(..)) => "interpolation",

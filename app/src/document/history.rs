@@ -13,6 +13,7 @@ enum Piece {
     Layout { before: Layout, after: Layout },
     Viewport { index: usize, before: Box<Viewport>, after: Box<Viewport> },
     Display { key: SeriesKey, before: Option<Box<Display>>, after: Option<Box<Display>> },
+    Acknowledged { key: SeriesKey, after: bool },
 }
 
 impl Piece {
@@ -21,6 +22,7 @@ impl Piece {
             Self::Layout { .. } => (0, 0),
             Self::Viewport { index, .. } => (1, *index),
             Self::Display { key, .. } => (2, key.0 as usize),
+            Self::Acknowledged { key, .. } => (3, key.0 as usize),
         }
     }
 }
@@ -59,6 +61,9 @@ fn diff(before: &Workspace, after: &Workspace) -> Vec<Piece> {
             pieces.push(Piece::Display { key: *key, before: boxed(b), after: boxed(a) });
         }
     }
+    for key in before.acknowledged.symmetric_difference(&after.acknowledged) {
+        pieces.push(Piece::Acknowledged { key: *key, after: after.acknowledged.contains(key) });
+    }
     pieces
 }
 
@@ -76,6 +81,12 @@ fn restore(workspace: &mut Workspace, pieces: &[Piece], to_before: bool) {
                     Some(display) => workspace.displays.insert(*key, (**display).clone()),
                     None => workspace.displays.remove(key),
                 };
+            }
+            Piece::Acknowledged { key, after } if *after != to_before => {
+                workspace.acknowledged.insert(*key);
+            }
+            Piece::Acknowledged { key, .. } => {
+                workspace.acknowledged.remove(key);
             }
         }
     }

@@ -6,6 +6,7 @@
 
 mod display;
 mod history;
+mod lengths;
 mod planes;
 mod series;
 mod slice_view;
@@ -20,6 +21,7 @@ use crate::tasks::Task;
 
 pub use display::{AUTO, Display, VolumeLook, VolumePresetChoice, VolumeStyle};
 pub use history::History;
+pub use lengths::Lengths;
 pub use planes::{PlaneFrame, acquired_axes, obliqueness_rad};
 pub use series::{LoadedVolume, Series, SeriesKey, SeriesSource, StackOrder};
 pub use slice_view::{SlicePosition, SliceView};
@@ -111,6 +113,15 @@ impl Document {
     pub fn cursor(&self, key: SeriesKey) -> Option<DVec3> {
         let geometry = self.geometry(key)?;
         Some(self.cursors.get(&key).copied().unwrap_or_else(|| geometry.center_lps()))
+    }
+
+    /// How lengths of a series are to be shown.
+    pub fn lengths(&self, series: &Series) -> Lengths {
+        Lengths::of(
+            &series.spacing_source,
+            &series.verdict(),
+            self.workspace.acknowledged.contains(&series.key),
+        )
     }
 
     /// Gives viewports whose series became known their planes, cameras and grey values.

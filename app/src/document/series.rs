@@ -6,6 +6,8 @@ use std::sync::Arc;
 use imaging::geometry::{Dims, Geometry};
 use imaging::intensity::{Histogram, NamedWindow};
 use imaging::series::{SeriesAttributes, SeriesEntry, SeriesWarning};
+use imaging::spacing::SpacingSource;
+use imaging::verdict::Verdict;
 use imaging::volume::{Unit, Volume};
 
 use crate::tasks::Task;
@@ -57,6 +59,8 @@ pub struct Series {
     pub warnings: Vec<SeriesWarning>,
     /// Per slice.
     pub instance_numbers: Vec<Option<i64>>,
+    /// Where the distance between pixels comes from.
+    pub spacing_source: SpacingSource,
     /// Decoded size.
     pub decoded_bytes: u64,
     /// The path that was opened to find it.
@@ -84,6 +88,7 @@ impl Series {
             is_inverted: entry.is_inverted,
             warnings: entry.warnings.clone(),
             instance_numbers: entry.instance_numbers.clone(),
+            spacing_source: entry.spacing_source.clone(),
             decoded_bytes: entry.decoded_bytes,
             opened_path,
             source: SeriesSource::Files(Box::new(entry)),
@@ -106,6 +111,7 @@ impl Series {
             is_inverted: false,
             warnings: Vec::new(),
             instance_numbers: Vec::new(),
+            spacing_source: SpacingSource::Patient,
             decoded_bytes: volume.voxels().size_bytes() as u64,
             opened_path: PathBuf::new(),
             source: SeriesSource::Memory(volume),
@@ -139,6 +145,11 @@ impl Series {
             }
         }
         all
+    }
+
+    /// How far the geometry can be trusted.
+    pub fn verdict(&self) -> Verdict {
+        Verdict::of(self.all_warnings())
     }
 
     /// Whether the series has more than one slice, so that other planes and a volume view make sense.

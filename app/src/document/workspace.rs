@@ -1,6 +1,6 @@
 //! The undoable part of the document: viewports, layout and displays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use glam::DVec3;
 use imaging::geometry::{AnatomicalPlane, Geometry};
@@ -112,6 +112,8 @@ pub struct Workspace {
     pub viewports: [Viewport; 4],
     /// Grey values by series.
     pub displays: BTreeMap<SeriesKey, Display>,
+    /// Series whose red geometry somebody has taken note of.
+    pub acknowledged: BTreeSet<SeriesKey>,
 }
 
 impl Default for Workspace {
@@ -134,6 +136,7 @@ impl Default for Workspace {
                 viewport(3, View::Volume(VolumeView { camera })),
             ],
             displays: BTreeMap::new(),
+            acknowledged: BTreeSet::new(),
         }
     }
 }

@@ -4,13 +4,14 @@ use egui::{ComboBox, Grid, RichText, ScrollArea, Ui};
 use egui_phosphor::regular as icons;
 use imaging::intensity::{CT_PRESETS, Window};
 use imaging::series::SeriesWarning;
+use imaging::verdict::Level;
 use render_core::scene::{Interpolation, Slab, SlabMode};
 use render_core::transfer_function::VOLUME_PRESETS;
 
 use super::transfer_function::{CurveState, curve_ui};
-use crate::command::{Command, CommandQueue, SliceCommand, VoiCommand, VolumeCommand};
+use crate::command::{Command, CommandQueue, SeriesCommand, SliceCommand, VoiCommand, VolumeCommand};
 use crate::document::{
-    Display, Document, PlaneFrame, Series, SliceView, ViewportId, VolumeStyle, obliqueness_rad,
+    Display, Document, Lengths, PlaneFrame, Series, SliceView, ViewportId, VolumeStyle, obliqueness_rad,
 };
 use crate::text;
 use crate::theme;
@@ -38,8 +39,10 @@ pub fn inspector_ui(ui: &mut Ui, document: &Document, queue: &CommandQueue, curv
         if series.channels == 1 && series.is_volume() {
             section(ui, "Volume", true, |ui| volume_ui(ui, series, display, queue, curve));
         }
-        section(ui, "Geometry", true, |ui| geometry_ui(ui, series));
-        let warnings = series.all_warnings();
+        section(ui, "Geometry", true, |ui| geometry_ui(ui, document, series, queue));
+        // What is about geometry stands there already.
+        let mut warnings = series.all_warnings();
+        warnings.retain(|warning| warning.geometry_level() == Level::Green);
         if !warnings.is_empty() {
             section(ui, &format!("Warnings ({})", warnings.len()), true, |ui| {
                 for warning in warnings {
@@ -194,57 +197,51 @@ fn volume_ui(ui: &mut Ui, series: &Series, display: &Display, queue: &CommandQue
     }
 }
 
-/// How far the geometry of a series can be trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Trust {
-    /// Nothing speaks against it.
-    Sound,
-    /// Usable, with something to know.
-    Mind,
-    /// Distances or orientation are not to be relied on.
-    Doubtful,
-}
-
-impl Trust {
-    /// From warnings.
-    pub fn of<'a>(warnings: impl IntoIterator<Item = &'a SeriesWarning>) -> Self {
-        let rank = |w: &SeriesWarning| match w {
-            SeriesWarning::MissingSlices { .. }
-            | SeriesWarning::NoPosition
-            | SeriesWarning::Uncalibrated { .. } => Self::Doubtful,
-            SeriesWarning::UnevenSpacing { .. }
-            | SeriesWarning::GantryTilt { .. }
-            | SeriesWarning::DuplicateSlices { .. }
-            | SeriesWarning::SpacingAssumed { .. }
-            | SeriesWarning::Split { .. }
-            | SeriesWarning::UnreadableFiles { .. } => Self::Mind,
-            _ => Self::Sound,
-        };
-        warnings.into_iter().map(rank).max().unwrap_or(Self::Sound)
+/// Word, colour and icon of a level.
+fn level_look(level: Level) -> (egui::Color32, &'static str, &'static str) {
+    match level {
+        Level::Green => (theme::GOOD, icons::CHECK_CIRCLE, "Geometry is sound"),
+        Level::Amber => (theme::WARNING, icons::WARNING, "Usable, with something to know"),
+        Level::Red => (theme::DANGER, icons::WARNING_OCTAGON, "Do not rely on distances"),
     }
 }
 
-fn geometry_ui(ui: &mut Ui, series: &Series) {
-    let (color, words) = match Trust::of(series.all_warnings()) {
-        Trust::Sound => (theme::GOOD, "Geometry is sound"),
-        Trust::Mind => (theme::WARNING, "Usable, see warnings"),
-        Trust::Doubtful => (theme::DANGER, "Do not rely on distances"),
-    };
+fn geometry_ui(ui: &mut Ui, document: &Document, series: &Series, queue: &CommandQueue) {
+    let verdict = series.verdict();
+    let (color, icon, words) = level_look(verdict.level);
     ui.horizontal(|ui| {
-        let (rect, _) = ui.allocate_exact_size(egui::vec2(10.0, 10.0), egui::Sense::hover());
-        ui.painter().circle_filled(rect.center(), 4.5, color);
-        ui.label(words);
+        ui.label(RichText::new(icon).color(color));
+        ui.label(RichText::new(format!("Geometry {}", verdict.level.name())).color(color));
+        ui.add(egui::Label::new(words).truncate());
     });
+    for reason in &verdict.reasons {
+        let (color, icon, _) = level_look(reason.level);
+        ui.horizontal_top(|ui| {
+            ui.label(RichText::new(icon).color(color));
+            ui.add(egui::Label::new(reason.to_string()).wrap());
+        });
+    }
+    let lengths = document.lengths(series);
+    if lengths == Lengths::Withheld {
+        ui.horizontal_wrapped(|ui| {
+            ui.label(RichText::new("Millimetres are withheld.").color(theme::DANGER));
+            let button =
+                ui.button("Show them anyway").on_hover_text("I have read why distances may be wrong");
+            if button.clicked() {
+                queue.send(Command::Series(SeriesCommand::Acknowledge(series.key)));
+            }
+        });
+    }
     Grid::new("geometry").num_columns(2).spacing([12.0, 4.0]).show(ui, |ui| {
         fact(ui, "Voxels", &super::studies::dims_text(series));
         if let Some(volume) = series.loaded().map(|l| &l.volume) {
             let g = volume.geometry();
             let [x, y, z] = g.spacing_mm().to_array().map(|v| text::number(v, 3));
-            fact(ui, "Spacing", &format!("{x} × {y} × {z} mm"));
+            fact(ui, "Spacing", &lengths.text(&format!("{x} × {y} × {z}")));
             let [x, y, z] = (g.spacing_mm() * g.dims().as_dvec3()).to_array().map(|v| text::number(v, 0));
-            fact(ui, "Extent", &format!("{x} × {y} × {z} mm"));
+            fact(ui, "Extent", &lengths.text(&format!("{x} × {y} × {z}")));
             let [x, y, z] = g.origin_lps().to_array().map(|v| text::number(v, 1));
-            fact(ui, "Origin", &format!("{x}  {y}  {z}"));
+            fact(ui, "Origin", &lengths.text(&format!("{x}  {y}  {z}")));
             let oblique = obliqueness_rad(g).to_degrees();
             if oblique >= 0.05 {
                 fact(ui, "Oblique", &format!("{} °", text::number(oblique, 1)));
@@ -272,18 +269,4 @@ fn warning_ui(ui: &mut Ui, warning: &SeriesWarning) {
         let head: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
         ui.add(egui::Label::new(format!("{head}{}.", chars.as_str())).wrap());
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_worst_warning_decides() {
-        let tilt = SeriesWarning::GantryTilt { degrees: 13.0 };
-        let missing = SeriesWarning::MissingSlices { count: 1, after_slice: vec![3] };
-        assert_eq!(Trust::of([]), Trust::Sound);
-        assert_eq!(Trust::of([&tilt, &SeriesWarning::RescaleVaries]), Trust::Mind);
-        assert_eq!(Trust::of([&tilt, &missing]), Trust::Doubtful);
-    }
 }

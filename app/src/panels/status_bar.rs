@@ -56,7 +56,8 @@ pub fn status_bar_ui(
         match probe {
             Some(probe) => {
                 let [x, y, z] = probe.lps.to_array().map(|v| text::number(v, 1));
-                ui.label(small(format!("LPS {x}  {y}  {z} mm")).color(theme::TEXT_QUIET));
+                let place = probe.lengths.text(&format!("{x}  {y}  {z}"));
+                ui.label(small(format!("LPS {place}")).color(theme::TEXT_QUIET));
                 ui.label(small(probe.value.clone().unwrap_or_else(|| "outside".to_owned())));
             }
             None => {

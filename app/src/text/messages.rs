@@ -147,6 +147,7 @@ pub fn opened_with_warnings(warnings: &[SeriesWarning]) -> Option<UserMessage> {
                 | SeriesWarning::UnreadableFiles { .. }
                 | SeriesWarning::NoPosition
                 | SeriesWarning::UnevenSpacing { .. }
+                | SeriesWarning::SliceGaps { .. }
         )
     };
     let first = warnings.iter().find(needs_attention)?;
@@ -157,7 +158,7 @@ pub fn opened_with_warnings(warnings: &[SeriesWarning]) -> Option<UserMessage> {
     };
     Some(UserMessage {
         what: sentence(first.to_string()),
-        advice: "The rest of the series is shown. See Warnings in the inspector.".to_owned(),
+        advice: "The rest of the series is shown. See Geometry and Warnings in the inspector.".to_owned(),
         detail: warnings.iter().map(|w| sentence(w.to_string())).collect::<Vec<_>>().join("\n"),
     })
 }

@@ -15,7 +15,7 @@ use glam::DVec3;
 use imaging::volume::Volume;
 
 use crate::command::{AppCommand, Command, CommandQueue, KeyMap};
-use crate::document::{Document, SeriesKey, View, Viewport, ViewportId};
+use crate::document::{Document, Lengths, SeriesKey, View, Viewport, ViewportId};
 use crate::gpu_bridge::Pictures;
 use crate::settings::Settings;
 use crate::theme;
@@ -42,6 +42,8 @@ pub struct ViewportContext<'a> {
 pub struct Probe {
     /// Where, LPS in mm.
     pub lps: DVec3,
+    /// How positions are to be shown.
+    pub lengths: Lengths,
     /// Modality value with unit; `None` outside the volume.
     pub value: Option<String>,
 }
@@ -172,14 +174,17 @@ fn picture_ui(ui: &Ui, rect: Rect, viewport: &Viewport, key: SeriesKey, pictures
 }
 
 /// Value of the voxel at a point, as text.
-fn probe(volume: &Volume, lps: DVec3) -> Probe {
+fn probe(volume: &Volume, lps: DVec3, lengths: Lengths) -> Probe {
     let value = volume.geometry().nearest_index(lps).and_then(|index| {
         let channels = volume.channels().count();
+        if volume.is_empty_slice(index[2], 0) {
+            return None;
+        }
         let values: Option<Vec<f64>> = (0..channels).map(|c| volume.value_at(index, c, 0)).collect();
         match values?.as_slice() {
             [value] => Some(crate::text::modality_value(*value, volume.unit())),
             many => Some(many.iter().map(|v| crate::text::number(*v, 0)).collect::<Vec<_>>().join(" ")),
         }
     });
-    Probe { lps, value }
+    Probe { lps, lengths, value }
 }

@@ -6,6 +6,7 @@
 use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Shape, Stroke, Vec2, pos2, vec2};
 use imaging::geometry::AnatomicalPlane;
 
+use crate::document::Lengths;
 use crate::theme;
 
 /// Distance of texts from the edge of the picture, in points.
@@ -124,8 +125,13 @@ pub(super) fn round_length_mm(most_mm: f64) -> Option<f64> {
     [5.0, 2.0, 1.0].into_iter().map(|f| f * power).find(|length| *length <= most_mm * (1.0 + 1e-9))
 }
 
-/// The scale bar above the lower edge.
-pub(super) fn scale_bar(painter: &Painter, rect: Rect, mm_per_point: f64) {
+/// The scale bar above the lower edge; words instead of a bar where lengths are withheld.
+pub(super) fn scale_bar(painter: &Painter, rect: Rect, mm_per_point: f64, lengths: &Lengths) {
+    if *lengths == Lengths::Withheld {
+        let pos = pos2(rect.center().x, rect.bottom() - 24.0);
+        halo_text(painter, pos, Align2::CENTER_BOTTOM, &lengths.text(""), theme::DANGER, 160.0);
+        return;
+    }
     let Some(length_mm) = round_length_mm(mm_per_point * f64::from(rect.width()) * 0.22) else { return };
     let length = (length_mm / mm_per_point) as f32;
     let bottom = rect.bottom() - 24.0;
@@ -136,9 +142,10 @@ pub(super) fn scale_bar(painter: &Painter, rect: Rect, mm_per_point: f64) {
     };
     painter.add(Shape::line(shape(Vec2::ZERO), Stroke::new(3.0, theme::HALO)));
     painter.add(Shape::line(shape(Vec2::ZERO), Stroke::new(1.0, theme::TEXT)));
-    let text = if length_mm >= 1.0 { format!("{length_mm:.0} mm") } else { format!("{length_mm} mm") };
+    let number = if length_mm >= 1.0 { format!("{length_mm:.0}") } else { format!("{length_mm}") };
+    let text = lengths.text(&number);
     let pos = pos2(rect.center().x, bottom - 5.0);
-    halo_text(painter, pos, Align2::CENTER_BOTTOM, &text, theme::TEXT, 120.0);
+    halo_text(painter, pos, Align2::CENTER_BOTTOM, &text, theme::TEXT, 160.0);
 }
 
 /// Short name at the ends of a plane's reference line; never a bare `A`, which would read as anterior.

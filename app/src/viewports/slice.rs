@@ -7,7 +7,7 @@ use render_core::scene::SlabMode;
 use super::gestures::{SliceFrame, slice_gestures};
 use super::{ViewportContext, ViewportState, cube, overlay, picture_ui, probe, states};
 use crate::command::Action;
-use crate::document::{Display, Placement, Series, SliceView, Viewport};
+use crate::document::{Display, Lengths, Placement, Series, SliceView, Viewport};
 use crate::text;
 use crate::theme;
 
@@ -42,7 +42,7 @@ pub(super) fn slice_ui(
     if let Some(frame) = &frame {
         slice_gestures(ui, &response, frame, (viewport.id, series.key), ctx, state);
         if let (Some(pos), Some(volume)) = (response.hover_pos(), series.best_volume()) {
-            let mut probed = probe(volume, frame.lps(pos));
+            let mut probed = probe(volume, frame.lps(pos), ctx.document.lengths(series));
             if view.slab.thickness_mm > 0.0 {
                 // The picture shows the slab's combination; the number is of one voxel, and says so.
                 probed.value = probed.value.map(|value| format!("{value} (mid-plane)"));
@@ -58,7 +58,7 @@ pub(super) fn slice_ui(
         let letters = letters(view);
         overlay::orientation_letters(&painter, rect, &letters);
         if rect.width() > 160.0 && rect.height() > 120.0 {
-            overlay::scale_bar(&painter, rect, frame.mm_per_point());
+            overlay::scale_bar(&painter, rect, frame.mm_per_point(), &ctx.document.lengths(series));
         }
     }
     if let Some(display) = ctx.document.workspace.displays.get(&series.key) {
@@ -115,7 +115,9 @@ fn position_text(view: &SliceView, series: &Series, ctx: &ViewportContext<'_>) -
     let through = view.through(geometry, cursor);
     let normal = view.normal().abs();
     let largest = normal.max_element();
-    if largest > 0.999 {
+    if ctx.document.lengths(series) == Lengths::Withheld {
+        text.push_str(" · mm withheld");
+    } else if largest > 0.999 {
         let (name, value) = if largest == normal.z {
             ("z", through.z)
         } else if largest == normal.y {

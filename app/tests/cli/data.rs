@@ -24,6 +24,23 @@ fn info_of_the_sample_equals_the_truth_beside_it() {
 }
 
 #[test]
+fn info_tells_how_far_the_geometry_can_be_trusted() {
+    let geometry = |path: &std::path::Path| json("info", &[text(path)])["series"][0]["geometry"].clone();
+    let sound = geometry(&sample());
+    assert_eq!((&sound["verdict"], &sound["length_unit"]), (&Value::from("green"), &Value::from("mm")));
+    assert_eq!(sound["reasons"], serde_json::json!([]));
+    let Some(tilted) = test_support::data("ct/ge-head-tilt/ge-head-tilt") else { return };
+    let tilted = geometry(&tilted);
+    assert_close(&tilted["tilt_degrees"], &Value::from(18.5), 0.05, "tilt");
+    // Slices 4 mm apart, then 7 mm: more than one and a half times as far.
+    assert_eq!(tilted["verdict"], "red");
+    let reasons: Vec<&str> = tilted["reasons"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(reasons[0].starts_with("Slice spacing varies from 1.081 to 6.999 mm"), "{reasons:?}");
+    assert!(reasons.iter().any(|r| r.starts_with("Gantry tilt of 18.5°")), "{reasons:?}");
+    assert_eq!(tilted["empty_slices"], serde_json::json!([]), "the thicker slices touch");
+}
+
+#[test]
 fn probe_answers_in_the_order_asked_whatever_the_flag() {
     let path = sample();
     let points = json(

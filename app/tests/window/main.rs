@@ -1,6 +1,7 @@
 //! The window, driven through its widgets: what a person does, and what the document and the screen say then.
 
 mod driver;
+mod geometry;
 mod overlays;
 mod reading;
 mod states;

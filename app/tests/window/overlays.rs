@@ -22,6 +22,13 @@ fn the_palette_runs_what_is_typed() {
 }
 
 #[test]
+fn the_inspector_names_the_verdict_in_words() {
+    let window = Window::with_phantom(SMALL);
+    assert!(window.harness.query_by_label("Geometry green").is_some());
+    assert!(window.harness.query_by_label("Show them anyway").is_none());
+}
+
+#[test]
 fn letters_typed_into_a_field_are_no_shortcuts() {
     let mut window = Window::with_phantom(SMALL);
     let before = window.document().workspace.clone();

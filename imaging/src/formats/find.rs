@@ -144,7 +144,7 @@ fn collect(
             }
             return Ok(());
         }
-        candidates.push(Candidate { path: path.to_path_buf(), is_named: true });
+        candidates.push(Candidate { path: header_of(path), is_named: true });
         return Ok(());
     }
     // The folder itself must be readable; what lies below may fail and is reported.
@@ -171,6 +171,15 @@ fn collect(
         }
     }
     Ok(())
+}
+
+/// The file that describes a named file: its header, if that is a file of its own.
+fn header_of(path: &Path) -> PathBuf {
+    #[cfg(feature = "nifti")]
+    if let Some(header) = super::nifti::header_of_voxels(path) {
+        return header;
+    }
+    path.to_path_buf()
 }
 
 /// Files and folders that systems leave behind and nobody means to open.
@@ -286,5 +295,6 @@ pub(super) fn slice_of(
         let slice = samples.get(start..start + count).unwrap_or_default();
         Voxels::from(slice.to_vec())
     });
-    Volume::new(VolumeMeta { geometry, time_points: 1, ..volume.meta().clone() }, voxels)
+    let empty_slices = if volume.is_empty_slice(z, time_point) { vec![0] } else { Vec::new() };
+    Volume::new(VolumeMeta { geometry, time_points: 1, empty_slices, ..volume.meta().clone() }, voxels)
 }

@@ -3,7 +3,7 @@
 //! | format | module | read | limits |
 //! |---|---|---|---|
 //! | DICOM files, folders, ZIP, DICOMDIR | [`dicom`] | yes | see the module |
-//! | NIfTI-1, NIfTI-2 | `nifti` | `.nii`, `.nii.gz`, `.hdr` + `.img` (name the `.hdr`) | no complex numbers |
+//! | NIfTI-1, NIfTI-2 | `nifti` | `.nii`, `.nii.gz`, `.hdr` + `.img` (name either) | no complex numbers |
 //! | MetaImage | `metaimage` | `.mha`, `.mhd` + raw or a list of files, zlib | |
 //! | NRRD | `nrrd` | `.nrrd`, `.nhdr` + raw or a list of files; raw, text, gzip | no bzip2 |
 //! | TIFF, PNG, JPEG, BMP | `raster` | first page as a 2-D image | 8 and 16 bit |

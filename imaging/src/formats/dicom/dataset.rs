@@ -486,7 +486,8 @@ impl DataSet {
             };
         }
         match &element.vr {
-            b"US" | b"OW" => binary!(u16),
+            // AT: group and element one after the other.
+            b"US" | b"OW" | b"AT" => binary!(u16),
             b"SS" => binary!(i16),
             b"UL" => binary!(u32),
             b"SL" => binary!(i32),

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::codec;
-use super::instance::{Frame, Instance, Photometric, SampleFormat, SpacingSource};
+use super::instance::{Frame, Instance, Photometric, SampleFormat};
 use super::pixels::VoxelKind;
 use super::stack::{self, FrameRef, Placed, Stack, Stacking, natural_order};
 use crate::formats::Origin;
-use crate::series::{SeriesEntry, SeriesWarning, SkippedFile, SourceKind};
+use crate::series::{SeriesEntry, SeriesWarning, SkippedFile, SourceFrame, SourceKind};
+use crate::verdict::Level;
 use crate::volume::{Rescale, Unit};
 
 /// Frames of damaged files may all differ; looking further back would take the square of their number.
@@ -31,6 +32,16 @@ impl DicomSeries {
     /// The object of the first slice.
     pub(crate) fn first_instance(&self) -> Option<&Instance> {
         self.instances.get(self.first)
+    }
+
+    pub(crate) fn source_frame(&self, z: usize, time_point: usize) -> Option<SourceFrame> {
+        let at = self.stack.nearest_frame(z, time_point)?;
+        let instance = self.instance(at)?;
+        Some(SourceFrame {
+            sop_instance_uid: instance.sop_uid.clone(),
+            frame_number: at.frame + 1,
+            instance_number: instance.frames.get(at.frame)?.instance_number,
+        })
     }
 
     pub(crate) fn instance(&self, at: FrameRef) -> Option<&Instance> {
@@ -186,7 +197,9 @@ fn same_orientation(a: &Frame, b: &Frame) -> bool {
 
 fn same_spacing(a: &Frame, b: &Frame) -> bool {
     let near = |a: f64, b: f64| (a - b).abs() <= 1e-3 * a.max(b);
-    near(a.spacing.row_mm, b.spacing.row_mm) && near(a.spacing.column_mm, b.spacing.column_mm)
+    near(a.spacing.row_mm, b.spacing.row_mm)
+        && near(a.spacing.column_mm, b.spacing.column_mm)
+        && a.spacing.source.name() == b.spacing.source.name()
 }
 
 fn entry(
@@ -202,7 +215,7 @@ fn entry(
         return Err(format!("file is truncated: {expected} bytes of voxels expected, {found} found"));
     }
     // Attributes and windows of the middle slice of the first point in time: the most typical one.
-    let middle = stack.slots.get(stack.slices / 2).copied().flatten().unwrap_or(first_at);
+    let middle = stack.slots.get(stack.places / 2).copied().flatten().unwrap_or(first_at);
     let typical = instances.get(middle.instance).unwrap_or(first);
     let format = &first.format;
     let rescales: Vec<Rescale> =
@@ -235,14 +248,7 @@ fn entry(
         .saturating_mul(stack.time_points as u64);
     let instance_numbers = (0..dims.z)
         .map(|z| {
-            let slot = match &stack.layout {
-                stack::Layout::Direct => z,
-                stack::Layout::Resampled(weights) => {
-                    let (below, share) = weights.get(z).copied().unwrap_or_default();
-                    if share < 0.5 { below } else { below + 1 }
-                }
-            };
-            let at = stack.slots.get(slot).copied().flatten()?;
+            let at = stack.nearest_frame(z, 0)?;
             instances.get(at.instance)?.frames.get(at.frame)?.instance_number
         })
         .collect();
@@ -268,6 +274,8 @@ fn entry(
         is_inverted: is_inverted(format.photometric),
         warnings,
         instance_numbers,
+        spacing_source: frames.first().map(|placed| placed.frame.spacing.source.clone()).unwrap_or_default(),
+        ultrasound_regions: first.ultrasound_regions.clone(),
         decoded_bytes,
         origin: Origin::Dicom(Arc::new(series)),
     })
@@ -284,18 +292,12 @@ fn warnings(
         warnings.push(SeriesWarning::Split { reason: reasons.join(", ") });
     }
     warnings.extend(stack.warnings.iter().cloned());
-    let uncalibrated = match frames.first().map(|placed| placed.frame.spacing.source) {
-        Some(SpacingSource::Detector) => Some("pixel spacing is measured at the detector"),
-        Some(SpacingSource::DetectorCorrected) => {
-            Some("pixel spacing is measured at the detector and corrected by the stated magnification")
+    if let Some(placed) = frames.first() {
+        let source = placed.frame.spacing.source.clone();
+        let finding = SeriesWarning::PixelSpacing { source };
+        if finding.geometry_level() > Level::Green {
+            warnings.push(finding);
         }
-        Some(SpacingSource::NominalScanned) => Some("pixel spacing is that of the scanned film"),
-        Some(SpacingSource::AspectRatio) => Some("only the aspect ratio of pixels is known"),
-        Some(SpacingSource::Missing) => Some("pixel spacing is not in the file"),
-        Some(SpacingSource::Patient) | None => None,
-    };
-    if let Some(reason) = uncalibrated {
-        warnings.push(SeriesWarning::Uncalibrated { reason: reason.to_owned() });
     }
     let mut truncated: Vec<&Placed<'_>> =
         frames.iter().filter(|placed| placed.instance.truncation.is_some()).collect();

@@ -6,12 +6,14 @@ use super::bytes::Location;
 use super::codec;
 use super::dataset::{DataSet, Header, PixelElement};
 use super::lut::{Lut, Palette};
+use super::pixel_spacing::{self, PixelSpacing};
 use super::tags;
 use super::text::Charset;
 use super::voi;
 use crate::ImagingError;
 use crate::intensity::NamedWindow;
 use crate::series::{SeriesAttributes, SeriesWarning};
+use crate::spacing::{SpacingSource, UltrasoundRegion};
 use crate::volume::Rescale;
 
 /// Most frames of one object; what real multi-frame objects hold is far below.
@@ -93,27 +95,6 @@ impl PixelFormat {
     }
 }
 
-/// Where the distance between pixels comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SpacingSource {
-    Patient,
-    Detector,
-    DetectorCorrected,
-    NominalScanned,
-    AspectRatio,
-    Missing,
-}
-
-/// Distance between pixel centres.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct PixelSpacing {
-    /// Between rows, that is along y.
-    pub(crate) row_mm: f64,
-    /// Between columns, that is along x.
-    pub(crate) column_mm: f64,
-    pub(crate) source: SpacingSource,
-}
-
 /// What differs from frame to frame.
 #[derive(Debug, Clone)]
 pub(crate) struct Frame {
@@ -128,6 +109,10 @@ pub(crate) struct Frame {
     pub(crate) times: TimeKeys,
     pub(crate) echo_time: Option<f64>,
     pub(crate) image_type: String,
+    /// Name of the stack within a multi-frame object; empty if it has none.
+    pub(crate) stack_id: String,
+    /// Place along the dimensions that the object declares, those of position left out.
+    pub(crate) dimension_indices: Vec<u32>,
     /// Number of the frame's object within its series.
     pub(crate) instance_number: Option<i64>,
     pub(crate) acquisition_number: Option<i64>,
@@ -153,6 +138,9 @@ pub(crate) struct Instance {
     pub(crate) frames: Vec<Frame>,
     pub(crate) sop_class: String,
     pub(crate) sop_uid: String,
+    /// Objects with the same UID are one object cut in pieces; the number counts the frames before this piece.
+    pub(crate) concatenation: Option<(String, u64)>,
+    pub(crate) ultrasound_regions: Vec<UltrasoundRegion>,
     pub(crate) attributes: SeriesAttributes,
     pub(crate) rescale_type: Option<String>,
     pub(crate) units: Option<String>,
@@ -276,6 +264,10 @@ pub(crate) fn interpret_pixels(header: &Header, location: Location, object_len: 
         windows: voi::windows(set, first_frame, functional, &charset, &mut warnings),
         padding: padding(set, &format),
         is_lossy: set.text(tags::LOSSY_IMAGE_COMPRESSION).as_deref() == Some("01"),
+        concatenation: set.text(tags::CONCATENATION_UID).map(|uid| {
+            (uid, set.integer(tags::CONCATENATION_FRAME_OFFSET_NUMBER).unwrap_or(0).max(0) as u64)
+        }),
+        ultrasound_regions: pixel_spacing::ultrasound_regions(set),
         attributes: attributes(set, &charset, modality),
         rescale_type: transformation
             .or_else(|| set.item(tags::MODALITY_LUT_SEQUENCE)?.text(tags::MODALITY_LUT_TYPE)),
@@ -470,16 +462,24 @@ fn frames(
         let text = format!("{count} frames but {} per-frame headers", per_frame.len());
         warnings.push(SeriesWarning::Other(text));
     }
+    let dimensions = Dimensions::of(set);
     let is_dose = modality == "RTDOSE";
     let dose_offsets = if is_dose { set.numbers(tags::GRID_FRAME_OFFSET_VECTOR) } else { Vec::new() };
     let image_type = charset.text(set, tags::IMAGE_TYPE);
-    let object_spacing = object_spacing(set);
+    let object_spacing = pixel_spacing::of_object(set, charset, modality);
     // Reconstructed nuclear slices: one position for the first, a signed distance for the rest (PS3.3 C.8.4.15).
     let is_tomo = modality == "NM" && image_type.contains("RECON TOMO");
     let tomo_step = set.number(tags::SPACING_BETWEEN_SLICES).filter(|_| is_tomo);
     let is_zero_slope = !format.is_color() && rescale_of(set).is_some_and(|r| r.slope == 0.0);
     if is_zero_slope {
         warnings.push(SeriesWarning::Other("rescale slope is 0; values are shown as stored".to_owned()));
+    }
+    let has_volume_space = per_frame.first().into_iter().chain(shared).any(|group| {
+        group.item(tags::PLANE_POSITION_VOLUME_SEQUENCE).is_some()
+            && group.item(tags::PLANE_POSITION_SEQUENCE).is_none()
+    });
+    if has_volume_space {
+        warnings.push(SeriesWarning::NoPosition);
     }
     (0..count)
         .map(|index| {
@@ -490,12 +490,21 @@ fn frames(
             let measures = plane(tags::PIXEL_MEASURES_SEQUENCE);
             let detector = set.item(tags::DETECTOR_INFORMATION_SEQUENCE);
             let content = macro_of(tags::FRAME_CONTENT_SEQUENCE);
+            // An ultrasound volume has a space of its own instead of the patient's.
+            let in_volume = macro_of(tags::PLANE_POSITION_VOLUME_SEQUENCE)
+                .and_then(|group| group.array::<3>(tags::IMAGE_POSITION_VOLUME))
+                .zip(
+                    macro_of(tags::PLANE_ORIENTATION_VOLUME_SEQUENCE)
+                        .and_then(|group| group.array::<6>(tags::IMAGE_ORIENTATION_VOLUME)),
+                );
             let mut position = plane(tags::PLANE_POSITION_SEQUENCE)
                 .array::<3>(tags::IMAGE_POSITION_PATIENT)
+                .or(in_volume.map(|(position, _)| position))
                 .or_else(|| detector?.array(tags::IMAGE_POSITION_PATIENT))
                 .map(DVec3::from_array);
             let orientation = plane(tags::PLANE_ORIENTATION_SEQUENCE)
                 .array::<6>(tags::IMAGE_ORIENTATION_PATIENT)
+                .or(in_volume.map(|(_, orientation)| orientation))
                 .or_else(|| detector?.array(tags::IMAGE_ORIENTATION_PATIENT))
                 .and_then(unit_axes);
             if let (Some(first), Some([row, column]), true) =
@@ -510,10 +519,9 @@ fn frames(
                 position = offset.map(|offset| first + row.cross(column) * offset);
             }
             let spacing = macro_of(tags::PIXEL_MEASURES_SEQUENCE)
-                .and_then(|measures| measures.array::<2>(tags::PIXEL_SPACING))
-                .filter(|spacing| spacing.iter().all(|&s| s > 0.0))
+                .and_then(|measures| pixel_spacing::pair(measures, tags::PIXEL_SPACING))
                 .map(|[row_mm, column_mm]| PixelSpacing { row_mm, column_mm, source: SpacingSource::Patient })
-                .unwrap_or(object_spacing);
+                .unwrap_or_else(|| object_spacing.clone());
             let rescale = if format.is_color() || is_zero_slope {
                 Rescale::IDENTITY
             } else if is_dose {
@@ -560,11 +568,49 @@ fn frames(
                     .and_then(|group| group.number(tags::EFFECTIVE_ECHO_TIME))
                     .or_else(|| set.number(tags::ECHO_TIME)),
                 image_type: frame_type.unwrap_or_else(|| image_type.clone()),
+                stack_id: content.and_then(|content| content.text(tags::STACK_ID)).unwrap_or_default(),
+                dimension_indices: content
+                    .map(|content| dimensions.apart_from_position(content))
+                    .unwrap_or_default(),
                 instance_number: set.integer(tags::INSTANCE_NUMBER),
                 acquisition_number: set.integer(tags::ACQUISITION_NUMBER),
             }
         })
         .collect()
+}
+
+/// Which of the dimension indices of a multi-frame object are not about position.
+struct Dimensions {
+    is_position: Vec<bool>,
+}
+
+impl Dimensions {
+    fn of(set: &DataSet) -> Self {
+        let pointer = |item: &DataSet| item.numbers(tags::DIMENSION_INDEX_POINTER);
+        let tag = |words: Vec<f64>| match *words.as_slice() {
+            [group, element, ..] => (group as u32) << 16 | element as u32,
+            _ => 0,
+        };
+        let is_position = |tag: u32| {
+            matches!(
+                tag,
+                tags::STACK_ID
+                    | tags::IN_STACK_POSITION_NUMBER
+                    | tags::IMAGE_POSITION_PATIENT
+                    | tags::IMAGE_ORIENTATION_PATIENT
+                    | tags::IMAGE_POSITION_VOLUME
+                    | tags::IMAGE_ORIENTATION_VOLUME
+            )
+        };
+        let items = set.items(tags::DIMENSION_INDEX_SEQUENCE);
+        Self { is_position: items.iter().map(|item| is_position(tag(pointer(item)))).collect() }
+    }
+
+    fn apart_from_position(&self, content: &DataSet) -> Vec<u32> {
+        let values = content.numbers(tags::DIMENSION_INDEX_VALUES);
+        let kept = values.iter().zip(&self.is_position).filter(|(_, is_position)| !**is_position);
+        kept.map(|(value, _)| *value as u32).collect()
+    }
 }
 
 fn rescale_of(set: &DataSet) -> Option<Rescale> {
@@ -580,32 +626,6 @@ fn unit_axes(cosines: [f64; 6]) -> Option<[DVec3; 2]> {
     let row = DVec3::new(a, b, c).try_normalize()?;
     let column = DVec3::new(d, e, f).try_normalize()?;
     (row.cross(column).length() > 0.9).then_some([row, column])
-}
-
-/// Spacing that the object as a whole states, in the order of trust for projection images.
-fn object_spacing(set: &DataSet) -> PixelSpacing {
-    let pair = |tag| set.array::<2>(tag).filter(|pair| pair.iter().all(|&s| s > 0.0));
-    let spacing = |[row_mm, column_mm]: [f64; 2], source| PixelSpacing { row_mm, column_mm, source };
-    if let Some(stated) = pair(tags::PIXEL_SPACING) {
-        // PS3.3 10.7.1.3: equal values say that nothing was corrected to the patient.
-        let is_detector = pair(tags::IMAGER_PIXEL_SPACING) == Some(stated);
-        return spacing(stated, if is_detector { SpacingSource::Detector } else { SpacingSource::Patient });
-    }
-    if let Some([row, column]) = pair(tags::IMAGER_PIXEL_SPACING) {
-        let magnification = set.number(tags::ESTIMATED_RADIOGRAPHIC_MAGNIFICATION).filter(|&m| m > 0.0);
-        return match magnification {
-            Some(m) => spacing([row / m, column / m], SpacingSource::DetectorCorrected),
-            None => spacing([row, column], SpacingSource::Detector),
-        };
-    }
-    if let Some(pair) = pair(tags::NOMINAL_SCANNED_PIXEL_SPACING) {
-        return spacing(pair, SpacingSource::NominalScanned);
-    }
-    match pair(tags::PIXEL_ASPECT_RATIO) {
-        // Vertical over horizontal spacing; PS3.3 C.7.6.3.1.7.
-        Some([vertical, horizontal]) => spacing([vertical / horizontal, 1.0], SpacingSource::AspectRatio),
-        None => spacing([1.0, 1.0], SpacingSource::Missing),
-    }
 }
 
 /// Seconds of a DICOM time (`HHMMSS.F`) or date-time (`YYYYMMDDHHMMSS.F&ZZXX`), only good for comparing.

@@ -7,10 +7,11 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rayon::prelude::*;
 
+use super::grid::Fill;
 use super::group::{DicomSeries, number_type};
 use super::instance::SampleFormat;
 use super::pixels::{OpenInstance, Stored, VoxelKind};
-use super::stack::{FrameRef, Layout};
+use super::stack::FrameRef;
 use crate::ImagingError;
 use crate::formats::ReadLimits;
 use crate::geometry::Dims;
@@ -91,10 +92,11 @@ pub(crate) fn load(
     check_claim(series)?;
     progress.set_total(needed_bytes);
     let mut warnings = entry.warnings.clone();
-    let voxels = with_number_type!(series.kind, Number => {
-        Voxels::from(read_all::<Number>(series, samples, progress, &mut warnings)?)
+    let (voxels, empty_slices) = with_number_type!(series.kind, Number => {
+        let (samples, empty) = read_all::<Number>(series, samples, progress, &mut warnings)?;
+        (Voxels::from(samples), empty)
     });
-    let meta = VolumeMeta { warnings, ..meta(entry, series) };
+    let meta = VolumeMeta { warnings, empty_slices, ..meta(entry, series) };
     Volume::new(meta, voxels)
 }
 
@@ -136,14 +138,16 @@ pub(crate) fn load_slice(
         .region([0, 0, z], Dims::new(dims.x, dims.y, 1))
         .map_err(|source| ImagingError::Geometry { path: entry.first_path().to_path_buf(), source })?;
     let reader = Reader::new(series);
+    let mut empty_slices = Vec::new();
     let voxels = with_number_type!(series.kind, Number => {
         let mut slice = vec![Number::default(); slice_samples];
         if !reader.read_slice(z, time_point, &mut slice)? {
             slice.fill(reader.nearest_minimum(z, time_point, slice_samples));
+            empty_slices.push(0);
         }
         Voxels::from(slice)
     });
-    Volume::new(VolumeMeta { geometry, time_points: 1, ..meta(entry, series) }, voxels)
+    Volume::new(VolumeMeta { geometry, time_points: 1, empty_slices, ..meta(entry, series) }, voxels)
 }
 
 fn meta(entry: &SeriesEntry, series: &DicomSeries) -> VolumeMeta {
@@ -154,6 +158,7 @@ fn meta(entry: &SeriesEntry, series: &DicomSeries) -> VolumeMeta {
         rescale: series.rescale,
         unit: entry.unit.clone(),
         padding: series.padding,
+        empty_slices: Vec::new(),
         warnings: entry.warnings.clone(),
     }
 }
@@ -163,12 +168,13 @@ fn padding_value<T: Stored>(series: &DicomSeries) -> Option<T> {
     series.padding.map(|[low, _]| T::from_f64(low))
 }
 
+/// All samples, and the slices among them without data.
 fn read_all<T: Stored + Default>(
     series: &DicomSeries,
     samples: usize,
     progress: &Progress,
     warnings: &mut Vec<SeriesWarning>,
-) -> Result<Vec<T>, ImagingError> {
+) -> Result<(Vec<T>, Vec<usize>), ImagingError> {
     let dims = series.stack.geometry.dims();
     let slice_samples = dims.x * dims.y * series.channels;
     let mut voxels = crate::memory::zeroed::<T>(samples).map_err(|needed_bytes| ImagingError::TooLarge {
@@ -201,13 +207,13 @@ fn read_all<T: Stored + Default>(
     failures.report(is_all_empty, warnings)?;
     if !empty.is_empty() {
         let fill = padding_value(series).unwrap_or_else(|| smallest(&voxels, slice_samples, &empty));
-        for i in empty {
+        for &i in &empty {
             if let Some(slice) = voxels.get_mut(i * slice_samples..(i + 1) * slice_samples) {
                 slice.fill(fill);
             }
         }
     }
-    Ok(voxels)
+    Ok((voxels, empty))
 }
 
 /// Smallest value outside the empty slices.
@@ -286,27 +292,21 @@ impl<'a> Reader<'a> {
         time_point: usize,
         target: &mut [T],
     ) -> Result<bool, ImagingError> {
-        match &self.series.stack.layout {
-            Layout::Direct => self.read_source(z, time_point, target),
-            Layout::Resampled(weights) => {
-                let (below, share) = weights.get(z).copied().unwrap_or_default();
-                if share < 1e-6 {
-                    return self.read_source(below, time_point, target);
-                }
-                if share > 1.0 - 1e-6 {
-                    return self.read_source(below + 1, time_point, target);
-                }
-                let mut above = vec![T::default(); target.len()];
-                if !self.read_source(below, time_point, target)? {
-                    return Ok(false);
-                }
-                if !self.read_source(below + 1, time_point, &mut above)? {
-                    return Ok(false);
-                }
-                self.blend(target, &above, share);
-                Ok(true)
-            }
+        let fill = self.series.stack.fills.get(z).copied().unwrap_or(Fill::Empty);
+        let (below, share) = match fill {
+            Fill::Place(place) => return self.read_source(place, time_point, target),
+            Fill::Empty => return Ok(false),
+            Fill::Between(below, share) => (below, share),
+        };
+        let mut above = vec![T::default(); target.len()];
+        if !self.read_source(below, time_point, target)? {
+            return Ok(false);
         }
+        if !self.read_source(below + 1, time_point, &mut above)? {
+            return Ok(false);
+        }
+        self.blend(target, &above, share);
+        Ok(true)
     }
 
     /// Linear interpolation towards `above`; next to padding the nearer value is taken instead.
@@ -323,7 +323,7 @@ impl<'a> Reader<'a> {
     }
 
     fn slot(&self, slice: usize, time_point: usize) -> Option<FrameRef> {
-        self.series.stack.slots.get(time_point * self.series.stack.slices + slice).copied().flatten()
+        self.series.stack.slots.get(time_point * self.series.stack.places + slice).copied().flatten()
     }
 
     fn read_source<T: Stored>(

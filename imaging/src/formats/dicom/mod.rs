@@ -30,9 +30,9 @@
 //! | PALETTE COLOR, plain and segmented tables | RGB, 8 bit |
 //! | modality lookup table | its entries as `uint16` |
 //!
-//! **Unevenly spaced slices** are resampled linearly onto the nearest even grid: as many slices as the span between
-//! the first and last position holds median gaps, both ends kept where they are. Values between two original
-//! slices are therefore mixtures of both; next to padding the nearer slice counts. The series carries a warning.
+//! **Unevenly spaced slices** keep their true positions (`grid`): on a finer even grid if one holds them all, else
+//! mixed linearly from their two neighbours in proportion to distance; next to padding the nearer slice counts. What
+//! was not acquired stays empty. The series carries a warning, and its verdict is amber or red.
 
 mod archive;
 mod bytes;
@@ -43,17 +43,15 @@ mod dataset;
 mod derived_tags;
 mod encapsulated_document;
 mod fragments;
+mod grid;
 mod group;
 mod instance;
 mod jpeg12;
 mod load;
 mod lut;
-<<<<<<< HEAD
-=======
-mod memory;
 mod object;
 mod pet;
->>>>>>> wt-derived
+mod pixel_spacing;
 mod pixels;
 mod presentation_state;
 mod scan;

@@ -1,8 +1,8 @@
 //! Orders frames into a stack: by position along the slice normal, by time, or by number where there is no position.
 //!
 //! Rules: frames are projected onto row × column and sorted ascending; distances come from positions, never from
-//! slice thickness; the third axis is the step from slice to slice, so a tilted gantry gives a sheared grid.
-//! Gaps of whole multiples of the spacing stay empty. Positions that fit no regular grid are resampled onto one.
+//! slice thickness; the third axis is the step from slice to slice, so a tilted gantry gives a sheared grid. What
+//! becomes of uneven distances and gaps is decided in [`super::grid`].
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -10,12 +10,11 @@ use std::path::Path;
 
 use glam::{DMat3, DVec3};
 
-use super::instance::{Frame, Instance, TimeKeys};
+use super::grid::{self, Distances, Fill, Fit, Place, SAME_PLACE_MM};
+use super::instance::{Frame, Instance};
 use crate::geometry::{Dims, Geometry};
 use crate::series::SeriesWarning;
 
-/// Frames closer than this along the normal are at the same place; positions are written to about 1 µm.
-const SAME_PLACE_MM: f64 = 0.002;
 /// A tilt below this is rounding of the written positions.
 const MIN_TILT_DEGREES: f64 = 0.5;
 
@@ -34,25 +33,30 @@ pub(crate) struct Placed<'a> {
     pub(crate) instance: &'a Instance,
 }
 
-/// How slices of the volume come from frames.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Layout {
-    /// Slice z is frame z.
-    Direct,
-    /// Slice z lies between frames `i` and `i + 1`, at the given share of the way.
-    Resampled(Vec<(usize, f64)>),
-}
-
 /// Frames in order, with the grid they form.
 #[derive(Debug, Clone)]
 pub(crate) struct Stack {
     pub(crate) geometry: Geometry,
     pub(crate) time_points: usize,
-    /// `time × slices + slice`; `None` where a slice is missing.
+    /// `time × places + place`; `None` where a frame is missing.
     pub(crate) slots: Vec<Option<FrameRef>>,
-    pub(crate) slices: usize,
-    pub(crate) layout: Layout,
+    /// Acquired places along the stack.
+    pub(crate) places: usize,
+    /// For each slice of the volume, which places it comes from.
+    pub(crate) fills: Vec<Fill>,
     pub(crate) warnings: Vec<SeriesWarning>,
+}
+
+impl Stack {
+    /// The frame that a slice of the volume shows, or the nearer one if it is mixed; `None` if it is empty.
+    pub(crate) fn nearest_frame(&self, z: usize, time_point: usize) -> Option<FrameRef> {
+        let place = match self.fills.get(z)? {
+            Fill::Place(place) => *place,
+            Fill::Between(below, share) => below + usize::from(*share >= 0.5),
+            Fill::Empty => return None,
+        };
+        self.slots.get(time_point * self.places + place).copied().flatten()
+    }
 }
 
 /// What became of a set of frames.
@@ -80,7 +84,32 @@ struct Slice<'a> {
     depth: f64,
 }
 
+/// Frames by frame of reference, if there are several and each holds at least two files.
+///
+/// Positions of different frames of reference have nothing to do with each other. A UID for every file is what some
+/// de-identification leaves; it says nothing.
+fn by_frame_of_reference<'a>(frames: &[Placed<'a>]) -> Option<Vec<Vec<Placed<'a>>>> {
+    let uid = |placed: &Placed<'a>| placed.instance.attributes.frame_of_reference_uid.as_deref();
+    let first = uid(frames.first()?);
+    if frames.iter().all(|placed| uid(placed) == first) {
+        return None;
+    }
+    let mut parts: BTreeMap<&str, Vec<Placed<'a>>> = BTreeMap::new();
+    for placed in frames {
+        parts.entry(uid(placed)?).or_default().push(*placed);
+    }
+    let is_one_file = |part: &Vec<Placed<'a>>| {
+        let first = part.first().map(|placed| placed.at.instance);
+        part.iter().all(|placed| Some(placed.at.instance) == first)
+    };
+    let is_meant = !parts.values().any(is_one_file);
+    is_meant.then(|| parts.into_values().collect())
+}
+
 fn by_position<'a>(frames: Vec<Placed<'a>>, [row, column]: [DVec3; 2]) -> Stacking<'a> {
+    if let Some(parts) = by_frame_of_reference(&frames) {
+        return Stacking::Split(parts, "frame of reference differs".to_owned());
+    }
     let normal = row.cross(column).normalize();
     let mut slices: Vec<Slice<'a>> = frames
         .into_iter()
@@ -107,12 +136,26 @@ fn by_position<'a>(frames: Vec<Placed<'a>>, [row, column]: [DVec3; 2]) -> Stacki
     assemble(times, [row, column], warnings)
 }
 
-/// Total order among frames at the same place: instance number, then frame, then file name.
+/// Total order among frames at the same place: instance number, SOP instance UID, file name, then frame.
 fn by_instance(a: &Placed<'_>, b: &Placed<'_>) -> Ordering {
     let number = |placed: &Placed<'_>| placed.frame.instance_number.unwrap_or(i64::MAX);
     number(a)
         .cmp(&number(b))
+        .then_with(|| a.instance.sop_uid.cmp(&b.instance.sop_uid))
         .then_with(|| natural_order(a.instance.location.path(), b.instance.location.path()))
+        .then_with(|| a.at.frame.cmp(&b.at.frame))
+}
+
+/// Total order among frames without positions: declared dimensions, instance number, then file name.
+fn by_sequence(a: &Placed<'_>, b: &Placed<'_>) -> Ordering {
+    let number = |placed: &Placed<'_>| placed.frame.instance_number.unwrap_or(i64::MAX);
+    let offset =
+        |placed: &Placed<'_>| placed.instance.concatenation.as_ref().map_or(0, |(_, offset)| *offset);
+    offset(a)
+        .cmp(&offset(b))
+        .then_with(|| number(a).cmp(&number(b)))
+        .then_with(|| natural_order(a.instance.location.path(), b.instance.location.path()))
+        .then_with(|| a.instance.sop_uid.cmp(&b.instance.sop_uid))
         .then_with(|| a.at.frame.cmp(&b.at.frame))
 }
 
@@ -132,6 +175,10 @@ fn resolve_places<'a>(
     if most <= 1 {
         return Ok(one_each(places));
     }
+    split_by(&places, "frame of reference differs", |p| {
+        p.instance.attributes.frame_of_reference_uid.clone().unwrap_or_default()
+    })?;
+    split_by(&places, "stack differs", |p| p.frame.stack_id.clone())?;
     split_by(&places, "image type differs", |p| p.frame.image_type.clone())?;
     split_by(&places, "echo time differs", |p| format!("{:?}", p.frame.echo_time))?;
     split_by(&places, "positions within the plane differ", |p| {
@@ -145,8 +192,12 @@ fn resolve_places<'a>(
         let key = time_key(&places);
         for place in &mut places {
             place.sort_by(|a, b| {
-                let time = |slice: &Slice<'_>| key(&slice.placed.frame.times).unwrap_or(0.0);
-                time(a).total_cmp(&time(b)).then_with(|| by_instance(&a.placed, &b.placed))
+                let time = |slice: &Slice<'_>| key(slice.placed.frame).unwrap_or(0.0);
+                let dimensions = |slice: &Slice<'a>| &slice.placed.frame.dimension_indices;
+                time(a)
+                    .total_cmp(&time(b))
+                    .then_with(|| dimensions(a).cmp(dimensions(b)))
+                    .then_with(|| by_instance(&a.placed, &b.placed))
             });
         }
         let times = (0..most).map(|t| places.iter().map(|place| place.get(t).copied()).collect());
@@ -182,20 +233,24 @@ fn split_by<'a>(
     Err((parts.into_values().collect(), reason.to_owned()))
 }
 
-/// The first time attribute that tells all frames at each place apart; instance numbers decide otherwise.
-fn time_key(places: &[Vec<Slice<'_>>]) -> fn(&TimeKeys) -> Option<f64> {
-    let keys: [fn(&TimeKeys) -> Option<f64>; 4] =
-        [|t| t.temporal_position, |t| t.trigger, |t| t.acquisition, |t| t.content];
-    let tells_apart = |key: &fn(&TimeKeys) -> Option<f64>| {
+/// The first time attribute that tells all frames at each place apart; declared dimensions, then instance numbers
+/// decide otherwise.
+fn time_key(places: &[Vec<Slice<'_>>]) -> fn(&Frame) -> Option<f64> {
+    let keys: [fn(&Frame) -> Option<f64>; 4] =
+        [|f| f.times.temporal_position, |f| f.times.trigger, |f| f.times.acquisition, |f| f.times.content];
+    let has_dimensions = places.iter().flatten().all(|s| !s.placed.frame.dimension_indices.is_empty());
+    let tells_apart = |key: &fn(&Frame) -> Option<f64>| {
         places.iter().all(|place| {
-            let times: Option<Vec<f64>> = place.iter().map(|s| key(&s.placed.frame.times)).collect();
+            let times: Option<Vec<f64>> = place.iter().map(|s| key(s.placed.frame)).collect();
             times.is_some_and(|mut times| {
                 times.sort_by(f64::total_cmp);
                 times.windows(2).all(|pair| pair.first() != pair.last())
             })
         })
     };
-    keys.into_iter().find(tells_apart).unwrap_or(|_| None)
+    // What an object declares itself comes before clocks.
+    let usable = if has_dimensions { 2 } else { keys.len() };
+    keys.into_iter().take(usable).find(tells_apart).unwrap_or(|_| None)
 }
 
 /// Fills a grid of temporal positions × places in which some frames are missing, or gives up.
@@ -222,62 +277,6 @@ fn by_temporal_position<'a>(places: &[Vec<Slice<'a>>]) -> Option<Vec<Vec<Option<
     Some(grid)
 }
 
-/// How the depths of consecutive slices fit a grid.
-#[derive(Debug, PartialEq)]
-enum Fit {
-    Regular,
-    /// Index of each slice on a grid with empty places.
-    Gaps(Vec<usize>),
-    /// Number of slices of the grid to resample to.
-    Uneven(usize),
-    /// Gaps far larger than the slices around them, before these slices.
-    Apart(Vec<usize>),
-}
-
-fn fit(depths: &[f64]) -> Fit {
-    let (Some(&first), Some(&last)) = (depths.first(), depths.last()) else { return Fit::Regular };
-    if depths.len() < 3 {
-        return Fit::Regular;
-    }
-    let span = last - first;
-    let on_grid = |indices: &[usize]| {
-        let steps = indices.last().copied().unwrap_or(1).max(1);
-        let step = span / steps as f64;
-        // Positions are often rounded to 0.1 mm; that is no uneven spacing.
-        let tolerance = (0.1 * step).clamp(0.001, 0.1);
-        depths.iter().zip(indices).all(|(d, &i)| (d - first - step * i as f64).abs() <= tolerance)
-    };
-    let regular: Vec<usize> = (0..depths.len()).collect();
-    if on_grid(&regular) {
-        return Fit::Regular;
-    }
-    let gaps: Vec<f64> = depths.iter().zip(depths.iter().skip(1)).map(|(a, b)| b - a).collect();
-    let median = median(&gaps);
-    let room = 2 * depths.len() + 16;
-    if span / median > room as f64 {
-        let apart: Vec<usize> =
-            gaps.iter().enumerate().filter(|(_, gap)| **gap > 3.0 * median).map(|(i, _)| i + 1).collect();
-        return if apart.is_empty() { Fit::Uneven(room) } else { Fit::Apart(apart) };
-    }
-    let mut at = 0;
-    let mut indices = vec![0];
-    for gap in &gaps {
-        at += ((gap / median).round() as usize).max(1);
-        indices.push(at);
-    }
-    if at + 1 > depths.len() && on_grid(&indices) {
-        return Fit::Gaps(indices);
-    }
-    Fit::Uneven((span / median).round().max(1.0) as usize + 1)
-}
-
-/// Lower median, so that with two gaps the smaller counts as the spacing.
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or(1.0).max(SAME_PLACE_MM)
-}
-
 fn assemble<'a>(
     times: Vec<Vec<Option<Slice<'a>>>>,
     [row, column]: [DVec3; 2],
@@ -290,31 +289,16 @@ fn assemble<'a>(
     let (Some(first), Some(last)) = (places.first().copied(), places.last().copied()) else {
         return Stacking::Impossible("no frames".to_owned());
     };
-    let depths: Vec<f64> = places.iter().map(|slice| slice.depth).collect();
-    let mut missing_cells = times.iter().flatten().filter(|cell| cell.is_none()).count();
-    let mut after_slice = Vec::new();
-    let mut order: Vec<Option<usize>> = (0..count).map(Some).collect();
-    let (slices, layout) = match fit(&depths) {
-        Fit::Regular => (count, Layout::Direct),
-        Fit::Gaps(indices) => {
-            let total = indices.last().map_or(0, |last| last + 1);
-            order = vec![None; total];
-            for (z, &index) in indices.iter().enumerate() {
-                if let Some(place) = order.get_mut(index) {
-                    *place = Some(z);
-                }
-            }
-            let gaps = indices.iter().zip(indices.iter().skip(1)).filter(|(a, b)| *b - *a > 1);
-            after_slice = gaps.map(|(a, _)| *a).collect();
-            missing_cells += (total - count) * times.len();
-            (total, Layout::Direct)
-        }
-        Fit::Uneven(total) => {
-            let gaps = depths.iter().zip(depths.iter().skip(1)).map(|(a, b)| b - a);
-            let (min_mm, max_mm) = gaps.fold((f64::MAX, 0.0f64), |(lo, hi), gap| (lo.min(gap), hi.max(gap)));
-            warnings.push(SeriesWarning::UnevenSpacing { min_mm, max_mm });
-            (total, Layout::Resampled(resampling(&depths, total)))
-        }
+    let missing_frames = times.iter().flatten().filter(|cell| cell.is_none()).count();
+    if missing_frames > 0 {
+        warnings.push(SeriesWarning::MissingFrames { count: missing_frames });
+    }
+    let frame = first.placed.frame;
+    let of_slice =
+        |slice: &Slice<'_>| Place { depth_mm: slice.depth, thickness_mm: slice.placed.frame.thickness };
+    let fitted = grid::fit(&places.iter().map(of_slice).collect::<Vec<_>>(), frame.spacing_between_slices);
+    let grid = match fitted {
+        Fit::Grid(grid) => grid,
         Fit::Apart(before) => {
             let mut parts: Vec<Vec<Placed<'a>>> = Vec::new();
             for z in 0..count {
@@ -329,10 +313,8 @@ fn assemble<'a>(
             return Stacking::Split(parts, "blocks of slices lie far apart".to_owned());
         }
     };
-    if missing_cells > 0 {
-        warnings.push(SeriesWarning::MissingSlices { count: missing_cells, after_slice });
-    }
-    let frame = first.placed.frame;
+    warn_of(&grid.distances, &mut warnings);
+    let slices = grid.fills.len();
     let normal = row.cross(column).normalize();
     let step = if slices > 1 {
         (last.position - first.position) / (slices - 1) as f64
@@ -352,13 +334,9 @@ fn assemble<'a>(
         })
         .fold(0.0, f64::max);
     if places.len() > 2 && shift > 0.5 * frame.spacing.row_mm.min(frame.spacing.column_mm) {
-        let text = format!("slices are shifted within their plane by up to {shift:.2} mm");
-        warnings.push(SeriesWarning::Other(text));
+        warnings.push(SeriesWarning::ShiftedSlices { mm: shift });
     }
-    let cell = |time: &Vec<Option<Slice<'a>>>, place: Option<usize>| {
-        time.get(place?).copied().flatten().map(|slice| slice.placed.at)
-    };
-    let slots = times.iter().flat_map(|time| order.iter().map(|place| cell(time, *place))).collect();
+    let slots = times.iter().flatten().map(|cell| cell.map(|slice| slice.placed.at)).collect();
     let dims = Dims::new(
         usize::from(first.placed.instance.format.columns),
         usize::from(first.placed.instance.format.rows),
@@ -370,41 +348,49 @@ fn assemble<'a>(
             geometry,
             time_points: times.len(),
             slots,
-            slices: order.len(),
-            layout,
+            places: count,
+            fills: grid.fills,
             warnings,
         })),
         Err(error) => Stacking::Impossible(error.to_string()),
     }
 }
 
-/// For each of `total` evenly spread depths: the slice below and the share of the way to the next.
-fn resampling(depths: &[f64], total: usize) -> Vec<(usize, f64)> {
-    let first = depths.first().copied().unwrap_or(0.0);
-    let last = depths.last().copied().unwrap_or(0.0);
-    let step = (last - first) / total.saturating_sub(1).max(1) as f64;
-    (0..total)
-        .map(|k| {
-            let depth = first + step * k as f64;
-            let below = depths.partition_point(|&d| d <= depth + 1e-9).saturating_sub(1);
-            match (depths.get(below), depths.get(below + 1)) {
-                (Some(&a), Some(&b)) => (below, ((depth - a) / (b - a)).clamp(0.0, 1.0)),
-                _ => (below, 0.0),
-            }
-        })
-        .collect()
+/// Notes what a person should know about the distances of slices.
+fn warn_of(distances: &Distances, warnings: &mut Vec<SeriesWarning>) {
+    let Distances { min_mm, max_mm, usual_mm: median_mm, .. } = *distances;
+    let after_slice = distances.after_slice.clone();
+    match distances.missing {
+        Some(count) => warnings.push(SeriesWarning::MissingSlices { count, after_slice }),
+        None if !after_slice.is_empty() => {
+            warnings.push(SeriesWarning::SliceGaps { after_slice, largest_mm: max_mm, median_mm });
+        }
+        None => {}
+    }
+    // Gaps of whole multiples alone leave the other distances even.
+    if distances.is_uneven && distances.missing.is_none() {
+        warnings.push(SeriesWarning::UnevenSpacing { min_mm, max_mm, median_mm });
+    }
+    if distances.is_unconfirmed {
+        warnings.push(SeriesWarning::UnconfirmedDistance { mm: max_mm });
+    }
 }
 
 /// Orders frames without positions: one clip along time, or a pile by instance number.
 fn by_number(mut frames: Vec<Placed<'_>>) -> Stacking<'_> {
-    frames.sort_by(by_instance);
+    frames.sort_by(by_sequence);
     let Some(first) = frames.first().copied() else { return Stacking::Impossible("no frames".to_owned()) };
     let is_multi_frame = frames.iter().any(|placed| placed.instance.frames.len() > 1);
-    let is_one_object = frames.iter().all(|placed| placed.at.instance == first.at.instance);
-    if is_multi_frame && !is_one_object {
-        let mut parts: BTreeMap<usize, Vec<Placed<'_>>> = BTreeMap::new();
+    // Pieces of one concatenation are one object.
+    let object = |placed: &Placed<'_>| match &placed.instance.concatenation {
+        Some((uid, _)) => (uid.clone(), 0),
+        None => (String::new(), placed.at.instance),
+    };
+    let of_first = object(&first);
+    if is_multi_frame && frames.iter().any(|placed| object(placed) != of_first) {
+        let mut parts: BTreeMap<(String, usize), Vec<Placed<'_>>> = BTreeMap::new();
         for placed in frames {
-            parts.entry(placed.at.instance).or_default().push(placed);
+            parts.entry(object(&placed)).or_default().push(placed);
         }
         let parts = parts.into_values().collect();
         return Stacking::Split(parts, "each multi-frame object without positions stands alone".to_owned());
@@ -415,8 +401,10 @@ fn by_number(mut frames: Vec<Placed<'_>>) -> Stacking<'_> {
     let (slices, time_points) = if is_clip { (1, frames.len()) } else { (frames.len(), 1) };
     let mut warnings = vec![SeriesWarning::NoPosition];
     let known = frame.spacing_between_slices.or(frame.thickness);
-    if known.is_none() && slices > 1 {
-        warnings.push(SeriesWarning::SpacingAssumed { axis: 'z', mm: 1.0 });
+    match known {
+        None if slices > 1 => warnings.push(SeriesWarning::SpacingAssumed { axis: 'z', mm: 1.0 }),
+        Some(spacing_mm) if slices > 1 => warnings.push(SeriesWarning::StackedByNumber { spacing_mm }),
+        _ => {}
     }
     let [row, column] = frame.orientation.unwrap_or([DVec3::X, DVec3::Y]);
     let format = &first.instance.format;
@@ -428,8 +416,8 @@ fn by_number(mut frames: Vec<Placed<'_>>) -> Stacking<'_> {
             geometry,
             time_points,
             slots: frames.iter().map(|placed| Some(placed.at)).collect(),
-            slices,
-            layout: Layout::Direct,
+            places: slices,
+            fills: (0..slices).map(Fill::Place).collect(),
             warnings,
         })),
         Err(error) => Stacking::Impossible(error.to_string()),
@@ -465,37 +453,6 @@ pub(crate) fn natural_order(a: &Path, b: &Path) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn gaps_of_whole_multiples_are_places_left_empty() {
-        assert_eq!(fit(&[0.0, 1.0, 2.0, 3.0]), Fit::Regular);
-        assert_eq!(fit(&[0.0, 1.0, 3.0, 4.0]), Fit::Gaps(vec![0, 1, 3, 4]));
-        assert_eq!(fit(&[0.0, 5.0, 15.0]), Fit::Gaps(vec![0, 1, 3]));
-    }
-
-    #[test]
-    fn rounded_positions_are_regular_and_uneven_ones_are_not() {
-        let rounded: Vec<f64> = (0..40).map(|i| (f64::from(i) * 0.625 * 10.0).round() / 10.0).collect();
-        assert_eq!(fit(&rounded), Fit::Regular);
-        assert_eq!(fit(&[0.0, 2.5, 5.1, 7.5]), Fit::Regular);
-        assert_eq!(fit(&[0.0, 4.0, 8.0, 13.5, 17.5]), Fit::Uneven(5));
-    }
-
-    #[test]
-    fn blocks_that_lie_far_apart_are_not_bridged() {
-        assert_eq!(fit(&[0.0, 1.0, 2.0, 5000.0, 5001.0]), Fit::Apart(vec![3]));
-    }
-
-    #[test]
-    fn resampling_hits_both_ends_and_keeps_positions_true() {
-        let depths = [0.0, 4.0, 6.0, 14.0];
-        let weights = resampling(&depths, 8);
-        for (k, (below, share)) in weights.iter().enumerate() {
-            let next = depths.get(below + 1).unwrap_or(&depths[*below]);
-            let depth = depths[*below] + share * (next - depths[*below]);
-            assert!((depth - 2.0 * k as f64).abs() < 1e-9, "{k}: {depth}");
-        }
-    }
 
     #[test]
     fn file_names_sort_as_people_read_them() {

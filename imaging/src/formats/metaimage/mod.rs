@@ -129,7 +129,11 @@ fn doubts(header: &Header, rank: usize) -> Vec<SeriesWarning> {
         }
     }
     let is_placed = ["TransformMatrix", "Rotation", "Orientation", "Offset", "Position", "Origin"];
-    if !is_placed.iter().any(|key| header.has(key)) {
+    // Letters without a matrix turn nothing in ITK, and so nothing here; `RAI` is what ITK writes for LPS axes.
+    let is_turned = ["TransformMatrix", "Rotation", "Orientation"].iter().any(|key| header.has(key));
+    let letters = header.text("AnatomicalOrientation").unwrap_or("RAI");
+    let is_doubtful = !is_turned && !matches!(letters, "RAI" | "???" | "");
+    if is_doubtful || !is_placed.iter().any(|key| header.has(key)) {
         warnings.push(SeriesWarning::NoPosition);
     }
     if header.has("ElementToIntensityFunctionSlope") || header.has("ElementToIntensityFunctionOffset") {

@@ -23,6 +23,7 @@ use crate::source::Progress;
 use crate::volume::{Channels, Rescale, Volume, VolumeMeta};
 
 const HEADER_ENDINGS: &[&str] = &[".nii", ".nii.gz", ".hdr.gz"];
+const VOXEL_ENDINGS: &[&str] = &[".img", ".img.gz"];
 const STEM_ENDINGS: &[&str] = &[".nii.gz", ".nii", ".hdr.gz", ".hdr"];
 
 /// Whether this is a NIfTI header or single file, from its first bytes, else from its name.
@@ -33,6 +34,20 @@ pub(crate) fn is_candidate(path: &Path, head: &[u8]) -> bool {
     let head = inflated.as_deref().unwrap_or(head);
     let is_old_pair = raw::has_ending(path, &[".hdr"]) && header::may_be_header(head);
     header::is_header(head) || is_old_pair || raw::has_ending(path, HEADER_ENDINGS)
+}
+
+/// The header that belongs to a file of voxels (`.img`), if there is one beside it.
+pub(crate) fn header_of_voxels(path: &Path) -> Option<PathBuf> {
+    if !raw::has_ending(path, VOXEL_ENDINGS) {
+        return None;
+    }
+    let stem = raw::stem(path, VOXEL_ENDINGS);
+    let beside = ["hdr", "HDR", "hdr.gz"].map(|ending| path.with_file_name(format!("{stem}.{ending}")));
+    beside.into_iter().find(|header| {
+        let head = raw::read_head(header, header::LONGEST as u64).unwrap_or_default();
+        let head = if raw::is_gzip(&head) { inflate_head(&head) } else { head };
+        header::is_header(&head) || header::may_be_header(&head)
+    })
 }
 
 /// Describes a file from its header alone.

@@ -19,6 +19,7 @@ use crate::ImagingError;
 use crate::geometry::{Dims, Geometry};
 use crate::series::{SeriesAttributes, SeriesEntry, SeriesWarning, SourceKind};
 use crate::source::Progress;
+use crate::spacing::SpacingSource;
 use crate::volume::{Channels, Unit, Volume, VolumeMeta, Voxels};
 
 const ENDINGS: &[&str] = &["png", "jpg", "jpeg", "bmp", "tif", "tiff"];
@@ -59,6 +60,8 @@ pub(crate) fn read_entry(path: &Path) -> Result<SeriesEntry, ImagingError> {
         is_inverted: false,
         warnings: meta.warnings,
         instance_numbers: Vec::new(),
+        spacing_source: SpacingSource::Missing,
+        ultrasound_regions: Vec::new(),
         decoded_bytes: header.decoded_bytes(),
         origin: Origin::File(path.to_path_buf()),
     })

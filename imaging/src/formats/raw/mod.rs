@@ -25,6 +25,7 @@ use crate::ImagingError;
 use crate::formats::{Origin, ReadLimits};
 use crate::series::{SeriesAttributes, SeriesEntry, SeriesWarning, SourceKind};
 use crate::source::Progress;
+use crate::spacing::SpacingSource;
 use crate::volume::{Channels, Unit, VolumeMeta, Voxels};
 
 pub(crate) use inflate::{Inflate, is_gzip};
@@ -415,6 +416,8 @@ impl Described<'_> {
             is_inverted: false,
             warnings: self.meta.warnings,
             instance_numbers: Vec::new(),
+            spacing_source: SpacingSource::Patient,
+            ultrasound_regions: Vec::new(),
             decoded_bytes: self.image.decoded_bytes()?,
             origin: Origin::File(self.path.to_path_buf()),
         })
