@@ -2,18 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use egui::{CentralPanel, Panel, ViewportCommand};
 use imaging::ImagingError;
 use imaging::series::{Catalog, SeriesAttributes};
 use imaging::volume::Volume;
-use render_core::{AdapterReport, RendererChoice};
+use render_core::gpu::DeviceWatch;
+use render_core::{AdapterReport, RenderNotice, RendererChoice};
 
 use crate::command::{
     AppCommand, Command, CommandQueue, EditCommand, FileCommand, Focus, KeyMap, PanelKind, SeriesCommand,
 };
-use crate::document::{Document, LoadedVolume, Series, SeriesKey};
+use crate::document::{Document, LoadedVolume, Series, SeriesKey, ViewportId};
 use crate::gpu_bridge::{self, Pictures};
 use crate::panels::notices::{Notices, Severity};
 use crate::panels::palette::PaletteState;
@@ -66,6 +67,10 @@ pub struct LanternApp {
     keymap: KeyMap,
     panels: PanelState,
     pictures: Pictures,
+    /// Whose window workers wake.
+    window: Arc<Mutex<egui::Context>>,
+    /// Of the window's graphics device.
+    watch: DeviceWatch,
     adapter: Option<AdapterReport>,
     sample: Option<PathBuf>,
     open_failure: Option<UserMessage>,
@@ -83,22 +88,23 @@ impl LanternApp {
         paths: Vec<PathBuf>,
         settings: Option<Settings>,
     ) -> Self {
-        let source = gpu_bridge::renderer_source(choice, cc.wgpu_render_state.as_ref());
-        Self::with_renderer(cc, source, paths, settings)
+        let watch = watch(cc);
+        let source = gpu_bridge::renderer_source(choice, cc.wgpu_render_state.as_ref(), &watch);
+        Self { watch, ..Self::with_renderer(cc, source, paths, settings) }
     }
 
-    /// [`Self::new`] with a renderer of the caller's choice.
+    /// [`Self::new`] with a renderer of the caller's choice, and without watching the window's device.
     pub fn with_renderer(
         cc: &eframe::CreationContext<'_>,
         source: RendererSource,
         paths: Vec<PathBuf>,
         settings: Option<Settings>,
     ) -> Self {
-        let ctx = &cc.egui_ctx;
-        theme::install(ctx);
+        theme::install(&cc.egui_ctx);
+        let window = Arc::new(Mutex::new(cc.egui_ctx.clone()));
         let wake = {
-            let ctx = ctx.clone();
-            move || ctx.request_repaint()
+            let window = window.clone();
+            move || lock(&window).request_repaint()
         };
         let app = Self {
             document: Document::new(),
@@ -110,6 +116,8 @@ impl LanternApp {
             keymap: KeyMap::default(),
             panels: PanelState::default(),
             pictures: Pictures::new(cc.wgpu_render_state.clone()),
+            window,
+            watch: DeviceWatch::default(),
             adapter: None,
             sample: None,
             open_failure: None,
@@ -119,6 +127,52 @@ impl LanternApp {
             app.send(Command::File(FileCommand::Open(paths)));
         }
         app
+    }
+
+    /// Goes on in another window, after the device of the one before was lost: same document, same undo history,
+    /// loads in progress go on; pictures and thumbnails are made again.
+    pub fn move_to(&mut self, cc: &eframe::CreationContext<'_>, choice: RendererChoice) {
+        let ctx = &cc.egui_ctx;
+        theme::install(ctx);
+        let before = std::mem::replace(&mut *lock(&self.window), ctx.clone());
+        // Widths of panels, places of scroll bars.
+        let data = before.data(|data| data.clone());
+        ctx.data_mut(|d| *d = data);
+        self.watch = watch(cc);
+        self.pictures = Pictures::new(cc.wgpu_render_state.clone());
+        let source = gpu_bridge::renderer_source(choice, cc.wgpu_render_state.as_ref(), &self.watch);
+        self.tasks.replace_renderer(source);
+        self.panels.studies.requested.clear();
+        self.panels.viewports = ViewportState::default();
+        (self.adapter, self.title) = (None, String::new());
+        let notice = text::message_for_notice(&RenderNotice::DeviceRebuilt);
+        self.panels.notices.push(Severity::Warning, notice);
+    }
+
+    /// Whether the window's graphics device is gone, so that only another window can show anything.
+    pub fn is_device_lost(&self) -> bool {
+        self.watch.is_lost()
+    }
+
+    /// Destroys the window's graphics device, to see whether that is survived.
+    #[doc(hidden)]
+    pub fn lose_device(&self) {
+        self.pictures.lose_device();
+    }
+
+    /// The pictures on screen.
+    pub fn pictures(&self) -> &Pictures {
+        &self.pictures
+    }
+
+    /// Where a viewport lay in the last frame, in points.
+    pub fn viewport_rect(&self, viewport: ViewportId) -> Option<egui::Rect> {
+        self.panels.viewports.rects.get(&viewport).copied()
+    }
+
+    /// What draws, once that is known.
+    pub fn adapter(&self) -> Option<&AdapterReport> {
+        self.adapter.as_ref()
     }
 
     /// What is open.
@@ -564,6 +618,10 @@ impl eframe::App for LanternApp {
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
         let ctx = ui.ctx().clone();
+        if self.is_device_lost() {
+            // Nothing can be drawn; whoever opened the window opens another one.
+            return;
+        }
         self.take_keys(&ctx);
         self.take_dropped_files(&ctx);
         // Keys and messages act before this frame is drawn, what the pointer does right after: the renderer starts
@@ -599,4 +657,17 @@ impl eframe::App for LanternApp {
     fn persist_egui_memory(&self) -> bool {
         self.is_saving_settings
     }
+}
+
+/// Watches the window's device and wakes the window when it is lost.
+fn watch(cc: &eframe::CreationContext<'_>) -> DeviceWatch {
+    let ctx = cc.egui_ctx.clone();
+    cc.wgpu_render_state
+        .as_ref()
+        .map(|state| DeviceWatch::install(&state.device, move || ctx.request_repaint()))
+        .unwrap_or_default()
+}
+
+fn lock(window: &Mutex<egui::Context>) -> std::sync::MutexGuard<'_, egui::Context> {
+    window.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -9,6 +9,7 @@ use egui_wgpu::RenderState;
 use imaging::volume::VolumeId;
 use render_core::RendererChoice;
 use render_core::camera::Camera;
+use render_core::gpu::DeviceWatch;
 use render_core::image::Image8;
 use render_core::scene::{GreyMapping, Interpolation, Slab, SlicePlane};
 
@@ -74,6 +75,16 @@ struct Slot {
     /// Generation of the picture on screen and whether nothing better follows.
     shown: Option<(u64, bool)>,
     error: Option<UserMessage>,
+    /// Pictures that came so far.
+    count: u64,
+    /// Width of the last one in pixels.
+    width_px: u32,
+}
+
+impl Slot {
+    fn is_final(&self) -> bool {
+        self.requested.as_ref().is_some_and(|(_, generation, _)| self.shown == Some((*generation, true)))
+    }
 }
 
 /// Whose picture: of a viewport, or of the inset in its corner.
@@ -82,13 +93,18 @@ type SlotId = (ViewportId, bool);
 /// Which renderer a window uses: its own device if that is a real GPU, else one the worker opens.
 ///
 /// A software adapter is not shared: the window would wait behind every volume.
-pub fn renderer_source(choice: RendererChoice, window: Option<&RenderState>) -> RendererSource {
+pub fn renderer_source(
+    choice: RendererChoice,
+    window: Option<&RenderState>,
+    watch: &DeviceWatch,
+) -> RendererSource {
     match window {
         Some(state) if choice != RendererChoice::Cpu && is_real_gpu(&state.adapter) => {
             RendererSource::Shared {
                 adapter: state.adapter.clone(),
                 device: state.device.clone(),
                 queue: state.queue.clone(),
+                watch: watch.clone(),
             }
         }
         _ => RendererSource::Open(choice),
@@ -145,6 +161,20 @@ impl Pictures {
         Self { window, ..Self::default() }
     }
 
+    /// What draws the window itself.
+    pub fn window_adapter(&self) -> String {
+        let Some(window) = &self.window else { return String::new() };
+        let info = window.adapter.get_info();
+        format!("{} ({:?})", info.name, info.backend)
+    }
+
+    /// Destroys the window's device.
+    pub(crate) fn lose_device(&self) {
+        if let Some(window) = &self.window {
+            window.device.destroy();
+        }
+    }
+
     /// Asks for pictures whose key changed; the renderer drops what is out of date.
     pub fn request(&mut self, wanted: Vec<Wanted>, tasks: &Tasks) {
         for w in wanted {
@@ -174,6 +204,8 @@ impl Pictures {
         if slot.requested.as_ref().is_none_or(|(.., series)| *series != picture.series) {
             return;
         }
+        slot.count += 1;
+        slot.width_px = picture.pixels.width_px();
         let old = slot.texture.take();
         slot.texture = match (picture.pixels, old, &self.window) {
             (Pixels::Memory(image), Some(Texture::Managed(mut texture)), _) => {
@@ -210,6 +242,21 @@ impl Pictures {
         (slot.shown_series == Some(series)).then_some(id)
     }
 
+    /// Pictures that a viewport was given so far.
+    pub fn count(&self, viewport: ViewportId) -> u64 {
+        self.slots.get(&(viewport, false)).map_or(0, |slot| slot.count)
+    }
+
+    /// Width in pixels of the picture of a viewport; less than the viewport's while a volume turns.
+    pub fn width_px(&self, viewport: ViewportId) -> u32 {
+        self.slots.get(&(viewport, false)).map_or(0, |slot| slot.width_px)
+    }
+
+    /// Whether the picture of a viewport is the one asked for last, in its final form.
+    pub fn is_final(&self, viewport: ViewportId) -> bool {
+        self.slots.get(&(viewport, false)).is_some_and(Slot::is_final)
+    }
+
     /// Why the viewport has no picture.
     pub fn error(&self, viewport: ViewportId) -> Option<&UserMessage> {
         self.slots.get(&(viewport, false))?.error.as_ref()
@@ -217,10 +264,7 @@ impl Pictures {
 
     /// Whether every picture that was asked for is on screen in its final form.
     pub fn is_settled(&self) -> bool {
-        self.slots.values().all(|slot| match &slot.requested {
-            Some((_, generation, _)) => slot.error.is_some() || slot.shown == Some((*generation, true)),
-            None => true,
-        })
+        self.slots.values().all(|slot| slot.requested.is_none() || slot.error.is_some() || slot.is_final())
     }
 
     /// Forgets everything, for when all studies are closed.

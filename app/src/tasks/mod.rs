@@ -142,6 +142,8 @@ pub struct Tasks {
     outbox: Outbox,
     inbox: Receiver<Message>,
     renderer: Sender<RenderWork>,
+    /// From the renderer alone, so that one that was replaced is heard no more.
+    pictures: Receiver<Message>,
     thumbnails: Sender<(SeriesKey, thumbnails::ThumbnailSource)>,
     /// The scan that is going on; a new one replaces it.
     pub scan: Option<Scan>,
@@ -154,15 +156,29 @@ impl Tasks {
     pub fn start(source: RendererSource, wake: impl Fn() + Send + Sync + 'static) -> Self {
         let (sender, inbox) = channel();
         let outbox = Outbox { sender, wake: Arc::new(wake) };
-        let renderer = rendering::start(source, outbox.clone());
+        let (renderer, pictures) = start_renderer(source, &outbox);
         let thumbnails = thumbnails::start(outbox.clone());
         sample::start(outbox.clone());
-        Self { outbox, inbox, renderer, thumbnails, scan: None, next_scan: 0, loads_in_progress: 0 }
+        Self {
+            outbox,
+            inbox,
+            renderer,
+            pictures,
+            thumbnails,
+            scan: None,
+            next_scan: 0,
+            loads_in_progress: 0,
+        }
+    }
+
+    /// Draws with another renderer from now on; pictures of the one before are not taken any more.
+    pub fn replace_renderer(&mut self, source: RendererSource) {
+        (self.renderer, self.pictures) = start_renderer(source, &self.outbox);
     }
 
     /// The next waiting message.
     pub fn next_message(&mut self) -> Option<Message> {
-        let message = self.inbox.try_recv().ok()?;
+        let message = self.inbox.try_recv().or_else(|_| self.pictures.try_recv()).ok()?;
         match &message {
             Message::Loaded { .. } => self.loads_in_progress = self.loads_in_progress.saturating_sub(1),
             Message::Scanned { scan, .. } if self.scan.as_ref().is_some_and(|s| s.id == *scan) => {
@@ -238,6 +254,12 @@ impl Tasks {
     pub fn pick_files(&self) {
         dialogs::pick(dialogs::Kind::Files, self.outbox.clone());
     }
+}
+
+fn start_renderer(source: RendererSource, outbox: &Outbox) -> (Sender<RenderWork>, Receiver<Message>) {
+    let (sender, pictures) = channel();
+    let outbox = Outbox { sender, wake: outbox.wake.clone() };
+    (rendering::start(source, outbox), pictures)
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) {

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use imaging::volume::VolumeId;
-use render_core::gpu::GpuOptions;
+use render_core::gpu::{DeviceWatch, GpuOptions};
 use render_core::image::Image8;
 use render_core::progressive::{FramePlan, Next, Progressive, ProgressiveOptions};
 use render_core::scene::{CubeScene, SliceScene, VolumeScene};
@@ -38,6 +38,8 @@ pub enum RendererSource {
         device: wgpu::Device,
         /// The window's queue.
         queue: wgpu::Queue,
+        /// Whether that device is still there.
+        watch: DeviceWatch,
     },
 }
 
@@ -45,8 +47,8 @@ impl RendererSource {
     fn open(self) -> Result<(Renderer, bool), RenderError> {
         match self {
             Self::Open(choice) => Renderer::new(choice).map(|renderer| (renderer, false)),
-            Self::Shared { adapter, device, queue } => {
-                Ok((Renderer::with_device(&adapter, device, queue, GpuOptions::default()), true))
+            Self::Shared { adapter, device, queue, watch } => {
+                Ok((Renderer::with_device(&adapter, device, queue, &watch, GpuOptions::default()), true))
             }
         }
     }
@@ -106,6 +108,16 @@ pub enum Pixels {
     Memory(Image8),
     /// On the window's own device.
     Texture(wgpu::Texture),
+}
+
+impl Pixels {
+    /// Width of the picture.
+    pub fn width_px(&self) -> u32 {
+        match self {
+            Self::Memory(image) => image.width,
+            Self::Texture(texture) => texture.width(),
+        }
+    }
 }
 
 /// A finished picture.
@@ -335,7 +347,7 @@ impl Worker {
         if pixels.is_err() {
             // The window says why; the view asks again when something changes.
             self.views.remove(&viewport);
-        } else if !view.progressive.deliver(plan, took) {
+        } else if !view.progressive.deliver(plan, took, self.started.elapsed()) {
             return;
         }
         let is_final = self.views.get(&viewport).is_none_or(|view| view.progressive.is_settled());

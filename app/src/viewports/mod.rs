@@ -51,6 +51,8 @@ pub struct Probe {
 pub struct ViewportState {
     /// Size of each visible viewport in device pixels.
     pub sizes_px: BTreeMap<ViewportId, [u32; 2]>,
+    /// Place of each visible viewport in points.
+    pub rects: BTreeMap<ViewportId, Rect>,
     /// Under the pointer in this frame.
     pub probe: Option<Probe>,
     /// Parts of a slice left over from scrolling on a trackpad.
@@ -68,6 +70,7 @@ const GAP: f32 = 4.0;
 pub fn grid_ui(ui: &mut Ui, ctx: &ViewportContext<'_>, state: &mut ViewportState) {
     let area = ui.available_rect_before_wrap();
     state.sizes_px.clear();
+    state.rects.clear();
     state.probe = None;
     let rects = rects(area, ctx.settings.split);
     match ctx.document.workspace.layout.maximised {
@@ -151,6 +154,7 @@ fn viewport_ui(
     let scale = ui.ctx().pixels_per_point();
     let size_px = [rect.width(), rect.height()].map(|points| ((points * scale).round() as u32).max(1));
     state.sizes_px.insert(viewport.id, size_px);
+    state.rects.insert(viewport.id, rect);
     let painter = ui.painter_at(rect);
     painter.rect_filled(rect, 0.0, theme::PIXELS);
     match &viewport.view {
