@@ -2,10 +2,11 @@
 //!
 //! The only place that knows both the renderer's pictures and the window's textures. The window only blits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use egui::{ColorImage, TextureHandle, TextureId, TextureOptions};
 use egui_wgpu::RenderState;
+use glam::DVec3;
 use imaging::volume::VolumeId;
 use render_core::RendererChoice;
 use render_core::camera::Camera;
@@ -13,7 +14,7 @@ use render_core::gpu::DeviceWatch;
 use render_core::image::Image8;
 use render_core::scene::{GreyMapping, Interpolation, Slab, SlicePlane};
 
-use crate::document::{SeriesKey, ViewportId, VolumeLook};
+use crate::document::{SeriesKey, SliceView, ViewportId, VolumeLook};
 use crate::tasks::{Picture, Pixels, RenderRequest, RendererSource, Scene, Tasks};
 use crate::text::UserMessage;
 
@@ -47,6 +48,24 @@ pub enum SceneKey {
     },
 }
 
+/// How a slice is looked at: what is written over its picture follows from this.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Caption {
+    /// Directions and framing.
+    pub view: SliceView,
+    /// Crosshair the plane goes through, LPS in mm.
+    pub cursor_lps: DVec3,
+}
+
+/// What a picture on screen shows, which may lag behind the document while the next one is drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    /// Everything it depends on.
+    pub key: SceneKey,
+    /// For slices.
+    pub caption: Option<Caption>,
+}
+
 /// A scene ready to be drawn, with its key.
 pub struct Wanted {
     /// Whose picture.
@@ -55,6 +74,8 @@ pub struct Wanted {
     pub series: SeriesKey,
     /// What it depends on.
     pub key: SceneKey,
+    /// For slices.
+    pub caption: Option<Caption>,
     /// What to draw.
     pub scene: Scene,
 }
@@ -74,6 +95,10 @@ struct Slot {
     requested: Option<(SceneKey, u64, SeriesKey)>,
     /// Generation of the picture on screen and whether nothing better follows.
     shown: Option<(u64, bool)>,
+    /// What that picture shows.
+    shown_scene: Option<Shown>,
+    /// What was asked for and may still come, oldest first.
+    asked: VecDeque<(u64, Shown)>,
     error: Option<UserMessage>,
     /// Pictures that came so far.
     count: u64,
@@ -81,7 +106,33 @@ struct Slot {
     width_px: u32,
 }
 
+/// Requests that are remembered per picture; a renderer so far behind draws only the latest anyway.
+const MAX_ASKED: usize = 4096;
+
 impl Slot {
+    /// Remembers what the picture of a request will show.
+    fn ask(&mut self, generation: u64, shown: Shown) {
+        if self.asked.len() >= MAX_ASKED {
+            self.asked.pop_front();
+        }
+        self.asked.push_back((generation, shown));
+    }
+
+    /// Notes what is on screen now; requests before it have been passed over.
+    fn show(&mut self, generation: u64, is_final: bool) {
+        while self.asked.front().is_some_and(|(asked, _)| *asked < generation) {
+            self.asked.pop_front();
+        }
+        if let Some((asked, shown)) = self.asked.front()
+            && *asked == generation
+        {
+            self.shown_scene = Some(shown.clone());
+        } else if self.shown.is_none_or(|(before, _)| before != generation) {
+            self.shown_scene = None;
+        }
+        self.shown = Some((generation, is_final));
+    }
+
     fn is_final(&self) -> bool {
         self.requested.as_ref().is_some_and(|(_, generation, _)| self.shown == Some((*generation, true)))
     }
@@ -155,6 +206,15 @@ fn release(texture: Option<Texture>, window: Option<&RenderState>) {
     }
 }
 
+impl SceneKey {
+    /// Size of the whole picture in device pixels.
+    pub fn size_px(&self) -> [u32; 2] {
+        match self {
+            Self::Slice { size_px, .. } | Self::Volume { size_px, .. } | Self::Cube { size_px, .. } => *size_px,
+        }
+    }
+}
+
 impl Pictures {
     /// No pictures yet; `window` is what shows textures that stay on the GPU.
     pub fn new(window: Option<RenderState>) -> Self {
@@ -184,6 +244,7 @@ impl Pictures {
                 continue;
             }
             self.next_generation += 1;
+            slot.ask(self.next_generation, Shown { key: w.key.clone(), caption: w.caption });
             slot.requested = Some((w.key, self.next_generation, w.series));
             tasks.render(RenderRequest {
                 viewport: w.viewport,
@@ -222,7 +283,7 @@ impl Pictures {
             (Pixels::Texture(_), old, None) => old,
         };
         slot.shown_series = Some(picture.series);
-        slot.shown = Some((picture.generation, picture.is_final));
+        slot.show(picture.generation, picture.is_final);
         slot.error = None;
     }
 
@@ -240,6 +301,12 @@ impl Pictures {
             Texture::Native { id, .. } => *id,
         };
         (slot.shown_series == Some(series)).then_some(id)
+    }
+
+    /// What the picture of a viewport shows, if it is of this series.
+    pub fn shown(&self, viewport: ViewportId, series: SeriesKey) -> Option<&Shown> {
+        let slot = self.slots.get(&(viewport, false))?;
+        slot.shown_scene.as_ref().filter(|_| slot.shown_series == Some(series))
     }
 
     /// Pictures that a viewport was given so far.
@@ -307,6 +374,50 @@ mod tests {
             is_final: true,
             duration: Duration::ZERO,
         }
+    }
+
+    fn slice_key(center_x: f64) -> SceneKey {
+        let dims = imaging::geometry::Dims::new(4, 4, 4);
+        let volume = imaging::phantom::head(dims, DVec3::ONE, glam::DMat3::IDENTITY);
+        let center_lps = DVec3::new(center_x, 0.0, 0.0);
+        let plane = SlicePlane { center_lps, right: DVec3::X, down: DVec3::Y, mm_per_px: 1.0 };
+        let window = imaging::intensity::Window::linear(40.0, 400.0);
+        SceneKey::Slice {
+            volume: volume.id(),
+            plane,
+            size_px: [2, 2],
+            interpolation: Interpolation::Linear,
+            slab: Slab::default(),
+            grey: GreyMapping { window, is_inverted: false },
+        }
+    }
+
+    #[test]
+    fn what_is_written_over_a_picture_belongs_to_that_picture_and_not_to_the_next() {
+        let ctx = egui::Context::default();
+        let series = SeriesKey(1);
+        let caption = |right| {
+            let view = SliceView { right, ..SliceView::new(imaging::geometry::AnatomicalPlane::Axial) };
+            Caption { view, cursor_lps: DVec3::ZERO }
+        };
+        let mut pictures = Pictures::new(None);
+        let slot = pictures.slots.entry((VIEWPORT, false)).or_default();
+        for (generation, right) in [(1, DVec3::X), (2, DVec3::Y), (3, DVec3::NEG_X)] {
+            let key = slice_key(generation as f64);
+            slot.ask(generation, Shown { key: key.clone(), caption: Some(caption(right)) });
+            slot.requested = Some((key, generation, series));
+        }
+        let right = |p: &Pictures| p.shown(VIEWPORT, series).and_then(|s| s.caption).map(|c| c.view.right);
+        assert_eq!(right(&pictures), None, "nothing is shown yet");
+        pictures.accept(&ctx, picture(series, 1));
+        assert_eq!(right(&pictures), Some(DVec3::X), "the request is ahead, the picture is not");
+        // The second was passed over.
+        pictures.accept(&ctx, picture(series, 3));
+        assert_eq!(right(&pictures), Some(DVec3::NEG_X));
+        // A finer picture of the same request.
+        pictures.accept(&ctx, picture(series, 3));
+        assert_eq!(right(&pictures), Some(DVec3::NEG_X));
+        assert_eq!(pictures.shown(VIEWPORT, SeriesKey(2)), None, "not of another series");
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub(super) fn wanted(
         slab: scene.slab,
     };
     let cube = CubeScene { slice, camera, size_px, axis_colors };
-    Some(Wanted { viewport: viewport.id, series, key, scene: Scene::Cube(cube) })
+    Some(Wanted { viewport: viewport.id, series, key, caption: None, scene: Scene::Cube(cube) })
 }
 
 /// Draws the inset over the picture.

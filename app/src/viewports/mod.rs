@@ -167,12 +167,24 @@ fn viewport_ui(
     }
 }
 
-/// The picture of a viewport, stretched over it; false if there is none yet.
-fn picture_ui(ui: &Ui, rect: Rect, viewport: &Viewport, key: SeriesKey, pictures: &Pictures) -> bool {
-    let Some(texture) = pictures.texture(viewport.id, key, false) else { return false };
+/// The picture of a viewport; returns where it lies, `None` if there is none yet.
+///
+/// A picture that was made for another size, while the window is resized, keeps its scale and its middle: nothing is
+/// ever stretched in one direction.
+fn picture_ui(ui: &Ui, rect: Rect, viewport: &Viewport, key: SeriesKey, pictures: &Pictures) -> Option<Rect> {
+    let texture = pictures.texture(viewport.id, key, false)?;
+    let made_for = pictures.shown(viewport.id, key).map(|shown| shown.key.size_px());
+    let place = made_for.map_or(rect, |px| picture_rect(rect, px, ui.ctx().pixels_per_point()));
     let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
-    ui.painter_at(rect).image(texture, rect, whole, egui::Color32::WHITE);
-    true
+    ui.painter_at(rect).image(texture, place, whole, egui::Color32::WHITE);
+    Some(place)
+}
+
+/// Where a picture of `size_px` device pixels lies in a viewport: all over it if it was made for it.
+fn picture_rect(rect: Rect, size_px: [u32; 2], pixels_per_point: f32) -> Rect {
+    let size = vec2(size_px[0] as f32, size_px[1] as f32) / pixels_per_point;
+    let is_made_for_it = (size - rect.size()).abs().max_elem() * pixels_per_point < 1.0;
+    if is_made_for_it { rect } else { Rect::from_center_size(rect.center(), size) }
 }
 
 /// Value of the voxel at a point, as text.
@@ -186,4 +198,17 @@ fn probe(volume: &Volume, lps: DVec3) -> Probe {
         }
     });
     Probe { lps, value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn picture_made_for_another_size_keeps_its_scale_and_middle() {
+        let rect = Rect::from_min_size(pos2(10.0, 20.0), vec2(300.0, 200.0));
+        assert_eq!(picture_rect(rect, [600, 400], 2.0), rect);
+        let old = picture_rect(rect, [800, 200], 2.0);
+        assert_eq!((old.center(), old.size()), (rect.center(), vec2(400.0, 100.0)));
+    }
 }

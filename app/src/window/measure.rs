@@ -26,6 +26,8 @@ const POINTER_INTERVAL: Duration = Duration::from_micros(16_667);
 const RADIANS_PER_SEC: f64 = 2.0;
 /// No step takes longer, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How often a step looks whether it has ended, if nothing else causes a frame.
+const HEARTBEAT: Duration = Duration::from_millis(100);
 /// Notches of the wheel in one direction before it turns.
 const NOTCHES: i32 = 40;
 
@@ -197,6 +199,7 @@ struct Measure {
     has_picture: bool,
     frames: u64,
     notches: i32,
+    is_pressed: bool,
     cpu_at: Option<Duration>,
 }
 
@@ -223,12 +226,14 @@ impl Measure {
             has_picture: false,
             frames: 0,
             notches: 0,
+            is_pressed: false,
             cpu_at: None,
         };
         (measure, outcome)
     }
 
     fn enter(&mut self, step: Step) {
+        tracing::debug!(?step, "measuring");
         self.step = step;
         self.since = Instant::now();
         self.frames = 0;
@@ -326,7 +331,8 @@ impl Measure {
                 self.enter(Step::Settle);
                 ctx.request_repaint();
             }
-            Step::Settle if self.is_complete && self.frames >= 3 => {
+            // Frames in which the button is released and the gesture ends.
+            Step::Settle if self.is_complete && !self.is_pressed && self.frames > 4 => {
                 self.report.settle_ms = (now - self.pointer_at).as_secs_f64() * 1e3;
                 if self.options.is_maximised {
                     app.send(Command::Layout(LayoutCommand::ToggleMaximised(VOLUME)));
@@ -394,12 +400,12 @@ impl Script for Measure {
         match self.step {
             Step::Turn => {
                 input.events.push(Event::PointerMoved(pos));
-                if self.frames == 0 {
+                if !std::mem::replace(&mut self.is_pressed, true) {
                     input.events.push(button(pos, true));
                 }
                 self.pointer_at = now;
             }
-            Step::Settle if self.frames == 0 => {
+            Step::Settle if std::mem::take(&mut self.is_pressed) => {
                 input.events.push(button(pos, false));
                 self.pointer_at = now;
             }
@@ -415,7 +421,7 @@ impl Script for Measure {
                     modifiers: Modifiers::NONE,
                 });
             }
-            Step::Rest if self.frames == 0 => input.events.push(Event::PointerGone),
+            Step::Rest => input.events.push(Event::PointerGone),
             _ => {}
         }
     }
@@ -447,15 +453,16 @@ impl Script for Measure {
         match self.step {
             // The next frame tells that this one is on screen.
             Step::Start | Step::Arrange | Step::Scroll => ctx.request_repaint(),
-            Step::Settle if self.frames < 3 => ctx.request_repaint(),
+            Step::Settle if self.frames <= 4 => ctx.request_repaint(),
             Step::Turn => {
                 let spent = self.pointer_at.elapsed();
                 ctx.request_repaint_after(POINTER_INTERVAL.saturating_sub(spent));
             }
             Step::Open if self.has_picture && self.report.first_picture_ms == 0.0 => ctx.request_repaint(),
             Step::Open | Step::Settle | Step::Rest | Step::Lose if has_changed => ctx.request_repaint(),
-            Step::Rest | Step::Lose => ctx.request_repaint_after(Duration::from_millis(100)),
-            _ => {}
+            Step::Idle | Step::Done => {}
+            // Nothing else may come that lets this end.
+            _ => ctx.request_repaint_after(HEARTBEAT),
         }
     }
 }
