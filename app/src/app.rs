@@ -151,6 +151,7 @@ impl LanternApp {
 
     /// Whether the window's graphics device is gone, so that only another window can show anything.
     pub fn is_device_lost(&self) -> bool {
+        self.pictures.poll_device();
         self.watch.is_lost()
     }
 

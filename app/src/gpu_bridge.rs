@@ -228,6 +228,14 @@ impl Pictures {
         format!("{} ({:?})", info.name, info.backend)
     }
 
+    /// Lets the window's device report what happened to it, its loss above all. Does not wait.
+    pub(crate) fn poll_device(&self) {
+        if let Some(window) = &self.window {
+            // A device that is lost may refuse; that it is lost was reported then.
+            let _ = window.device.poll(wgpu::PollType::Poll);
+        }
+    }
+
     /// Destroys the window's device.
     pub(crate) fn lose_device(&self) {
         if let Some(window) = &self.window {

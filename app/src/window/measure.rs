@@ -95,6 +95,8 @@ pub struct Turning {
     pub pictures: u64,
     /// Pictures per second.
     pub fps: f64,
+    /// Frames of the window, with a new picture or without.
+    pub frames: u64,
     /// Longest time one picture stayed.
     pub longest_ms: f64,
     /// Size of the viewport in pixels.
@@ -112,6 +114,8 @@ pub struct Scrolling {
     pub pictures: u64,
     /// Pictures per second.
     pub fps: f64,
+    /// Frames of the window, with a new picture or without.
+    pub frames: u64,
     /// Longest time one picture stayed.
     pub longest_ms: f64,
 }
@@ -233,7 +237,7 @@ impl Measure {
     }
 
     fn enter(&mut self, step: Step) {
-        tracing::debug!(?step, "measuring");
+        tracing::debug!(?step, frames_before = self.frames, report = ?self.report, "measuring");
         self.step = step;
         self.since = Instant::now();
         self.frames = 0;
@@ -323,6 +327,7 @@ impl Measure {
                 let turned = &mut self.report.turn;
                 (turned.seconds, turned.pictures, turned.fps) =
                     (seconds, pictures, pictures as f64 / seconds);
+                turned.frames = self.frames;
                 turned.longest_ms = longest.as_secs_f64() * 1e3;
                 turned.mean_width_px = if pictures > 0 { widths / pictures as f64 } else { 0.0 };
                 let size = app.viewport_rect(VOLUME).map_or(vec2(0.0, 0.0), |r| r.size());
@@ -348,6 +353,7 @@ impl Measure {
                     seconds,
                     pictures,
                     fps: pictures as f64 / seconds,
+                    frames: self.frames,
                     longest_ms: self.changes.longest.as_secs_f64() * 1e3,
                 };
                 self.enter(Step::Rest);
@@ -356,7 +362,6 @@ impl Measure {
             Step::Rest if self.is_complete && now - self.since > Duration::from_secs(1) => {
                 self.cpu_at = processor_time();
                 self.enter(Step::Idle);
-                ctx.request_repaint_after(self.options.duration);
             }
             Step::Idle if now - self.since >= self.options.duration => {
                 let seconds = (now - self.since).as_secs_f64();
@@ -460,7 +465,11 @@ impl Script for Measure {
             }
             Step::Open if self.has_picture && self.report.first_picture_ms == 0.0 => ctx.request_repaint(),
             Step::Open | Step::Settle | Step::Rest | Step::Lose if has_changed => ctx.request_repaint(),
-            Step::Idle | Step::Done => {}
+            Step::Idle => {
+                let left = self.options.duration.saturating_sub(self.since.elapsed());
+                ctx.request_repaint_after(left + Duration::from_millis(1));
+            }
+            Step::Done => {}
             // Nothing else may come that lets this end.
             _ => ctx.request_repaint_after(HEARTBEAT),
         }
