@@ -503,6 +503,7 @@ impl LanternApp {
     fn draw(&mut self, ui: &mut egui::Ui) {
         let (document, queue, settings) = (&self.document, &self.queue, &self.settings);
         let panels = &mut self.panels;
+        self.pictures.background_ui(ui.painter(), ui.ctx().content_rect());
         Panel::top("menu").frame(theme::bar_frame()).show(ui, |ui| {
             menu_bar::menu_bar_ui(ui, document, settings, &self.keymap, queue);
         });
@@ -524,7 +525,7 @@ impl LanternApp {
                 inspector::inspector_ui(ui, document, queue, &mut panels.curve);
             });
         }
-        CentralPanel::default().frame(egui::Frame::new().fill(theme::CHROME)).show(ui, |ui| {
+        CentralPanel::default().frame(egui::Frame::new()).show(ui, |ui| {
             if has_series {
                 let context = ViewportContext {
                     document,

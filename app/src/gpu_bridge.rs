@@ -2,9 +2,11 @@
 //!
 //! The only place that knows both the renderer's pictures and the window's textures. The window only blits.
 
+mod blit;
+
 use std::collections::{BTreeMap, VecDeque};
 
-use egui::{ColorImage, TextureHandle, TextureId, TextureOptions};
+use egui::{Color32, ColorImage, Painter, Rect, Shape, TextureHandle, TextureOptions, pos2};
 use egui_wgpu::RenderState;
 use glam::DVec3;
 use imaging::volume::VolumeId;
@@ -17,6 +19,8 @@ use render_core::scene::{GreyMapping, Interpolation, Slab, SlicePlane};
 use crate::document::{SeriesKey, SliceView, ViewportId, VolumeLook};
 use crate::tasks::{Picture, Pixels, RenderRequest, RendererSource, Scene, Tasks};
 use crate::text::UserMessage;
+use crate::theme;
+use blit::{BlitPicture, Blitter};
 
 /// Everything a picture depends on; equal keys, equal pictures.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,10 +86,10 @@ pub struct Wanted {
 
 /// What the window shows.
 enum Texture {
-    /// Uploaded from memory.
+    /// The toolkit's, where it does not draw with wgpu.
     Managed(TextureHandle),
-    /// The renderer's own; kept alive while it is on screen.
-    Native { id: TextureId, _texture: wgpu::Texture },
+    /// On the window's device.
+    Blit(BlitPicture),
 }
 
 #[derive(Default)]
@@ -173,8 +177,12 @@ fn is_real_gpu(adapter: &wgpu::Adapter) -> bool {
 /// The pictures on screen.
 #[derive(Default)]
 pub struct Pictures {
-    /// The window's renderer, for textures that are shown where they are.
+    /// The window's renderer.
     window: Option<RenderState>,
+    /// Draws the pictures in it.
+    blitter: Option<Blitter>,
+    /// One pixel of the colour between panels.
+    background: Option<BlitPicture>,
     slots: BTreeMap<SlotId, Slot>,
     next_generation: u64,
     thumbnails: BTreeMap<SeriesKey, Option<TextureHandle>>,
@@ -183,27 +191,6 @@ pub struct Pictures {
 fn color_image(image: &Image8) -> ColorImage {
     // Opaque, so premultiplied and straight alpha are the same; this one copies fastest.
     ColorImage::from_rgba_premultiplied([image.width as usize, image.height as usize], &image.rgba)
-}
-
-/// Shows a texture of the window's device, in the place of an earlier one if there was one.
-fn show_native(texture: wgpu::Texture, old: Option<Texture>, window: &RenderState) -> Texture {
-    let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
-    let filter = wgpu::FilterMode::Linear;
-    let mut renderer = window.renderer.write();
-    let id = match old {
-        Some(Texture::Native { id, .. }) => {
-            renderer.update_egui_texture_from_wgpu_texture(&window.device, &view, filter, id);
-            id
-        }
-        _ => renderer.register_native_texture(&window.device, &view, filter),
-    };
-    Texture::Native { id, _texture: texture }
-}
-
-fn release(texture: Option<Texture>, window: Option<&RenderState>) {
-    if let (Some(Texture::Native { id, .. }), Some(window)) = (texture, window) {
-        window.renderer.write().free_texture(&id);
-    }
 }
 
 impl SceneKey {
@@ -216,9 +203,43 @@ impl SceneKey {
 }
 
 impl Pictures {
-    /// No pictures yet; `window` is what shows textures that stay on the GPU.
+    /// No pictures yet; `window` is what will show them.
     pub fn new(window: Option<RenderState>) -> Self {
-        Self { window, ..Self::default() }
+        let blitter = window.as_ref().map(Blitter::new);
+        let chrome = Image8 { width: 1, height: 1, rgba: theme::CHROME.to_array().to_vec() };
+        let background = blitter.as_ref().map(|b| b.upload(&chrome, None));
+        Self { window, blitter, background, ..Self::default() }
+    }
+
+    /// Fills the window with the colour of panels, which then need no background of their own.
+    pub fn background_ui(&self, painter: &Painter, rect: Rect) {
+        match (&self.blitter, &self.background) {
+            (Some(blitter), Some(pixel)) => painter.add(blitter.callback(rect, pixel)),
+            _ => painter.rect_filled(rect, 0.0, theme::CHROME),
+        };
+    }
+
+    /// Draws the picture of a viewport at `place`, if it is of this series; false if there is none.
+    pub fn picture_ui(
+        &self,
+        painter: &Painter,
+        place: Rect,
+        (viewport, series, is_inset): (ViewportId, SeriesKey, bool),
+    ) -> bool {
+        let Some(slot) = self.slots.get(&(viewport, is_inset)) else { return false };
+        let Some(texture) = slot.texture.as_ref().filter(|_| slot.shown_series == Some(series)) else {
+            return false;
+        };
+        let shape = match (texture, &self.blitter) {
+            (Texture::Managed(handle), _) => {
+                let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+                Shape::image(handle.id(), place, whole, Color32::WHITE)
+            }
+            (Texture::Blit(picture), Some(blitter)) => blitter.callback(place, picture).into(),
+            (Texture::Blit(_), None) => return false,
+        };
+        painter.add(shape);
+        true
     }
 
     /// What draws the window itself.
@@ -276,17 +297,16 @@ impl Pictures {
         slot.count += 1;
         slot.width_px = picture.pixels.width_px();
         let old = slot.texture.take();
-        slot.texture = match (picture.pixels, old, &self.window) {
-            (Pixels::Memory(image), Some(Texture::Managed(mut texture)), _) => {
-                texture.set(color_image(&image), TextureOptions::LINEAR);
-                Some(Texture::Managed(texture))
+        slot.texture = match (picture.pixels, old, &self.blitter) {
+            (Pixels::Memory(image), Some(Texture::Blit(old)), Some(blitter)) => {
+                Some(Texture::Blit(blitter.upload(&image, Some(old))))
             }
-            (Pixels::Memory(image), old, window) => {
-                release(old, window.as_ref());
+            (Pixels::Memory(image), _, Some(blitter)) => Some(Texture::Blit(blitter.upload(&image, None))),
+            (Pixels::Texture(texture), _, Some(blitter)) => Some(Texture::Blit(blitter.show(texture))),
+            (Pixels::Memory(image), _, None) => {
                 let name = format!("viewport {}", picture.viewport.0);
                 Some(Texture::Managed(ctx.load_texture(name, color_image(&image), TextureOptions::LINEAR)))
             }
-            (Pixels::Texture(texture), old, Some(window)) => Some(show_native(texture, old, window)),
             // Without the window's device there is nothing that could show it; the renderer is never shared then.
             (Pixels::Texture(_), old, None) => old,
         };
@@ -300,15 +320,10 @@ impl Pictures {
         self.slots.entry((viewport, false)).or_default().error = Some(error);
     }
 
-    /// The picture of a viewport, if it shows this series.
-    pub fn texture(&self, viewport: ViewportId, series: SeriesKey, is_inset: bool) -> Option<TextureId> {
-        let slot = self.slots.get(&(viewport, is_inset))?;
-        let texture = slot.texture.as_ref()?;
-        let id = match texture {
-            Texture::Managed(handle) => handle.id(),
-            Texture::Native { id, .. } => *id,
-        };
-        (slot.shown_series == Some(series)).then_some(id)
+    /// Whether a viewport has a picture of this series.
+    pub fn has_picture(&self, viewport: ViewportId, series: SeriesKey, is_inset: bool) -> bool {
+        let slot = self.slots.get(&(viewport, is_inset));
+        slot.is_some_and(|slot| slot.texture.is_some() && slot.shown_series == Some(series))
     }
 
     /// What the picture of a viewport shows, if it is of this series.
@@ -344,9 +359,7 @@ impl Pictures {
 
     /// Forgets everything, for when all studies are closed.
     pub fn clear(&mut self) {
-        for slot in std::mem::take(&mut self.slots).into_values() {
-            release(slot.texture, self.window.as_ref());
-        }
+        self.slots.clear();
         self.thumbnails.clear();
     }
 
@@ -359,7 +372,7 @@ impl Pictures {
     }
 
     /// A thumbnail, once there.
-    pub fn thumbnail(&self, key: SeriesKey) -> Option<TextureId> {
+    pub fn thumbnail(&self, key: SeriesKey) -> Option<egui::TextureId> {
         self.thumbnails.get(&key)?.as_ref().map(TextureHandle::id)
     }
 }
@@ -455,12 +468,12 @@ mod tests {
         };
         pictures.slots.entry((VIEWPORT, false)).or_default().requested = Some((key, 2, now));
         pictures.accept(&ctx, picture(before, 1));
-        assert!(pictures.texture(VIEWPORT, now, false).is_none(), "another patient's picture");
-        assert!(pictures.texture(VIEWPORT, before, false).is_none());
+        assert!(!pictures.has_picture(VIEWPORT, now, false), "another patient's picture");
+        assert!(!pictures.has_picture(VIEWPORT, before, false));
         pictures.accept(&ctx, picture(now, 2));
-        assert!(pictures.texture(VIEWPORT, now, false).is_some() && pictures.is_settled());
+        assert!(pictures.has_picture(VIEWPORT, now, false) && pictures.is_settled());
         pictures.clear();
         pictures.accept(&ctx, picture(now, 3));
-        assert!(pictures.texture(VIEWPORT, now, false).is_none(), "everything was closed");
+        assert!(!pictures.has_picture(VIEWPORT, now, false), "everything was closed");
     }
 }

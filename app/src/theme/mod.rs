@@ -115,14 +115,15 @@ fn visuals() -> Visuals {
     v
 }
 
-/// Frame of a side panel.
+/// Frame of a side panel. The window's background shows through: filling large areas twice is what costs time where a
+/// processor draws the window.
 pub fn panel_frame() -> egui::Frame {
-    egui::Frame::new().fill(CHROME).inner_margin(Margin::same(space::PANEL as i8))
+    egui::Frame::new().inner_margin(Margin::same(space::PANEL as i8))
 }
 
 /// Frame of the menu and status bars.
 pub fn bar_frame() -> egui::Frame {
-    egui::Frame::new().fill(CHROME).inner_margin(Margin::symmetric(8, 2))
+    egui::Frame::new().inner_margin(Margin::symmetric(8, 2))
 }
 
 /// Frame of dialogs over the window.

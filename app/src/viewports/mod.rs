@@ -156,7 +156,13 @@ fn viewport_ui(
     state.sizes_px.insert(viewport.id, size_px);
     state.rects.insert(viewport.id, rect);
     let painter = ui.painter_at(rect);
-    painter.rect_filled(rect, 0.0, theme::PIXELS);
+    let is_covered = viewport.series.is_some_and(|series| {
+        let shown = ctx.pictures.shown(viewport.id, series).map(|shown| shown.key.size_px());
+        shown == Some(size_px) && ctx.pictures.has_picture(viewport.id, series, false)
+    });
+    if !is_covered {
+        painter.rect_filled(rect, 0.0, theme::PIXELS);
+    }
     match &viewport.view {
         View::Slice(view) => slice::slice_ui(ui, rect, viewport, view, ctx, state),
         View::Volume(view) => volume::volume_ui(ui, rect, viewport, view, ctx, state),
@@ -172,12 +178,11 @@ fn viewport_ui(
 /// A picture that was made for another size, while the window is resized, keeps its scale and its middle: nothing is
 /// ever stretched in one direction.
 fn picture_ui(ui: &Ui, rect: Rect, viewport: &Viewport, key: SeriesKey, pictures: &Pictures) -> Option<Rect> {
-    let texture = pictures.texture(viewport.id, key, false)?;
     let made_for = pictures.shown(viewport.id, key).map(|shown| shown.key.size_px());
     let place = made_for.map_or(rect, |px| picture_rect(rect, px, ui.ctx().pixels_per_point()));
-    let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
-    ui.painter_at(rect).image(texture, place, whole, egui::Color32::WHITE);
-    Some(place)
+    // What would reach out of the window waits for the picture of the right size.
+    let place = if ui.ctx().content_rect().contains_rect(place) { place } else { rect };
+    pictures.picture_ui(&ui.painter_at(rect), place, (viewport.id, key, false)).then_some(place)
 }
 
 /// Where a picture of `size_px` device pixels lies in a viewport: all over it if it was made for it.
