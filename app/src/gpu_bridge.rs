@@ -197,7 +197,9 @@ impl SceneKey {
     /// Size of the whole picture in device pixels.
     pub fn size_px(&self) -> [u32; 2] {
         match self {
-            Self::Slice { size_px, .. } | Self::Volume { size_px, .. } | Self::Cube { size_px, .. } => *size_px,
+            Self::Slice { size_px, .. } | Self::Volume { size_px, .. } | Self::Cube { size_px, .. } => {
+                *size_px
+            }
         }
     }
 }

@@ -69,9 +69,9 @@ pub fn run_window(options: WindowOptions) -> anyhow::Result<()> {
     let options = WindowOptions { size: request.size, ..options };
     let (screenshot, outcome) = Screenshot::new(request.path);
     open(&options, Some(Box::new(screenshot)))?;
-    outcome.try_recv().unwrap_or_else(|_| {
-        Err(anyhow::anyhow!("the window was closed before the picture was complete"))
-    })
+    outcome
+        .try_recv()
+        .unwrap_or_else(|_| Err(anyhow::anyhow!("the window was closed before the picture was complete")))
 }
 
 /// What outlives a window whose graphics device is lost.
@@ -99,12 +99,8 @@ struct Place {
 /// The toolkit keeps a device for as long as a window lives, so another device needs another window. The application
 /// moves there as it is.
 fn open(options: &WindowOptions, script: Option<Box<dyn Script>>) -> anyhow::Result<()> {
-    let session = Rc::new(RefCell::new(Session {
-        app: None,
-        script,
-        is_reopening: false,
-        place: Place::default(),
-    }));
+    let session =
+        Rc::new(RefCell::new(Session { app: None, script, is_reopening: false, place: Place::default() }));
     let mut losses = 0;
     let mut is_software = false;
     loop {
@@ -186,7 +182,10 @@ fn native_options(
     eframe::NativeOptions {
         viewport,
         renderer: eframe::Renderer::Wgpu,
-        wgpu_options: WgpuConfiguration { wgpu_setup: wgpu_setup(is_software), ..WgpuConfiguration::default() },
+        wgpu_options: WgpuConfiguration {
+            wgpu_setup: wgpu_setup(is_software),
+            ..WgpuConfiguration::default()
+        },
         persist_window: !is_scripted,
         // Grey values of pixels are shown as they were computed.
         dithering: false,

@@ -346,7 +346,10 @@ fn peak_rss_mib() -> Option<f64> {
 fn window_table(r: &WindowReport) -> String {
     let mut lines = vec![
         format!("start to window: {:.0} ms", r.start_ms),
-        format!("opening to first picture: {:.0} ms, to everything: {:.0} ms", r.first_picture_ms, r.complete_ms),
+        format!(
+            "opening to first picture: {:.0} ms, to everything: {:.0} ms",
+            r.first_picture_ms, r.complete_ms
+        ),
         format!(
             "turning: {:.1} pictures/s, longest {:.0} ms, {:.0} of {} pixels wide",
             r.turn.fps, r.turn.longest_ms, r.turn.mean_width_px, r.turn.size_px[0]

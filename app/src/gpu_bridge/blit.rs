@@ -139,8 +139,11 @@ impl Blitter {
                 view_formats: &[],
             }))
         });
-        let layout =
-            wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(image.width * 4), rows_per_image: None };
+        let layout = wgpu::TexelCopyBufferLayout {
+            offset: 0,
+            bytes_per_row: Some(image.width * 4),
+            rows_per_image: None,
+        };
         self.queue.write_texture(picture.texture.as_image_copy(), &image.rgba, layout, size);
         picture
     }

@@ -159,16 +159,7 @@ impl Tasks {
         let (renderer, pictures) = start_renderer(source, &outbox);
         let thumbnails = thumbnails::start(outbox.clone());
         sample::start(outbox.clone());
-        Self {
-            outbox,
-            inbox,
-            renderer,
-            pictures,
-            thumbnails,
-            scan: None,
-            next_scan: 0,
-            loads_in_progress: 0,
-        }
+        Self { outbox, inbox, renderer, pictures, thumbnails, scan: None, next_scan: 0, loads_in_progress: 0 }
     }
 
     /// Draws with another renderer from now on; pictures of the one before are not taken any more.

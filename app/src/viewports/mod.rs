@@ -59,6 +59,8 @@ pub struct ViewportState {
     wheel_rest: f64,
     /// Parts of a slice left over from dragging with the scroll tool.
     drag_rest: f64,
+    /// Whether a second finger came down since the screen was last free.
+    is_multi_touch: bool,
     /// Whether the volume is being turned, so that frames come fast rather than fine.
     pub is_volume_moving: bool,
 }

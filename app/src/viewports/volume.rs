@@ -43,7 +43,7 @@ pub(super) fn volume_ui(
         states::state_ui(ui, rect, viewport, None, ctx);
         return;
     };
-    let is_dragged = volume_gestures(ui, &response, view, viewport.id, ctx);
+    let is_dragged = volume_gestures(ui, &response, view, viewport.id, ctx, state);
     // A curve that is being edited needs quick frames too.
     state.is_volume_moving = is_dragged || ctx.document.history.is_in_gesture();
     let has_picture = picture_ui(ui, rect, viewport, series.key, ctx.pictures).is_some();

@@ -125,15 +125,13 @@ pub struct Scrolling {
 /// # Errors
 /// If no window can be opened, the study cannot be opened or shows no volume, or a step does not end.
 pub fn measure_window(options: MeasureOptions) -> anyhow::Result<WindowReport> {
-    let window = WindowOptions {
-        paths: Vec::new(),
-        renderer: options.renderer,
-        size: options.size,
-        screenshot: None,
-    };
+    let window =
+        WindowOptions { paths: Vec::new(), renderer: options.renderer, size: options.size, screenshot: None };
     let (measure, outcome) = Measure::new(options);
     open(&window, Some(Box::new(measure)))?;
-    outcome.try_recv().unwrap_or_else(|_| Err(anyhow::anyhow!("the window was closed during the measurement")))
+    outcome
+        .try_recv()
+        .unwrap_or_else(|_| Err(anyhow::anyhow!("the window was closed during the measurement")))
 }
 
 /// What the script is at.

@@ -4,6 +4,7 @@ mod driver;
 mod overlays;
 mod reading;
 mod states;
+mod touch;
 
 use egui::{Vec2, vec2};
 

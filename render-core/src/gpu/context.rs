@@ -54,7 +54,8 @@ impl DeviceWatch {
     pub fn install(device: &wgpu::Device, on_loss: impl Fn() + Send + 'static) -> Self {
         let watch = Self::default();
         watch.health.watch_loss(device, on_loss);
-        device.on_uncaptured_error(Arc::new(|error: wgpu::Error| tracing::error!("graphics device: {error}")));
+        device
+            .on_uncaptured_error(Arc::new(|error: wgpu::Error| tracing::error!("graphics device: {error}")));
         watch
     }
 
