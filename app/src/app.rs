@@ -24,7 +24,7 @@ use crate::panels::studies::StudiesState;
 use crate::panels::transfer_function::CurveState;
 use crate::panels::{help, inspector, menu_bar, palette, start_page, status_bar, studies};
 use crate::settings::Settings;
-use crate::tasks::{Message, Picked, RendererSource, Tasks};
+use crate::tasks::{Message, Picked, RendererSource, SystemFont, Tasks};
 use crate::text::{self, UserMessage};
 use crate::theme;
 use crate::viewports::{self, ViewportContext, ViewportState};
@@ -74,6 +74,10 @@ pub struct LanternApp {
     adapter: Option<AdapterReport>,
     sample: Option<PathBuf>,
     open_failure: Option<UserMessage>,
+    /// Fonts of the system that were needed so far.
+    fonts: Vec<SystemFont>,
+    /// Letters that they were looked for.
+    sought_letters: BTreeSet<char>,
     title: String,
     is_saving_settings: bool,
 }
@@ -121,6 +125,8 @@ impl LanternApp {
             adapter: None,
             sample: None,
             open_failure: None,
+            fonts: Vec::new(),
+            sought_letters: BTreeSet::new(),
             title: String::new(),
         };
         if !paths.is_empty() {
@@ -134,6 +140,7 @@ impl LanternApp {
     pub fn move_to(&mut self, cc: &eframe::CreationContext<'_>, choice: RendererChoice) {
         let ctx = &cc.egui_ctx;
         theme::install(ctx);
+        theme::add_fonts(ctx, &self.fonts);
         let before = std::mem::replace(&mut *lock(&self.window), ctx.clone());
         // Widths of panels, places of scroll bars.
         let data = before.data(|data| data.clone());
@@ -195,6 +202,7 @@ impl LanternApp {
     pub fn open_volume(&mut self, attributes: SeriesAttributes, volume: Arc<Volume>) -> SeriesKey {
         let key = self.document.new_key();
         self.document.series.push(Series::from_volume(key, attributes, volume));
+        self.seek_fonts();
         self.send(Command::Series(SeriesCommand::Show(key)));
         key
     }
@@ -226,6 +234,12 @@ impl LanternApp {
             Message::Picked(Picked::Paths(paths)) => self.send(Command::File(FileCommand::Open(paths))),
             Message::Picked(Picked::Unavailable) => self.panels.overlay = Overlay::TypePath,
             Message::Picked(Picked::Cancelled) => {}
+            Message::Fonts(fonts) => {
+                if !fonts.is_empty() {
+                    self.fonts.extend(fonts);
+                    theme::add_fonts(ctx, &self.fonts);
+                }
+            }
             Message::SampleFound(path) => self.sample = path,
             Message::Renderer(Ok(report)) => self.adapter = Some(report),
             Message::Renderer(Err(error)) => {
@@ -240,6 +254,20 @@ impl LanternApp {
                 tracing::warn!(%error, "picture could not be drawn");
                 self.pictures.fail(viewport, UserMessage::from(&error));
             }
+        }
+    }
+
+    /// Looks for fonts if the names of series contain letters that the fonts so far may not have.
+    fn seek_fonts(&mut self) {
+        let texts = self.document.series.iter().flat_map(|series| {
+            let a = &series.attributes;
+            [&a.patient_name, &a.patient_id, &a.study_description, &a.series_description, &a.institution]
+        });
+        let missing = theme::missing_letters(texts.map(String::as_str));
+        let new: BTreeSet<char> = missing.difference(&self.sought_letters).copied().collect();
+        if !new.is_empty() {
+            self.sought_letters.extend(&new);
+            self.tasks.find_fonts(new);
         }
     }
 
@@ -294,7 +322,10 @@ impl LanternApp {
             }
             self.document.series.push(Series::from_entry(key, entry, opened.clone()));
         }
-        if self.sample.as_ref() != Some(&opened) {
+        self.seek_fonts();
+        // However the sample was named.
+        let is_sample = |sample: &PathBuf| opened.canonicalize().is_ok_and(|path| path == *sample);
+        if !self.sample.as_ref().is_some_and(is_sample) {
             self.settings.remember(&opened, label.unwrap_or_default());
         }
         if let Some((_, key)) = best {

@@ -3,11 +3,13 @@
 //! Results arrive as [`Message`]s in one inbox that the frame loop empties; a worker calls `wake` after sending one.
 
 mod dialogs;
+mod fonts;
 mod opening;
 mod rendering;
 mod sample;
 mod thumbnails;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -23,6 +25,7 @@ use crate::document::{LoadedVolume, Series, SeriesKey, SeriesSource, ViewportId}
 use crate::text::UserMessage;
 
 pub use dialogs::Picked;
+pub use fonts::SystemFont;
 use rendering::RenderWork;
 pub use rendering::{Picture, Pixels, RenderRequest, RendererSource, Scene};
 pub use sample::sample_study;
@@ -104,6 +107,7 @@ pub enum Message {
     Loaded { key: SeriesKey, result: Result<LoadedVolume, ImagingError> },
     Thumbnail { key: SeriesKey, image: Option<Image8> },
     Picked(Picked),
+    Fonts(Vec<SystemFont>),
     SampleFound(Option<PathBuf>),
     Renderer(Result<AdapterReport, RenderError>),
     RenderNotice(RenderNotice, AdapterReport),
@@ -234,6 +238,11 @@ impl Tasks {
     /// Gives back what is kept for drawing a volume that is no longer open.
     pub fn forget(&self, volume: VolumeId) {
         let _ = self.renderer.send(RenderWork::Forget(volume));
+    }
+
+    /// Looks for fonts of the system that have these letters.
+    pub fn find_fonts(&self, missing: BTreeSet<char>) {
+        fonts::find(missing, self.outbox.clone());
     }
 
     /// Lets the user pick a folder in the desktop's dialog.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use egui::{CornerRadius, FontId, Margin, Stroke, Style, TextStyle, Vec2, Visuals, vec2};
 
 pub use colors::*;
-pub use fonts::{icon, semibold};
+pub use fonts::{icon, missing_letters, semibold};
 
 /// Sizes of text in points.
 pub mod size {
@@ -46,6 +46,11 @@ pub fn install(ctx: &egui::Context) {
     ctx.set_theme(egui::Theme::Dark);
     ctx.set_style_of(egui::Theme::Dark, style());
     ctx.set_style_of(egui::Theme::Light, style());
+}
+
+/// Adds fonts of the system, behind the bundled ones.
+pub fn add_fonts(ctx: &egui::Context, system: &[crate::tasks::SystemFont]) {
+    ctx.set_fonts(fonts::definitions_with(system));
 }
 
 fn style() -> Style {
