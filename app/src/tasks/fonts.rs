@@ -69,7 +69,8 @@ fn files_in(folders: &[PathBuf]) -> Vec<PathBuf> {
 
 fn strangeness(path: &Path) -> usize {
     let name = path.file_stem().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let words = ["bold", "italic", "oblique", "mono", "serif", "condensed", "light", "thin", "black", "medium"];
+    let words =
+        ["bold", "italic", "oblique", "mono", "serif", "condensed", "light", "thin", "black", "medium"];
     // "Sans Serif" is no serif.
     let name = name.replace("sansserif", "sans");
     words.iter().filter(|word| name.contains(*word)).count()

@@ -6,7 +6,7 @@ use crate::SMALL;
 use crate::driver::Window;
 
 fn axial(window: &Window) -> lantern::document::SliceView {
-    *window.document().workspace.viewports[0].slice().unwrap()
+    *window.document().workspace.viewports[0].slice().expect("the first viewport shows slices")
 }
 
 #[test]
