@@ -128,7 +128,7 @@ fn errors_of_others_on_a_shared_device_do_not_switch_to_the_processor() {
     let volume = head();
     renderer.slice(&slice(&volume)).unwrap();
     // No buffer may be mapped for reading and writing.
-    device.create_buffer(&wgpu::BufferDescriptor {
+    let _refused = device.create_buffer(&wgpu::BufferDescriptor {
         label: Some("somebody else's mistake"),
         size: 16,
         usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::MAP_WRITE,
