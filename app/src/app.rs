@@ -2,18 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use egui::{CentralPanel, Panel, ViewportCommand};
 use imaging::ImagingError;
 use imaging::series::{Catalog, SeriesAttributes};
 use imaging::volume::Volume;
-use render_core::{AdapterReport, RendererChoice};
+use render_core::gpu::DeviceWatch;
+use render_core::{AdapterReport, RenderNotice, RendererChoice};
 
 use crate::command::{
     AppCommand, Command, CommandQueue, EditCommand, FileCommand, Focus, KeyMap, PanelKind, SeriesCommand,
 };
-use crate::document::{Document, LoadedVolume, Series, SeriesKey};
+use crate::document::{Document, LoadedVolume, Series, SeriesKey, ViewportId};
 use crate::gpu_bridge::{self, Pictures};
 use crate::panels::notices::{Notices, Severity};
 use crate::panels::palette::PaletteState;
@@ -23,7 +24,7 @@ use crate::panels::studies::StudiesState;
 use crate::panels::transfer_function::CurveState;
 use crate::panels::{help, inspector, menu_bar, palette, start_page, status_bar, studies};
 use crate::settings::Settings;
-use crate::tasks::{Message, Picked, RendererSource, Tasks};
+use crate::tasks::{Message, Picked, RendererSource, SystemFont, Tasks};
 use crate::text::{self, UserMessage};
 use crate::theme;
 use crate::viewports::{self, ViewportContext, ViewportState};
@@ -66,9 +67,17 @@ pub struct LanternApp {
     keymap: KeyMap,
     panels: PanelState,
     pictures: Pictures,
+    /// Whose window workers wake.
+    window: Arc<Mutex<egui::Context>>,
+    /// Of the window's graphics device.
+    watch: DeviceWatch,
     adapter: Option<AdapterReport>,
     sample: Option<PathBuf>,
     open_failure: Option<UserMessage>,
+    /// Fonts of the system that were needed so far.
+    fonts: Vec<SystemFont>,
+    /// Letters that they were looked for.
+    sought_letters: BTreeSet<char>,
     title: String,
     is_saving_settings: bool,
 }
@@ -83,22 +92,23 @@ impl LanternApp {
         paths: Vec<PathBuf>,
         settings: Option<Settings>,
     ) -> Self {
-        let source = gpu_bridge::renderer_source(choice, cc.wgpu_render_state.as_ref());
-        Self::with_renderer(cc, source, paths, settings)
+        let watch = watch(cc);
+        let source = gpu_bridge::renderer_source(choice, cc.wgpu_render_state.as_ref(), &watch);
+        Self { watch, ..Self::with_renderer(cc, source, paths, settings) }
     }
 
-    /// [`Self::new`] with a renderer of the caller's choice.
+    /// [`Self::new`] with a renderer of the caller's choice, and without watching the window's device.
     pub fn with_renderer(
         cc: &eframe::CreationContext<'_>,
         source: RendererSource,
         paths: Vec<PathBuf>,
         settings: Option<Settings>,
     ) -> Self {
-        let ctx = &cc.egui_ctx;
-        theme::install(ctx);
+        theme::install(&cc.egui_ctx);
+        let window = Arc::new(Mutex::new(cc.egui_ctx.clone()));
         let wake = {
-            let ctx = ctx.clone();
-            move || ctx.request_repaint()
+            let window = window.clone();
+            move || lock(&window).request_repaint()
         };
         let app = Self {
             document: Document::new(),
@@ -110,15 +120,67 @@ impl LanternApp {
             keymap: KeyMap::default(),
             panels: PanelState::default(),
             pictures: Pictures::new(cc.wgpu_render_state.clone()),
+            window,
+            watch: DeviceWatch::default(),
             adapter: None,
             sample: None,
             open_failure: None,
+            fonts: Vec::new(),
+            sought_letters: BTreeSet::new(),
             title: String::new(),
         };
         if !paths.is_empty() {
             app.send(Command::File(FileCommand::Open(paths)));
         }
         app
+    }
+
+    /// Goes on in another window, after the device of the one before was lost: same document, same undo history,
+    /// loads in progress go on; pictures and thumbnails are made again.
+    pub fn move_to(&mut self, cc: &eframe::CreationContext<'_>, choice: RendererChoice) {
+        let ctx = &cc.egui_ctx;
+        theme::install(ctx);
+        theme::add_fonts(ctx, &self.fonts);
+        let before = std::mem::replace(&mut *lock(&self.window), ctx.clone());
+        // Widths of panels, places of scroll bars.
+        let data = before.data(|data| data.clone());
+        ctx.data_mut(|d| *d = data);
+        self.watch = watch(cc);
+        self.pictures = Pictures::new(cc.wgpu_render_state.clone());
+        let source = gpu_bridge::renderer_source(choice, cc.wgpu_render_state.as_ref(), &self.watch);
+        self.tasks.replace_renderer(source);
+        self.panels.studies.requested.clear();
+        self.panels.viewports = ViewportState::default();
+        (self.adapter, self.title) = (None, String::new());
+        let notice = text::message_for_notice(&RenderNotice::DeviceRebuilt);
+        self.panels.notices.push(Severity::Warning, notice);
+    }
+
+    /// Whether the window's graphics device is gone, so that only another window can show anything.
+    pub fn is_device_lost(&self) -> bool {
+        self.pictures.poll_device();
+        self.watch.is_lost()
+    }
+
+    /// Destroys the window's graphics device, to see whether that is survived.
+    #[doc(hidden)]
+    pub fn lose_device(&self) {
+        self.pictures.lose_device();
+    }
+
+    /// The pictures on screen.
+    pub fn pictures(&self) -> &Pictures {
+        &self.pictures
+    }
+
+    /// Where a viewport lay in the last frame, in points.
+    pub fn viewport_rect(&self, viewport: ViewportId) -> Option<egui::Rect> {
+        self.panels.viewports.rects.get(&viewport).copied()
+    }
+
+    /// What draws, once that is known.
+    pub fn adapter(&self) -> Option<&AdapterReport> {
+        self.adapter.as_ref()
     }
 
     /// What is open.
@@ -140,6 +202,7 @@ impl LanternApp {
     pub fn open_volume(&mut self, attributes: SeriesAttributes, volume: Arc<Volume>) -> SeriesKey {
         let key = self.document.new_key();
         self.document.series.push(Series::from_volume(key, attributes, volume));
+        self.seek_fonts();
         self.send(Command::Series(SeriesCommand::Show(key)));
         key
     }
@@ -171,6 +234,12 @@ impl LanternApp {
             Message::Picked(Picked::Paths(paths)) => self.send(Command::File(FileCommand::Open(paths))),
             Message::Picked(Picked::Unavailable) => self.panels.overlay = Overlay::TypePath,
             Message::Picked(Picked::Cancelled) => {}
+            Message::Fonts(fonts) => {
+                if !fonts.is_empty() {
+                    self.fonts.extend(fonts);
+                    theme::add_fonts(ctx, &self.fonts);
+                }
+            }
             Message::SampleFound(path) => self.sample = path,
             Message::Renderer(Ok(report)) => self.adapter = Some(report),
             Message::Renderer(Err(error)) => {
@@ -185,6 +254,20 @@ impl LanternApp {
                 tracing::warn!(%error, "picture could not be drawn");
                 self.pictures.fail(viewport, UserMessage::from(&error));
             }
+        }
+    }
+
+    /// Looks for fonts if the names of series contain letters that the fonts so far may not have.
+    fn seek_fonts(&mut self) {
+        let texts = self.document.series.iter().flat_map(|series| {
+            let a = &series.attributes;
+            [&a.patient_name, &a.patient_id, &a.study_description, &a.series_description, &a.institution]
+        });
+        let missing = theme::missing_letters(texts.map(String::as_str));
+        let new: BTreeSet<char> = missing.difference(&self.sought_letters).copied().collect();
+        if !new.is_empty() {
+            self.sought_letters.extend(&new);
+            self.tasks.find_fonts(new);
         }
     }
 
@@ -248,7 +331,10 @@ impl LanternApp {
             }
             self.document.series.push(Series::from_entry(key, entry, opened.clone()));
         }
-        if self.sample.as_ref() != Some(&opened) {
+        self.seek_fonts();
+        // However the sample was named.
+        let is_sample = |sample: &PathBuf| opened.canonicalize().is_ok_and(|path| path == *sample);
+        if !self.sample.as_ref().is_some_and(is_sample) {
             self.settings.remember(&opened, label.unwrap_or_default());
         }
         if let Some((_, key)) = best {
@@ -457,6 +543,7 @@ impl LanternApp {
     fn draw(&mut self, ui: &mut egui::Ui) {
         let (document, queue, settings) = (&self.document, &self.queue, &self.settings);
         let panels = &mut self.panels;
+        self.pictures.background_ui(ui.painter(), ui.ctx().content_rect());
         Panel::top("menu").frame(theme::bar_frame()).show(ui, |ui| {
             menu_bar::menu_bar_ui(ui, document, settings, &self.keymap, queue);
         });
@@ -478,7 +565,7 @@ impl LanternApp {
                 inspector::inspector_ui(ui, document, queue, &mut panels.curve);
             });
         }
-        CentralPanel::default().frame(egui::Frame::new().fill(theme::CHROME)).show(ui, |ui| {
+        CentralPanel::default().frame(egui::Frame::new()).show(ui, |ui| {
             if has_series {
                 let context = ViewportContext {
                     document,
@@ -573,6 +660,10 @@ impl eframe::App for LanternApp {
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
         let ctx = ui.ctx().clone();
+        if self.is_device_lost() {
+            // Nothing can be drawn; whoever opened the window opens another one.
+            return;
+        }
         self.take_keys(&ctx);
         self.take_dropped_files(&ctx);
         // Keys and messages act before this frame is drawn, what the pointer does right after: the renderer starts
@@ -608,4 +699,17 @@ impl eframe::App for LanternApp {
     fn persist_egui_memory(&self) -> bool {
         self.is_saving_settings
     }
+}
+
+/// Watches the window's device and wakes the window when it is lost.
+fn watch(cc: &eframe::CreationContext<'_>) -> DeviceWatch {
+    let ctx = cc.egui_ctx.clone();
+    cc.wgpu_render_state
+        .as_ref()
+        .map(|state| DeviceWatch::install(&state.device, move || ctx.request_repaint()))
+        .unwrap_or_default()
+}
+
+fn lock(window: &Mutex<egui::Context>) -> std::sync::MutexGuard<'_, egui::Context> {
+    window.lock().unwrap_or_else(PoisonError::into_inner)
 }

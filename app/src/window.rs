@@ -1,16 +1,29 @@
-//! Opens the window: toolkit set-up, icon, and the mode that takes a screenshot and ends.
+//! Opens the window: toolkit set-up, icon, another window when the graphics device was lost, and scripts that drive
+//! the window for a screenshot or a measurement.
 
+mod measure;
+mod screenshot;
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
 
-use anyhow::Context as _;
 use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup, WgpuSetupCreateNew};
-use egui::{ColorImage, ScreenshotCallback, ViewportBuilder, ViewportCommand};
+use egui::{Pos2, Vec2, ViewportBuilder, ViewportCommand};
 use render_core::RendererChoice;
+use render_core::gpu::GpuContext;
 
 use crate::app::LanternApp;
 use crate::settings::Settings;
+
+pub use measure::{MeasureOptions, Scrolling, Turning, WindowReport, measure_window};
+use screenshot::Screenshot;
+
+/// Windows whose graphics device may be lost before the last attempt, on a software adapter.
+const MAX_LOSSES: u32 = 3;
 
 /// How to open the window.
 #[derive(Debug, Clone)]
@@ -34,67 +47,235 @@ pub struct ScreenshotRequest {
     pub size: [u32; 2],
 }
 
+/// Drives the window instead of a person.
+trait Script {
+    /// Adds to what the pointer and keys did before a frame.
+    fn input(&mut self, _app: &LanternApp, _input: &mut egui::RawInput) {}
+
+    /// Before a frame: whatever was drawn in the one before is on screen now.
+    fn before_frame(&mut self, _app: &LanternApp, _ctx: &egui::Context) {}
+
+    /// After a frame was laid out; it will be on screen soon.
+    fn after_frame(&mut self, app: &LanternApp, ctx: &egui::Context);
+}
+
 /// Opens the window and returns when it is closed, or once the screenshot is written.
 ///
 /// # Errors
 /// If no window can be opened (no display, no adapter), if something asked for could not be opened while taking a
 /// screenshot, or if the screenshot cannot be written.
 pub fn run_window(options: WindowOptions) -> anyhow::Result<()> {
-    let size = options.screenshot.as_ref().map_or(options.size, |s| s.size).map(|points| points as f32);
-    let is_screenshot = options.screenshot.is_some();
-    let native = eframe::NativeOptions {
-        viewport: ViewportBuilder::default()
-            .with_app_id("lantern")
-            .with_title("Lantern")
-            .with_icon(icon())
-            .with_inner_size(size)
-            .with_min_inner_size([640.0, 420.0])
-            .with_drag_and_drop(true),
+    let Some(request) = options.screenshot.clone() else { return open(&options, None) };
+    let options = WindowOptions { size: request.size, ..options };
+    let (screenshot, outcome) = Screenshot::new(request.path);
+    open(&options, Some(Box::new(screenshot)))?;
+    outcome
+        .try_recv()
+        .unwrap_or_else(|_| Err(anyhow::anyhow!("the window was closed before the picture was complete")))
+}
+
+/// What outlives a window whose graphics device is lost.
+struct Session {
+    /// There from the first window on.
+    app: Option<LanternApp>,
+    script: Option<Box<dyn Script>>,
+    /// The window is to be closed and another one opened.
+    is_reopening: bool,
+    /// Where the window lay.
+    place: Place,
+}
+
+/// Place of a window, to open the next one there.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    position: Option<Pos2>,
+    size: Option<Vec2>,
+    is_maximised: bool,
+    is_full_screen: bool,
+}
+
+/// Opens the window, and again after its graphics device was lost, until it is closed.
+///
+/// The toolkit keeps a device for as long as a window lives, so another device needs another window. The application
+/// moves there as it is.
+fn open(options: &WindowOptions, script: Option<Box<dyn Script>>) -> anyhow::Result<()> {
+    let session =
+        Rc::new(RefCell::new(Session { app: None, script, is_reopening: false, place: Place::default() }));
+    let mut losses = 0;
+    let mut is_software = false;
+    loop {
+        let ended = open_once(options, &session, is_software);
+        let (is_reopening, is_lost) = {
+            let mut session = session.borrow_mut();
+            let is_lost = session.app.as_ref().is_some_and(LanternApp::is_device_lost);
+            (std::mem::take(&mut session.is_reopening), is_lost)
+        };
+        match ended {
+            Ok(Ok(())) if !is_reopening => return Ok(()),
+            // The toolkit may panic when a device vanishes while it draws.
+            Err(panic) if !is_lost => resume_unwind(panic),
+            Ok(Err(error)) if !is_lost || is_software => {
+                if is_software {
+                    return Err(error);
+                }
+                tracing::warn!("no window on this graphics device, trying a software one: {error:#}");
+                is_software = true;
+            }
+            _ if losses >= MAX_LOSSES && is_software => {
+                anyhow::bail!("the graphics device was lost {losses} times")
+            }
+            _ => {
+                losses += 1;
+                is_software = losses >= MAX_LOSSES;
+            }
+        }
+    }
+}
+
+type Panic = Box<dyn Any + Send>;
+
+/// Opens one window and returns when it is gone. The outer error is a panic.
+fn open_once(
+    options: &WindowOptions,
+    session: &Rc<RefCell<Session>>,
+    is_software: bool,
+) -> Result<anyhow::Result<()>, Panic> {
+    let is_scripted = session.borrow().script.is_some();
+    let native = native_options(options, session.borrow().place, is_software, is_scripted);
+    let shared = session.clone();
+    let create = move |cc: &eframe::CreationContext<'_>| {
+        let mut session = shared.borrow_mut();
+        match &mut session.app {
+            Some(app) => app.move_to(cc, options.renderer),
+            none => {
+                let settings = (!is_scripted).then(|| Settings::load(cc.storage));
+                *none = Some(LanternApp::new(cc, options.renderer, options.paths.clone(), settings));
+            }
+        }
+        drop(session);
+        Ok(Box::new(Shell { session: shared }) as Box<dyn eframe::App>)
+    };
+    let result = catch_unwind(AssertUnwindSafe(|| eframe::run_native("lantern", native, Box::new(create))));
+    // The toolkit's error is not `Send`, which anyhow needs.
+    result.map(|ended| ended.map_err(|error| anyhow::anyhow!("cannot open a window: {error}")))
+}
+
+fn native_options(
+    options: &WindowOptions,
+    place: Place,
+    is_software: bool,
+    is_scripted: bool,
+) -> eframe::NativeOptions {
+    let size = place.size.unwrap_or_else(|| Vec2::from(options.size.map(|points| points as f32)));
+    let mut viewport = ViewportBuilder::default()
+        .with_app_id("lantern")
+        .with_title("Lantern")
+        .with_icon(icon())
+        .with_inner_size(size)
+        .with_min_inner_size([640.0, 420.0])
+        .with_maximized(place.is_maximised)
+        .with_fullscreen(place.is_full_screen)
+        .with_drag_and_drop(true);
+    if let Some(position) = place.position {
+        viewport = viewport.with_position(position);
+    }
+    eframe::NativeOptions {
+        viewport,
         renderer: eframe::Renderer::Wgpu,
-        wgpu_options: WgpuConfiguration { wgpu_setup: wgpu_setup(), ..WgpuConfiguration::default() },
-        persist_window: !is_screenshot,
+        wgpu_options: WgpuConfiguration {
+            wgpu_setup: wgpu_setup(is_software),
+            ..WgpuConfiguration::default()
+        },
+        persist_window: !is_scripted,
         // Grey values of pixels are shown as they were computed.
         dithering: false,
         ..eframe::NativeOptions::default()
-    };
-    let (sender, outcome) = channel();
-    let result = eframe::run_native(
-        "lantern",
-        native,
-        Box::new(move |cc| {
-            let settings = (!is_screenshot).then(|| Settings::load(cc.storage));
-            let app = LanternApp::new(cc, options.renderer, options.paths, settings);
-            Ok(match options.screenshot {
-                None => Box::new(app) as Box<dyn eframe::App>,
-                Some(request) => {
-                    Box::new(ScreenshotApp { app, request, settled_frames: 0, image: None, sender })
+    }
+}
+
+/// The application in one window.
+struct Shell {
+    session: Rc<RefCell<Session>>,
+}
+
+impl Shell {
+    fn with_app(&self, act: impl FnOnce(&mut LanternApp, &mut Option<Box<dyn Script>>)) {
+        let mut session = self.session.borrow_mut();
+        let Session { app, script, .. } = &mut *session;
+        if let Some(app) = app {
+            act(app, script);
+        }
+    }
+}
+
+impl eframe::App for Shell {
+    fn raw_input_hook(&mut self, _ctx: &egui::Context, input: &mut egui::RawInput) {
+        self.with_app(|app, script| {
+            if let Some(script) = script {
+                script.input(app, input);
+            }
+        });
+    }
+
+    fn logic(&mut self, ctx: &egui::Context, frame: &mut eframe::Frame) {
+        self.with_app(|app, script| {
+            if let Some(script) = script {
+                script.before_frame(app, ctx);
+            }
+            app.logic(ctx, frame);
+        });
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
+        self.with_app(|app, script| {
+            app.ui(ui, frame);
+            if let Some(script) = script {
+                script.after_frame(app, ui.ctx());
+            }
+        });
+        let mut session = self.session.borrow_mut();
+        if session.app.as_ref().is_some_and(LanternApp::is_device_lost) {
+            let ctx = ui.ctx();
+            session.place = ctx.input(|i| {
+                let window = i.viewport();
+                Place {
+                    position: window.outer_rect.map(|r| r.min),
+                    size: window.inner_rect.map(|r| r.size()),
+                    is_maximised: window.maximized.unwrap_or(false),
+                    is_full_screen: window.fullscreen.unwrap_or(false),
                 }
-            })
-        }),
-    );
-    // The toolkit's error is not `Send`, which anyhow needs.
-    result.map_err(|error| anyhow::anyhow!("{error}")).context("cannot open a window")?;
-    match outcome.try_recv() {
-        Ok(outcome) => outcome,
-        Err(_) if is_screenshot => anyhow::bail!("the window was closed before the picture was complete"),
-        Err(_) => Ok(()),
+            });
+            session.is_reopening = true;
+            ctx.send_viewport_cmd(ViewportCommand::Close);
+            ctx.request_repaint();
+        }
+    }
+
+    fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        self.with_app(|app, _| app.save(storage));
+    }
+
+    fn persist_egui_memory(&self) -> bool {
+        self.session.borrow().app.as_ref().is_some_and(eframe::App::persist_egui_memory)
     }
 }
 
 /// Asks for everything the adapter can do: the renderer may share the device, and volumes need its true limits.
-fn wgpu_setup() -> WgpuSetup {
+fn wgpu_setup(is_software: bool) -> WgpuSetup {
     let mut setup = WgpuSetupCreateNew::without_display_handle();
-    setup.device_descriptor = Arc::new(|adapter| {
-        let wanted = wgpu::Features::TEXTURE_FORMAT_16BIT_NORM
-            | wgpu::Features::FLOAT32_FILTERABLE
-            | wgpu::Features::TIMESTAMP_QUERY;
-        wgpu::DeviceDescriptor {
-            label: Some("lantern window"),
-            required_features: adapter.features() & wanted,
-            required_limits: adapter.limits(),
-            ..Default::default()
-        }
+    setup.device_descriptor = Arc::new(|adapter| wgpu::DeviceDescriptor {
+        label: Some("lantern window"),
+        required_features: GpuContext::wanted_features(adapter),
+        required_limits: adapter.limits(),
+        ..Default::default()
     });
+    if is_software {
+        setup.native_adapter_selector = Some(Arc::new(|adapters, surface| {
+            let fits = |a: &&wgpu::Adapter| surface.is_none_or(|s| a.is_surface_supported(s));
+            let software = adapters.iter().filter(fits).find(|a| !GpuContext::is_real_gpu(a));
+            software.cloned().ok_or_else(|| "there is no software adapter".to_owned())
+        }));
+    }
     WgpuSetup::CreateNew(setup)
 }
 
@@ -102,67 +283,4 @@ fn wgpu_setup() -> WgpuSetup {
 fn icon() -> egui::IconData {
     let png = include_bytes!("../../assets/icons/lantern-128.png");
     eframe::icon_data::from_png_bytes(png).unwrap_or_default()
-}
-
-/// Frames without change after which the window is taken to be complete.
-const SETTLED_FRAMES: u32 = 4;
-
-/// The application in a frame that waits until the window is complete, saves it and closes.
-struct ScreenshotApp {
-    app: LanternApp,
-    request: ScreenshotRequest,
-    settled_frames: u32,
-    image: Option<Receiver<Arc<ColorImage>>>,
-    sender: std::sync::mpsc::Sender<anyhow::Result<()>>,
-}
-
-impl eframe::App for ScreenshotApp {
-    fn logic(&mut self, ctx: &egui::Context, frame: &mut eframe::Frame) {
-        self.app.logic(ctx, frame);
-    }
-
-    fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
-        self.app.ui(ui, frame);
-        let ctx = ui.ctx();
-        match &self.image {
-            Some(receiver) => {
-                if let Ok(image) = receiver.try_recv() {
-                    let saved = save_png(&self.request.path, &image);
-                    let outcome = match self.app.open_failure() {
-                        Some(failure) => saved.and(Err(anyhow::anyhow!("{}", failure.detail))),
-                        None => saved,
-                    };
-                    // The receiver outlives the window.
-                    let _ = self.sender.send(outcome);
-                    ctx.send_viewport_cmd(ViewportCommand::Close);
-                }
-                ctx.request_repaint();
-            }
-            None => {
-                self.settled_frames = if self.app.is_settled() { self.settled_frames + 1 } else { 0 };
-                if self.settled_frames >= SETTLED_FRAMES {
-                    let (sender, receiver) = channel();
-                    let wake = ctx.clone();
-                    let callback = ScreenshotCallback::new(move |image| {
-                        let _ = sender.send(image);
-                        wake.request_repaint();
-                    });
-                    ctx.send_viewport_cmd(ViewportCommand::Screenshot(callback));
-                    self.image = Some(receiver);
-                }
-                ctx.request_repaint_after(std::time::Duration::from_millis(30));
-            }
-        }
-    }
-
-    fn persist_egui_memory(&self) -> bool {
-        false
-    }
-}
-
-fn save_png(path: &std::path::Path, image: &ColorImage) -> anyhow::Result<()> {
-    let [width, height] = image.size.map(|v| u32::try_from(v).unwrap_or(u32::MAX));
-    let rgb: Vec<u8> = image.pixels.iter().flat_map(|p| [p.r(), p.g(), p.b()]).collect();
-    image::save_buffer(path, &rgb, width, height, image::ColorType::Rgb8)
-        .with_context(|| format!("cannot write `{}`", path.display()))
 }

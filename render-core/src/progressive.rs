@@ -14,8 +14,11 @@ use crate::scene::{MAX_PICTURE_PX, VolumeScene};
 pub struct ProgressiveOptions {
     /// Longest time for a frame while turning; 33 ms leaves room below the 42 ms of 24 frames per second.
     pub interactive_budget: Duration,
-    /// Full frames that make the final still.
+    /// Full frames that make the final still, as far as there is time for them.
     pub still_frames: u32,
+    /// How long after the last change the still may go on refining. The first full frame is free of noise by itself
+    /// and is always drawn; further ones smooth edges, and only those are begun that should be done in time.
+    pub still_budget: Duration,
     /// How long the scene must stay unchanged before full frames start although the user still holds on.
     pub rest: Duration,
 }
@@ -25,6 +28,7 @@ impl Default for ProgressiveOptions {
         Self {
             interactive_budget: Duration::from_millis(33),
             still_frames: 12,
+            still_budget: Duration::from_millis(450),
             rest: Duration::from_millis(120),
         }
     }
@@ -108,6 +112,8 @@ pub struct Progressive<K> {
     key: Option<K>,
     generation: u64,
     changed_at: Duration,
+    /// From when the time for the still counts: the last change, or the end of a rest with the button down.
+    still_began_at: Duration,
     level: usize,
     /// Time of a full frame of one megapixel.
     secs_per_mpx: Option<f64>,
@@ -116,6 +122,8 @@ pub struct Progressive<K> {
     /// Whether changes come faster than full frames, so that a reduced one comes first.
     is_hurried: bool,
     summed: u32,
+    /// Whether no further full frame fits the time for the still.
+    is_out_of_time: bool,
     full_size_px: [u32; 2],
     in_flight: Option<u32>,
 }
@@ -128,11 +136,13 @@ impl<K: PartialEq> Progressive<K> {
             key: None,
             generation: 0,
             changed_at: Duration::ZERO,
+            still_began_at: Duration::ZERO,
             level: LEVELS.len() / 2,
             secs_per_mpx: None,
             has_interactive: false,
             is_hurried: false,
             summed: 0,
+            is_out_of_time: false,
             full_size_px: [1; 2],
             in_flight: None,
         }
@@ -151,6 +161,7 @@ impl<K: PartialEq> Progressive<K> {
             self.has_interactive = false;
             self.is_hurried = self.in_flight.take().is_some();
             self.summed = 0;
+            self.is_out_of_time = false;
         }
         let rested_at = self.changed_at + self.options.rest;
         if is_interacting && now < rested_at {
@@ -166,16 +177,19 @@ impl<K: PartialEq> Progressive<K> {
         if self.is_settled() {
             return Next::Settled;
         }
+        if self.summed == 0 && self.in_flight.is_none() {
+            self.still_began_at = if is_interacting { now } else { self.changed_at };
+        }
         self.in_flight = Some(self.summed);
         Next::Draw(self.plan(LEVELS[0], self.summed))
     }
 
-    /// Takes note of a drawn frame and the time it took; returns whether to show its picture.
+    /// Takes note of a frame drawn by `now` and the time it took; returns whether to show its picture.
     ///
     /// Frames of an earlier state of the scene are shown (a turning volume is always a little late) unless the still
     /// of the new state has begun; they never become part of it. A full frame to be shown belongs into the mean:
     /// frame 0 starts a new one.
-    pub fn deliver(&mut self, plan: &FramePlan, took: Duration) -> bool {
+    pub fn deliver(&mut self, plan: &FramePlan, took: Duration, now: Duration) -> bool {
         self.measure(plan, took);
         if plan.generation != self.generation || !plan.is_full {
             return self.summed == 0;
@@ -184,17 +198,18 @@ impl<K: PartialEq> Progressive<K> {
             return false;
         }
         self.summed += 1;
+        self.is_out_of_time = now + took > self.still_began_at + self.options.still_budget;
         true
     }
 
-    /// Whether the still is complete.
+    /// Whether the still is complete: all frames, or as many as there was time for.
     pub fn is_settled(&self) -> bool {
-        self.summed >= self.options.still_frames.max(1)
+        self.summed >= self.options.still_frames.max(1) || (self.summed > 0 && self.is_out_of_time)
     }
 
     /// Share of the still that is done, `0.0..=1.0`.
     pub fn progress(&self) -> f32 {
-        self.summed as f32 / self.options.still_frames.max(1) as f32
+        if self.is_settled() { 1.0 } else { self.summed as f32 / self.options.still_frames.max(1) as f32 }
     }
 
     fn measure(&mut self, plan: &FramePlan, took: Duration) {
@@ -263,7 +278,8 @@ mod tests {
             let area = f64::from(plan.size_px[0] * plan.size_px[1]) / f64::from(SIZE[0] * SIZE[1]);
             let took = full_ms * area / plan.step_factor;
             now += took;
-            view.deliver(&plan, Duration::from_secs_f64(took * 1e-3));
+            let end = Duration::from_secs_f64(now * 1e-3);
+            view.deliver(&plan, Duration::from_secs_f64(took * 1e-3), end);
             if i >= frames / 2 {
                 slowest = slowest.max(took);
             }
@@ -284,7 +300,7 @@ mod tests {
         let mut view = view();
         for i in 0..4 {
             let p = plan(view.next(i, SIZE, true, ms(u64::from(i) * 10)));
-            view.deliver(&p, ms(2));
+            view.deliver(&p, ms(2), ms(u64::from(i) * 10 + 2));
         }
         let p = plan(view.next(9, SIZE, true, ms(90)));
         assert_eq!((p.size_px, p.step_factor), (SIZE, 1.0));
@@ -295,7 +311,7 @@ mod tests {
         let mut view = view();
         let p = plan(view.next(1, SIZE, true, ms(0)));
         assert!(!p.is_full);
-        view.deliver(&p, ms(30));
+        view.deliver(&p, ms(30), ms(30));
         let p = plan(view.next(1, SIZE, false, ms(31)));
         assert!(p.is_full);
         assert_eq!((p.size_px, p.step_factor, p.jitter_frame), (SIZE, 1.0, 0));
@@ -308,11 +324,45 @@ mod tests {
         for i in 0..n {
             let p = plan(view.next(7, [4, 2], false, ms(u64::from(i))));
             assert_eq!(p.jitter_frame, i);
-            assert!(view.deliver(&p, ms(1)));
+            assert!(view.deliver(&p, ms(1), ms(u64::from(i))));
         }
         assert_eq!(view.next(7, [4, 2], false, ms(99)), Next::Settled);
         assert!(view.is_settled() && view.progress() == 1.0);
         assert_eq!(plan(view.next(8, [4, 2], false, ms(100))).jitter_frame, 0, "a change starts anew");
+    }
+
+    /// When the still is complete, and of how many frames, on a machine that needs `full_ms` for each.
+    fn settled(full_ms: u64, is_held: bool) -> (u64, u32) {
+        let mut view = view();
+        let mut now = 0;
+        let p = plan(view.next(1, SIZE, true, ms(now)));
+        now += 20;
+        view.deliver(&p, ms(20), ms(now));
+        let mut frames = 0;
+        loop {
+            match view.next(1, SIZE, is_held, ms(now)) {
+                Next::Draw(p) => {
+                    assert!(p.is_full);
+                    now += full_ms;
+                    frames += 1;
+                    assert!(view.deliver(&p, ms(full_ms), ms(now)));
+                }
+                Next::WaitUntil(time) => now = time.as_millis() as u64,
+                Next::Settled => return (now, frames),
+            }
+        }
+    }
+
+    #[test]
+    fn still_is_complete_within_half_a_second_wherever_one_full_frame_is() {
+        for full_ms in [2, 16, 40, 90, 150, 200, 400] {
+            let (at, frames) = settled(full_ms, false);
+            assert!(at <= 500 && frames >= 1, "{full_ms} ms per frame: {frames} frames by {at} ms");
+            let (at, frames) = settled(full_ms, true);
+            assert!(at <= 500 + 120 && frames >= 1, "held, {full_ms} ms: {frames} frames by {at} ms");
+        }
+        assert_eq!(settled(2, false).1, ProgressiveOptions::default().still_frames, "there is time for all");
+        assert_eq!(settled(2000, false).1, 1, "one full frame, however long it takes");
     }
 
     #[test]
@@ -321,7 +371,7 @@ mod tests {
         assert!(plan(view.next(1, SIZE, false, ms(0))).is_full);
         let p = plan(view.next(2, SIZE, false, ms(20)));
         assert!(!p.is_full, "the full frame before was given up");
-        assert!(view.deliver(&p, ms(10)));
+        assert!(view.deliver(&p, ms(10), ms(30)));
         assert!(plan(view.next(2, SIZE, false, ms(30))).is_full);
     }
 
@@ -331,14 +381,14 @@ mod tests {
         let given_up = plan(view.next(7, [4, 2], false, ms(0)));
         let again = plan(view.next(7, [4, 2], false, ms(1)));
         assert_eq!(given_up, again);
-        assert!(view.deliver(&again, ms(1)));
+        assert!(view.deliver(&again, ms(1), ms(2)));
     }
 
     #[test]
     fn holding_still_refines_after_a_rest_even_with_the_button_down() {
         let mut view = view();
         let p = plan(view.next(1, SIZE, true, ms(500)));
-        view.deliver(&p, ms(20));
+        view.deliver(&p, ms(20), ms(520));
         assert_eq!(view.next(1, SIZE, true, ms(521)), Next::WaitUntil(ms(620)));
         assert!(plan(view.next(1, SIZE, true, ms(620))).is_full);
     }
@@ -348,10 +398,10 @@ mod tests {
         let mut view = view();
         let old = plan(view.next(1, [2, 2], false, ms(0)));
         let reduced = plan(view.next(2, [2, 2], false, ms(5)));
-        assert!(view.deliver(&old, ms(5)) && view.deliver(&reduced, ms(5)));
+        assert!(view.deliver(&old, ms(5), ms(6)) && view.deliver(&reduced, ms(5), ms(7)));
         let new = plan(view.next(2, [2, 2], false, ms(8)));
-        assert!(new.is_full && view.deliver(&new, ms(5)));
-        assert!(!view.deliver(&old, ms(5)), "the still has begun");
+        assert!(new.is_full && view.deliver(&new, ms(5), ms(9)));
+        assert!(!view.deliver(&old, ms(5), ms(10)), "the still has begun");
         assert_eq!(
             plan(view.next(2, [2, 2], false, ms(12))).jitter_frame,
             1,
@@ -363,7 +413,7 @@ mod tests {
     fn resized_view_starts_a_new_still_of_its_size() {
         let mut view = view();
         let p = plan(view.next(1, [4, 4], false, ms(0)));
-        view.deliver(&p, ms(1));
+        view.deliver(&p, ms(1), ms(1));
         let p = plan(view.next(1, [6, 5], false, ms(1)));
         assert_eq!((p.size_px, p.jitter_frame), ([6, 5], 0));
         let p = plan(view.next(1, [0, 0], true, ms(2)));

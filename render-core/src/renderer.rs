@@ -8,7 +8,7 @@ use imaging::volume::{Volume, VolumeId};
 
 use crate::RenderError;
 use crate::cpu::CpuRenderer;
-use crate::gpu::{AdapterChoice, ContextId, GpuContext, GpuOptions, GpuRenderer};
+use crate::gpu::{AdapterChoice, ContextId, DeviceWatch, GpuContext, GpuOptions, GpuRenderer};
 use crate::image::{Image8, ImageF32};
 use crate::reference;
 use crate::scene::{CubeScene, SliceScene, VolumeScene};
@@ -190,15 +190,16 @@ impl Renderer {
     /// Shares the window's device, so that its pictures can be shown without leaving it.
     ///
     /// Draws on it even if it is software; whoever wants the processor then asks [`GpuContext::is_real_gpu`] first.
-    /// If its limits do not suffice the processor draws, and a notice says so. [`GpuContext::shared`] says which
-    /// callbacks of the device are replaced.
+    /// If its limits do not suffice the processor draws, and a notice says so. Errors that others cause on the device
+    /// are not ours; `watch` tells whether it is lost.
     pub fn with_device(
         adapter: &wgpu::Adapter,
         device: wgpu::Device,
         queue: wgpu::Queue,
+        watch: &DeviceWatch,
         options: GpuOptions,
     ) -> Self {
-        let context = GpuContext::shared(adapter, device, queue);
+        let context = GpuContext::shared(adapter, device, queue, watch);
         if context.can_draw_volumes() {
             return Self::on_gpu(context, None, options);
         }
@@ -464,7 +465,8 @@ impl Renderer {
         draw_cpu: impl Fn(&mut CpuRenderer) -> Result<T, RenderError>,
     ) -> Result<T, RenderError> {
         while let Some(gpu) = &mut self.gpu {
-            let error = match draw_gpu(gpu) {
+            let context = gpu.context().clone();
+            let error = match context.catching(|| draw_gpu(gpu)) {
                 Err(e) if gpu.context().is_lost() || is_device_failure(&e) => e,
                 result => return result,
             };

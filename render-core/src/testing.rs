@@ -48,5 +48,5 @@ pub fn renderer(options: GpuOptions) -> Option<Renderer> {
 
 /// A [`Renderer`] that shares a device as with a window: if it is lost, the processor takes over.
 pub fn renderer_on_shared(context: GpuContext, options: GpuOptions) -> Renderer {
-    Renderer::on_gpu(context, None, options)
+    Renderer::on_gpu(context.watched(), None, options)
 }

@@ -121,6 +121,24 @@ fn a_shared_device_that_is_lost_is_not_replaced() {
 }
 
 #[test]
+fn errors_of_others_on_a_shared_device_do_not_switch_to_the_processor() {
+    let Some(context) = testing::gpu_context() else { return };
+    let device = context.device.clone();
+    let mut renderer = testing::renderer_on_shared(context, GpuOptions::default());
+    let volume = head();
+    renderer.slice(&slice(&volume)).unwrap();
+    // No buffer may be mapped for reading and writing.
+    let _refused = device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("somebody else's mistake"),
+        size: 16,
+        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::MAP_WRITE,
+        mapped_at_creation: false,
+    });
+    assert!(matches!(renderer.slice_picture(&slice(&volume)), Ok(Picture::Gpu(_))));
+    assert_eq!(renderer.take_notices(), []);
+}
+
+#[test]
 fn volumes_beyond_the_budget_are_reduced_in_3d_and_exact_in_slices() {
     let volume = head();
     let full_bytes = volume.voxels().size_bytes() as u64;

@@ -1,7 +1,8 @@
 //! `lantern bench`: how fast this machine loads, cuts and renders.
 
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use glam::DVec3;
 use imaging::formats::{self, ReadLimits};
@@ -19,6 +20,7 @@ use super::output;
 use super::render::{default_window, transfer_function};
 use super::select::{self, SeriesArguments};
 use super::{RendererArgument, UsageError, values};
+use crate::window::{MeasureOptions, WindowReport};
 
 /// Measure speed and memory on this machine
 #[derive(Debug, clap::Subcommand)]
@@ -69,6 +71,32 @@ pub(super) enum Arguments {
         #[arg(long)]
         json: bool,
     },
+    /// Open the real window on a study, turn its volume, scroll its slices, rest, and close it
+    ///
+    /// Needs a display, if only a virtual one (xvfb-run).
+    Window {
+        /// File, folder, ZIP archive or DICOMDIR to open
+        #[arg(value_name = "PATH")]
+        path: PathBuf,
+        /// Window size in points
+        #[arg(long, value_name = "WxH", value_parser = values::size, default_value = "1920x1080")]
+        size: [u32; 2],
+        /// Seconds of turning, of scrolling and of rest
+        #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=600))]
+        seconds: u64,
+        /// Let the volume fill the window while it is turned
+        #[arg(long)]
+        maximised: bool,
+        /// At the end destroy the graphics device and measure how long the window is away
+        #[arg(long)]
+        lose_device: bool,
+        /// What draws the pictures
+        #[arg(long, value_enum, default_value_t)]
+        renderer: RendererArgument,
+        /// Print JSON (the contract is docs/schema/bench-window.schema.json)
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// How often, and how to print.
@@ -109,7 +137,19 @@ struct Part {
     median_ms: f64,
 }
 
-pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+pub(super) fn run(arguments: &Arguments, started: Instant) -> anyhow::Result<()> {
+    if let Arguments::Window { path, size, seconds, maximised, lose_device, renderer, json } = arguments {
+        let report = crate::window::measure_window(MeasureOptions {
+            path: path.clone(),
+            renderer: (*renderer).into(),
+            size: *size,
+            duration: Duration::from_secs(*seconds),
+            is_maximised: *maximised,
+            is_losing_device: *lose_device,
+            started,
+        })?;
+        return if *json { output::json(&report) } else { output::text(&window_table(&report)) };
+    }
     let (report, is_json) = match arguments {
         Arguments::Load { series, runs } => (load(series, runs.runs)?, runs.json),
         Arguments::Slice { series, runs, size, renderer } => {
@@ -119,6 +159,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             let look = Look { is_shaded: *shaded, is_mip: *mip, preset: preset.as_deref() };
             (volume(series, *size, *frames, look, *renderer)?, *json)
         }
+        Arguments::Window { .. } => return Ok(()),
     };
     if is_json { output::json(&report) } else { output::text(&table(&report)) }
 }
@@ -300,6 +341,26 @@ fn peak_rss_mib() -> Option<f64> {
 #[cfg(not(target_os = "linux"))]
 fn peak_rss_mib() -> Option<f64> {
     None
+}
+
+fn window_table(r: &WindowReport) -> String {
+    let mut lines = vec![
+        format!("start to window: {:.0} ms", r.start_ms),
+        format!(
+            "opening to first picture: {:.0} ms, to everything: {:.0} ms",
+            r.first_picture_ms, r.complete_ms
+        ),
+        format!(
+            "turning: {:.1} pictures/s, longest {:.0} ms, {:.0} of {} pixels wide",
+            r.turn.fps, r.turn.longest_ms, r.turn.mean_width_px, r.turn.size_px[0]
+        ),
+        format!("last movement to final picture: {:.0} ms", r.settle_ms),
+        format!("scrolling: {:.1} pictures/s, longest {:.0} ms", r.scroll.fps, r.scroll.longest_ms),
+    ];
+    lines.extend(r.idle_cpu_percent.map(|p| format!("idle: {p:.1} % of one core, {} frames", r.idle_frames)));
+    lines.extend(r.device_loss_ms.map(|ms| format!("back after device loss: {ms:.0} ms")));
+    lines.push(format!("pictures by {}, window by {}", r.adapter, r.window_adapter));
+    lines.join("\n")
 }
 
 fn table(r: &Report) -> String {

@@ -13,6 +13,7 @@ mod values;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use render_core::RendererChoice;
@@ -93,6 +94,7 @@ pub fn run() -> ExitCode {
 
 /// Runs the program with the given arguments; the first is the program's name.
 pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let started = process_start();
     let parsed = Cli::command().try_get_matches_from(arguments).and_then(|matches| {
         let cli = Cli::from_arg_matches(&matches)?;
         Ok((cli, matches))
@@ -114,7 +116,7 @@ pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             probe::run(&arguments, &order)
         }
         Some(Verb::Render(arguments)) => render::run(&arguments),
-        Some(Verb::Bench(arguments)) => bench::run(&arguments),
+        Some(Verb::Bench(arguments)) => bench::run(&arguments, started),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -124,6 +126,29 @@ pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
         }
     }
+}
+
+/// When this process began, for measuring how long the window takes to appear.
+fn process_start() -> Instant {
+    let now = Instant::now();
+    process_age().and_then(|age| now.checked_sub(age)).unwrap_or(now)
+}
+
+/// Time since the system started this process, to 1/100 s.
+#[cfg(target_os = "linux")]
+fn process_age() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // After the command in parentheses: state is field 3, the start in 1/100 s since boot field 22.
+    let ticks: f64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
+    let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
+    let uptime: f64 = uptime.split_whitespace().next()?.parse().ok()?;
+    Duration::try_from_secs_f64(uptime - ticks / 100.0).ok()
+}
+
+/// Time since the system started this process; not known on this system.
+#[cfg(not(target_os = "linux"))]
+fn process_age() -> Option<Duration> {
+    None
 }
 
 fn open_window(arguments: WindowArguments) -> anyhow::Result<()> {

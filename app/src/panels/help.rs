@@ -7,7 +7,7 @@ use crate::document::Tool;
 use crate::theme;
 
 /// What the mouse does; the gestures are fixed, the keys are not.
-pub(crate) const MOUSE: [(&str, &str); 13] = [
+pub(crate) const MOUSE: [(&str, &str); 16] = [
     ("Left drag", "Active tool in a slice; turns the volume"),
     ("Middle drag, Shift+left drag", "Pan"),
     ("Right drag, Ctrl+left drag", "Zoom"),
@@ -21,6 +21,9 @@ pub(crate) const MOUSE: [(&str, &str); 13] = [
     ("Window drag up", "Brighter (level falls)"),
     ("Drag between viewports", "Resize; double click to even out"),
     ("Drop a folder or files", "Open"),
+    ("One finger", "As left drag"),
+    ("Two fingers", "Pan and zoom"),
+    ("Three fingers up or down", "Previous or next image"),
 ];
 
 /// Draws the sheet.

@@ -3,11 +3,13 @@
 //! Results arrive as [`Message`]s in one inbox that the frame loop empties; a worker calls `wake` after sending one.
 
 mod dialogs;
+mod fonts;
 mod opening;
 mod rendering;
 mod sample;
 mod thumbnails;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -23,6 +25,7 @@ use crate::document::{LoadedVolume, Series, SeriesKey, SeriesSource, ViewportId}
 use crate::text::UserMessage;
 
 pub use dialogs::Picked;
+pub use fonts::SystemFont;
 use rendering::RenderWork;
 pub use rendering::{Picture, Pixels, RenderRequest, RendererSource, Scene};
 pub use sample::sample_study;
@@ -104,6 +107,7 @@ pub enum Message {
     Loaded { key: SeriesKey, result: Result<LoadedVolume, ImagingError> },
     Thumbnail { key: SeriesKey, image: Option<Image8> },
     Picked(Picked),
+    Fonts(Vec<SystemFont>),
     SampleFound(Option<PathBuf>),
     Renderer(Result<AdapterReport, RenderError>),
     RenderNotice(RenderNotice, AdapterReport),
@@ -142,6 +146,8 @@ pub struct Tasks {
     outbox: Outbox,
     inbox: Receiver<Message>,
     renderer: Sender<RenderWork>,
+    /// From the renderer alone, so that one that was replaced is heard no more.
+    pictures: Receiver<Message>,
     thumbnails: Sender<(SeriesKey, thumbnails::ThumbnailSource)>,
     /// The scan that is going on; a new one replaces it.
     pub scan: Option<Scan>,
@@ -154,15 +160,20 @@ impl Tasks {
     pub fn start(source: RendererSource, wake: impl Fn() + Send + Sync + 'static) -> Self {
         let (sender, inbox) = channel();
         let outbox = Outbox { sender, wake: Arc::new(wake) };
-        let renderer = rendering::start(source, outbox.clone());
+        let (renderer, pictures) = start_renderer(source, &outbox);
         let thumbnails = thumbnails::start(outbox.clone());
         sample::start(outbox.clone());
-        Self { outbox, inbox, renderer, thumbnails, scan: None, next_scan: 0, loads_in_progress: 0 }
+        Self { outbox, inbox, renderer, pictures, thumbnails, scan: None, next_scan: 0, loads_in_progress: 0 }
+    }
+
+    /// Draws with another renderer from now on; pictures of the one before are not taken any more.
+    pub fn replace_renderer(&mut self, source: RendererSource) {
+        (self.renderer, self.pictures) = start_renderer(source, &self.outbox);
     }
 
     /// The next waiting message.
     pub fn next_message(&mut self) -> Option<Message> {
-        let message = self.inbox.try_recv().ok()?;
+        let message = self.inbox.try_recv().or_else(|_| self.pictures.try_recv()).ok()?;
         match &message {
             Message::Loaded { .. } => self.loads_in_progress = self.loads_in_progress.saturating_sub(1),
             Message::Scanned { scan, .. } if self.scan.as_ref().is_some_and(|s| s.id == *scan) => {
@@ -229,6 +240,11 @@ impl Tasks {
         let _ = self.renderer.send(RenderWork::Forget(volume));
     }
 
+    /// Looks for fonts of the system that have these letters.
+    pub fn find_fonts(&self, missing: BTreeSet<char>) {
+        fonts::find(missing, self.outbox.clone());
+    }
+
     /// Lets the user pick a folder in the desktop's dialog.
     pub fn pick_folder(&self) {
         dialogs::pick(dialogs::Kind::Folder, self.outbox.clone());
@@ -238,6 +254,12 @@ impl Tasks {
     pub fn pick_files(&self) {
         dialogs::pick(dialogs::Kind::Files, self.outbox.clone());
     }
+}
+
+fn start_renderer(source: RendererSource, outbox: &Outbox) -> (Sender<RenderWork>, Receiver<Message>) {
+    let (sender, pictures) = channel();
+    let outbox = Outbox { sender, wake: outbox.wake.clone() };
+    (rendering::start(source, outbox), pictures)
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) {

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use imaging::volume::VolumeId;
-use render_core::gpu::GpuOptions;
+use render_core::gpu::{DeviceWatch, GpuOptions};
 use render_core::image::Image8;
 use render_core::progressive::{FramePlan, Next, Progressive, ProgressiveOptions};
 use render_core::scene::{CubeScene, SliceScene, VolumeScene};
@@ -38,6 +38,8 @@ pub enum RendererSource {
         device: wgpu::Device,
         /// The window's queue.
         queue: wgpu::Queue,
+        /// Whether that device is still there.
+        watch: DeviceWatch,
     },
 }
 
@@ -45,8 +47,8 @@ impl RendererSource {
     fn open(self) -> Result<(Renderer, bool), RenderError> {
         match self {
             Self::Open(choice) => Renderer::new(choice).map(|renderer| (renderer, false)),
-            Self::Shared { adapter, device, queue } => {
-                Ok((Renderer::with_device(&adapter, device, queue, GpuOptions::default()), true))
+            Self::Shared { adapter, device, queue, watch } => {
+                Ok((Renderer::with_device(&adapter, device, queue, &watch, GpuOptions::default()), true))
             }
         }
     }
@@ -108,6 +110,16 @@ pub enum Pixels {
     Texture(wgpu::Texture),
 }
 
+impl Pixels {
+    /// Width of the picture.
+    pub fn width_px(&self) -> u32 {
+        match self {
+            Self::Memory(image) => image.width,
+            Self::Texture(texture) => texture.width(),
+        }
+    }
+}
+
 /// A finished picture.
 #[derive(Debug, Clone)]
 pub struct Picture {
@@ -140,7 +152,8 @@ struct VolumeWorker {
 /// Starts the render workers.
 ///
 /// On a GPU one worker draws everything: frames are short, and the volume lies in graphics memory once. On the
-/// processor volumes get a worker of their own, so that scrolling never waits for a ray march.
+/// processor, from the start or once the GPU has failed, volumes get a worker of their own, so that scrolling never
+/// waits for a ray march.
 pub(super) fn start(source: RendererSource, outbox: Outbox) -> Sender<RenderWork> {
     let (sender, inbox) = channel();
     spawn("render", move || {
@@ -152,20 +165,22 @@ pub(super) fn start(source: RendererSource, outbox: Outbox) -> Sender<RenderWork
             }
         };
         outbox.send(Message::Renderer(Ok(renderer.report().clone())));
-        let volumes = (!renderer.report().is_gpu && renderer.gpu().is_none()).then(|| {
-            let (sender, inbox) = channel();
-            let cancel = Arc::new(AtomicBool::new(false));
-            let (outbox, worker_cancel) = (outbox.clone(), cancel.clone());
-            spawn("render volumes", move || {
-                if let Ok(renderer) = Renderer::new(RendererChoice::Cpu) {
-                    Worker { cancel: worker_cancel, ..Worker::new(renderer, outbox, None) }.run(&inbox);
-                }
-            });
-            VolumeWorker { sender, cancel }
-        });
-        Worker { is_shared, ..Worker::new(renderer, outbox, volumes) }.run(&inbox);
+        Worker { is_shared, may_split: true, ..Worker::new(renderer, outbox) }.run(&inbox);
     });
     sender
+}
+
+/// Starts a worker that draws volumes on the processor.
+fn start_volumes(outbox: Outbox) -> VolumeWorker {
+    let (sender, inbox) = channel();
+    let cancel = Arc::new(AtomicBool::new(false));
+    let worker_cancel = cancel.clone();
+    spawn("render volumes", move || {
+        if let Ok(renderer) = Renderer::new(RendererChoice::Cpu) {
+            Worker { cancel: worker_cancel, ..Worker::new(renderer, outbox) }.run(&inbox);
+        }
+    });
+    VolumeWorker { sender, cancel }
 }
 
 /// A volume viewport and how far its picture is.
@@ -181,6 +196,8 @@ struct Worker {
     outbox: Outbox,
     /// Where volume requests go instead, if another worker draws them.
     volumes: Option<VolumeWorker>,
+    /// Whether volumes go to another worker as soon as the processor draws.
+    may_split: bool,
     /// Whether the renderer's textures can be shown by the window.
     is_shared: bool,
     /// Gives a full frame up.
@@ -199,11 +216,12 @@ enum VolumeWork {
 }
 
 impl Worker {
-    fn new(renderer: Renderer, outbox: Outbox, volumes: Option<VolumeWorker>) -> Self {
+    fn new(renderer: Renderer, outbox: Outbox) -> Self {
         Self {
             renderer,
             outbox,
-            volumes,
+            volumes: None,
+            may_split: false,
             is_shared: false,
             cancel: Arc::default(),
             jobs: BTreeMap::new(),
@@ -217,6 +235,7 @@ impl Worker {
         loop {
             // Reset before looking, so that a request that comes in between still cancels.
             self.cancel.store(false, Ordering::Relaxed);
+            self.split();
             for work in inbox.try_iter() {
                 self.accept(work);
             }
@@ -240,6 +259,19 @@ impl Worker {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
+    }
+
+    /// Hands the volumes to a worker of their own if the processor draws now.
+    fn split(&mut self) {
+        if !self.may_split || self.volumes.is_some() || self.renderer.gpu().is_some() {
+            return;
+        }
+        let worker = start_volumes(self.outbox.clone());
+        for view in std::mem::take(&mut self.views).into_values() {
+            // The worker ends only with this one.
+            let _ = worker.sender.send(RenderWork::Draw(Box::new(view.request)));
+        }
+        self.volumes = Some(worker);
     }
 
     fn accept(&mut self, work: RenderWork) {
@@ -335,7 +367,7 @@ impl Worker {
         if pixels.is_err() {
             // The window says why; the view asks again when something changes.
             self.views.remove(&viewport);
-        } else if !view.progressive.deliver(plan, took) {
+        } else if !view.progressive.deliver(plan, took, self.started.elapsed()) {
             return;
         }
         let is_final = self.views.get(&viewport).is_none_or(|view| view.progressive.is_settled());

@@ -61,15 +61,35 @@ pub fn bytes(count: u64) -> String {
     }
 }
 
-/// A DICOM person name (`Family^Given^Middle^Prefix^Suffix`) as `Family, Given Middle`.
+/// A DICOM person name as `Family, Given Middle`, its ideographic form behind it: `Yamada, Tarou (山田 太郎)`.
 ///
-/// Source: DICOM PS3.5 6.2.1.1. Only the first component group (alphabetic) is used.
+/// Where there is no alphabetic form the ideographic one stands alone, and the phonetic one only if there is nothing
+/// else. Source: DICOM PS3.5 6.2.1.1: groups are parted by `=`, components (`Family^Given^Middle^Prefix^Suffix`) by
+/// `^`.
 pub fn patient_name(dicom: &str) -> String {
-    let group = dicom.split('=').next().unwrap_or_default();
+    let mut groups = dicom.split('=');
+    let [alphabetic, ideographic, phonetic] = std::array::from_fn(|_| groups.next().unwrap_or_default());
+    let alphabetic = person_name_group(alphabetic, ", ");
+    let ideographic = person_name_group(ideographic, " ");
+    match (alphabetic.is_empty(), ideographic.is_empty()) {
+        (false, true) => alphabetic,
+        (false, false) if alphabetic != ideographic => format!("{alphabetic} ({ideographic})"),
+        (false, false) => alphabetic,
+        (true, false) => ideographic,
+        (true, true) => person_name_group(phonetic, " "),
+    }
+}
+
+/// One group of a person name, `separator` behind the family name.
+fn person_name_group(group: &str, separator: &str) -> String {
     let mut parts = group.split('^').map(str::trim);
     let family = parts.next().unwrap_or_default();
     let given: Vec<&str> = parts.take(2).filter(|p| !p.is_empty()).collect();
-    if given.is_empty() { family.to_owned() } else { format!("{family}, {}", given.join(" ")) }
+    match (family.is_empty(), given.is_empty()) {
+        (_, true) => family.to_owned(),
+        (true, false) => given.join(" "),
+        (false, false) => format!("{family}{separator}{}", given.join(" ")),
+    }
 }
 
 /// A DICOM date (`YYYYMMDD`) as `YYYY-MM-DD`; anything else unchanged.
@@ -129,6 +149,13 @@ mod tests {
     fn names_and_dates_read_naturally() {
         assert_eq!(patient_name("Doe^Jane^^Dr"), "Doe, Jane");
         assert_eq!(patient_name("LIDC-IDRI-0314"), "LIDC-IDRI-0314");
+        // The examples of PS3.5 annex H and I.
+        assert_eq!(patient_name("Yamada^Tarou=山田^太郎=やまだ^たろう"), "Yamada, Tarou (山田 太郎)");
+        assert_eq!(patient_name("Hong^Gildong=洪^吉洞=홍^길동"), "Hong, Gildong (洪 吉洞)");
+        assert_eq!(patient_name("=山田^太郎=やまだ^たろう"), "山田 太郎");
+        assert_eq!(patient_name("==やまだ^たろう"), "やまだ たろう");
+        assert_eq!(patient_name("^Jane"), "Jane");
+        assert_eq!(patient_name(""), "");
         assert_eq!(sex_and_age("F", "045Y"), "Female, 45 y");
         assert_eq!(sex_and_age("", "012W"), "12 w");
         assert_eq!(sex_and_age("M ", ""), "Male");

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use egui::{CornerRadius, FontId, Margin, Stroke, Style, TextStyle, Vec2, Visuals, vec2};
 
 pub use colors::*;
-pub use fonts::{icon, semibold};
+pub use fonts::{icon, missing_letters, semibold};
 
 /// Sizes of text in points.
 pub mod size {
@@ -46,6 +46,11 @@ pub fn install(ctx: &egui::Context) {
     ctx.set_theme(egui::Theme::Dark);
     ctx.set_style_of(egui::Theme::Dark, style());
     ctx.set_style_of(egui::Theme::Light, style());
+}
+
+/// Adds fonts of the system, behind the bundled ones.
+pub fn add_fonts(ctx: &egui::Context, system: &[crate::tasks::SystemFont]) {
+    ctx.set_fonts(fonts::definitions_with(system));
 }
 
 fn style() -> Style {
@@ -115,14 +120,15 @@ fn visuals() -> Visuals {
     v
 }
 
-/// Frame of a side panel.
+/// Frame of a side panel. The window's background shows through: filling large areas twice is what costs time where a
+/// processor draws the window.
 pub fn panel_frame() -> egui::Frame {
-    egui::Frame::new().fill(CHROME).inner_margin(Margin::same(space::PANEL as i8))
+    egui::Frame::new().inner_margin(Margin::same(space::PANEL as i8))
 }
 
 /// Frame of the menu and status bars.
 pub fn bar_frame() -> egui::Frame {
-    egui::Frame::new().fill(CHROME).inner_margin(Margin::symmetric(8, 2))
+    egui::Frame::new().inner_margin(Margin::symmetric(8, 2))
 }
 
 /// Frame of dialogs over the window.

@@ -57,15 +57,16 @@ pub(super) fn wanted(
         slab: scene.slab,
     };
     let cube = CubeScene { slice, camera, size_px, axis_colors };
-    Some(Wanted { viewport: viewport.id, series, key, scene: Scene::Cube(cube) })
+    Some(Wanted { viewport: viewport.id, series, key, caption: None, scene: Scene::Cube(cube) })
 }
 
 /// Draws the inset over the picture.
 pub(super) fn inset_ui(ui: &Ui, rect: Rect, viewport: &Viewport, key: SeriesKey, ctx: &ViewportContext<'_>) {
     let Some(inset) = inset_rect(rect) else { return };
-    let Some(texture) = ctx.pictures.texture(viewport.id, key, true) else { return };
+    if !ctx.pictures.has_picture(viewport.id, key, true) {
+        return;
+    }
     let painter = ui.painter_at(rect);
-    let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
     painter.rect_filled(inset.expand(1.0), 2.0, theme::LINE);
-    painter.image(texture, inset, whole, egui::Color32::WHITE);
+    ctx.pictures.picture_ui(&painter, inset, (viewport.id, key, true));
 }

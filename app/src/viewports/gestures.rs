@@ -38,6 +38,34 @@ fn wheel_notches(ui: &Ui, response: &Response) -> Option<(f64, Modifiers)> {
     })
 }
 
+/// Finger travel for one slice with three fingers.
+const TOUCH_POINTS_PER_SLICE: f64 = 12.0;
+
+/// Two fingers or more on a viewport.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Fingers {
+    count: usize,
+    /// How much further apart they are than in the frame before.
+    zoom: f64,
+    moved: Vec2,
+    center: Pos2,
+}
+
+/// What several fingers on this viewport do; the first finger alone is the pointer.
+///
+/// Once a second finger was down, the pointer does nothing until all are lifted: the last one to leave must not drag.
+fn fingers(ui: &Ui, response: &Response, state: &mut ViewportState) -> (Option<Fingers>, bool) {
+    let (touch, is_touched) = ui.input(|i| (i.multi_touch(), i.any_touches()));
+    let fingers = touch.filter(|t| response.rect.contains(t.start_pos)).map(|t| Fingers {
+        count: t.num_touches,
+        zoom: f64::from(t.zoom_delta),
+        moved: t.translation_delta,
+        center: t.center_pos,
+    });
+    state.is_multi_touch = touch.is_some() || (state.is_multi_touch && is_touched);
+    (fingers, state.is_multi_touch)
+}
+
 /// What the pointer holds down over a viewport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Drag {
@@ -152,6 +180,23 @@ pub(super) fn slice_gestures(
             }
         }
     }
+    let (fingers, is_multi_touch) = fingers(ui, response, state);
+    if let Some(fingers) = fingers {
+        if fingers.count == 2 {
+            pan(viewport, fingers.moved, mm, ctx);
+            pinch(viewport, &fingers, frame.rect.center(), mm, ctx);
+        } else {
+            state.drag_rest += f64::from(fingers.moved.y) / TOUCH_POINTS_PER_SLICE;
+            let steps = state.drag_rest.trunc();
+            state.drag_rest -= steps;
+            if steps != 0.0 {
+                send(Command::Slice(SliceCommand::Scroll { viewport, steps: steps as i64 }));
+            }
+        }
+    }
+    if is_multi_touch {
+        return;
+    }
     let set_cursor =
         |pos: Pos2| send(Command::Slice(SliceCommand::SetCursor { series, lps: frame.lps(pos) }));
     let delta = response.drag_delta();
@@ -218,6 +263,26 @@ fn pan(viewport: ViewportId, delta: Vec2, mm_per_point: f64, ctx: &ViewportConte
     }
 }
 
+/// Zooms about the point between the fingers.
+fn pinch(
+    viewport: ViewportId,
+    fingers: &Fingers,
+    middle: Pos2,
+    mm_per_point: f64,
+    ctx: &ViewportContext<'_>,
+) {
+    if fingers.zoom != 1.0 {
+        let from_middle = fingers.center - middle;
+        ctx.queue.send(Command::View(ViewCommand::Zoom {
+            viewport,
+            factor: fingers.zoom,
+            right_mm: f64::from(from_middle.x) * mm_per_point,
+            down_mm: f64::from(from_middle.y) * mm_per_point,
+            is_drag: true,
+        }));
+    }
+}
+
 fn zoom(viewport: ViewportId, delta: Vec2, ctx: &ViewportContext<'_>) {
     if delta.y != 0.0 {
         let factor = zoom_factor(delta);
@@ -238,6 +303,7 @@ pub(super) fn volume_gestures(
     view: &VolumeView,
     viewport: ViewportId,
     ctx: &ViewportContext<'_>,
+    state: &mut ViewportState,
 ) -> bool {
     activate(response, viewport, ctx, ui);
     if let Some((notches, _)) = wheel_notches(ui, response) {
@@ -253,6 +319,15 @@ pub(super) fn volume_gestures(
     let drag = drag_of(response, ui.input(|i| i.modifiers), true);
     let mm_per_point = view.camera.height_at_target_mm() / f64::from(response.rect.height());
     let radians = |points: f32| f64::from(points) * std::f64::consts::PI / f64::from(response.rect.height());
+    let (fingers, is_multi_touch) = fingers(ui, response, state);
+    if let Some(fingers) = fingers {
+        pan(viewport, fingers.moved, mm_per_point, ctx);
+        // About the middle: what lies between the fingers has no single depth.
+        pinch(viewport, &fingers, fingers.center, mm_per_point, ctx);
+    }
+    if is_multi_touch {
+        return true;
+    }
     match drag {
         Some(Drag::Pan) => pan(viewport, delta, mm_per_point, ctx),
         Some(Drag::Zoom) => zoom(viewport, delta, ctx),

@@ -53,12 +53,16 @@ pub struct Probe {
 pub struct ViewportState {
     /// Size of each visible viewport in device pixels.
     pub sizes_px: BTreeMap<ViewportId, [u32; 2]>,
+    /// Place of each visible viewport in points.
+    pub rects: BTreeMap<ViewportId, Rect>,
     /// Under the pointer in this frame.
     pub probe: Option<Probe>,
     /// Parts of a slice left over from scrolling on a trackpad.
     wheel_rest: f64,
     /// Parts of a slice left over from dragging with the scroll tool.
     drag_rest: f64,
+    /// Whether a second finger came down since the screen was last free.
+    is_multi_touch: bool,
     /// Whether the volume is being turned, so that frames come fast rather than fine.
     pub is_volume_moving: bool,
 }
@@ -70,6 +74,7 @@ const GAP: f32 = 4.0;
 pub fn grid_ui(ui: &mut Ui, ctx: &ViewportContext<'_>, state: &mut ViewportState) {
     let area = ui.available_rect_before_wrap();
     state.sizes_px.clear();
+    state.rects.clear();
     state.probe = None;
     let rects = rects(area, ctx.settings.split);
     match ctx.document.workspace.layout.maximised {
@@ -153,8 +158,15 @@ fn viewport_ui(
     let scale = ui.ctx().pixels_per_point();
     let size_px = [rect.width(), rect.height()].map(|points| ((points * scale).round() as u32).max(1));
     state.sizes_px.insert(viewport.id, size_px);
+    state.rects.insert(viewport.id, rect);
     let painter = ui.painter_at(rect);
-    painter.rect_filled(rect, 0.0, theme::PIXELS);
+    let is_covered = viewport.series.is_some_and(|series| {
+        let shown = ctx.pictures.shown(viewport.id, series).map(|shown| shown.key.size_px());
+        shown == Some(size_px) && ctx.pictures.has_picture(viewport.id, series, false)
+    });
+    if !is_covered {
+        painter.rect_filled(rect, 0.0, theme::PIXELS);
+    }
     match &viewport.view {
         View::Slice(view) => slice::slice_ui(ui, rect, viewport, view, ctx, state),
         View::Volume(view) => volume::volume_ui(ui, rect, viewport, view, ctx, state),
@@ -165,12 +177,23 @@ fn viewport_ui(
     }
 }
 
-/// The picture of a viewport, stretched over it; false if there is none yet.
-fn picture_ui(ui: &Ui, rect: Rect, viewport: &Viewport, key: SeriesKey, pictures: &Pictures) -> bool {
-    let Some(texture) = pictures.texture(viewport.id, key, false) else { return false };
-    let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
-    ui.painter_at(rect).image(texture, rect, whole, egui::Color32::WHITE);
-    true
+/// The picture of a viewport; returns where it lies, `None` if there is none yet.
+///
+/// A picture that was made for another size, while the window is resized, keeps its scale and its middle: nothing is
+/// ever stretched in one direction.
+fn picture_ui(ui: &Ui, rect: Rect, viewport: &Viewport, key: SeriesKey, pictures: &Pictures) -> Option<Rect> {
+    let made_for = pictures.shown(viewport.id, key).map(|shown| shown.key.size_px());
+    let place = made_for.map_or(rect, |px| picture_rect(rect, px, ui.ctx().pixels_per_point()));
+    // What would reach out of the window waits for the picture of the right size.
+    let place = if ui.ctx().content_rect().contains_rect(place) { place } else { rect };
+    pictures.picture_ui(&ui.painter_at(rect), place, (viewport.id, key, false)).then_some(place)
+}
+
+/// Where a picture of `size_px` device pixels lies in a viewport: all over it if it was made for it.
+fn picture_rect(rect: Rect, size_px: [u32; 2], pixels_per_point: f32) -> Rect {
+    let size = vec2(size_px[0] as f32, size_px[1] as f32) / pixels_per_point;
+    let is_made_for_it = (size - rect.size()).abs().max_elem() * pixels_per_point < 1.0;
+    if is_made_for_it { rect } else { Rect::from_center_size(rect.center(), size) }
 }
 
 /// Value of the voxel at a point, as text.
@@ -187,4 +210,17 @@ fn probe(volume: &Volume, lps: DVec3, lengths: Lengths) -> Probe {
         }
     });
     Probe { lps, lengths, value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn picture_made_for_another_size_keeps_its_scale_and_middle() {
+        let rect = Rect::from_min_size(pos2(10.0, 20.0), vec2(300.0, 200.0));
+        assert_eq!(picture_rect(rect, [600, 400], 2.0), rect);
+        let old = picture_rect(rect, [800, 200], 2.0);
+        assert_eq!((old.center(), old.size()), (rect.center(), vec2(400.0, 100.0)));
+    }
 }

@@ -7,7 +7,7 @@ use render_core::scene::{CropBox, Interpolation, Lighting, SliceScene, VolumeMod
 
 use super::{ViewportState, cube};
 use crate::document::{Document, Placement, SliceView, View, Viewport, VolumeStyle, VolumeView};
-use crate::gpu_bridge::{SceneKey, Wanted};
+use crate::gpu_bridge::{Caption, SceneKey, Wanted};
 use crate::tasks::Scene;
 
 /// The scenes of all visible viewports.
@@ -41,7 +41,8 @@ fn slice_wanted(
     }
     let volume = series.best_volume()?;
     let display = document.workspace.displays.get(&series.key)?;
-    let plane = view.slice_plane(volume.geometry(), document.cursor(series.key)?, size_px);
+    let cursor_lps = document.cursor(series.key)?;
+    let plane = view.slice_plane(volume.geometry(), cursor_lps, size_px);
     // A single slice ahead of its volume has only its own plane to show.
     let is_preview = series.loaded().is_none();
     if is_preview && view.aligned_axis(volume.geometry()) != Some(2) {
@@ -64,8 +65,13 @@ fn slice_wanted(
         slab: view.slab,
         grey: display.grey(),
     };
-    let wanted =
-        Wanted { viewport: viewport.id, series: series.key, key, scene: Scene::Slice(scene.clone()) };
+    let wanted = Wanted {
+        viewport: viewport.id,
+        series: series.key,
+        key,
+        caption: Some(Caption { view: *view, cursor_lps }),
+        scene: Scene::Slice(scene.clone()),
+    };
     Some((scene, wanted))
 }
 
@@ -111,7 +117,8 @@ fn volume_wanted(
         grey,
         is_moving,
     };
-    Some(Wanted { viewport: viewport.id, series: series.key, key, scene: Scene::Volume { scene, is_moving } })
+    let scene = Scene::Volume { scene, is_moving };
+    Some(Wanted { viewport: viewport.id, series: series.key, key, caption: None, scene })
 }
 
 /// Name of an interpolation for menus.

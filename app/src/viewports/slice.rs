@@ -1,13 +1,15 @@
 //! One slice viewport: its picture, what is written over it, and its pointer.
 
 use egui::{Align2, Rect, Sense, Ui, Vec2, WidgetInfo, vec2};
+use glam::DVec3;
 use imaging::geometry::orientation_letters;
-use render_core::scene::SlabMode;
+use render_core::scene::{SlabMode, SlicePlane};
 
 use super::gestures::{SliceFrame, slice_gestures};
 use super::{ViewportContext, ViewportState, cube, overlay, picture_ui, probe, states};
 use crate::command::Action;
 use crate::document::{Display, Lengths, Placement, Series, SliceView, Viewport};
+use crate::gpu_bridge::{Caption, SceneKey};
 use crate::text;
 use crate::theme;
 
@@ -33,12 +35,19 @@ pub(super) fn slice_ui(
         states::state_ui(ui, rect, viewport, None, ctx);
         return;
     };
-    let has_picture = picture_ui(ui, rect, viewport, series.key, ctx.pictures);
+    let place = picture_ui(ui, rect, viewport, series.key, ctx.pictures);
+    let has_picture = place.is_some();
     let is_waiting = !has_picture || matches!(series.volume, crate::tasks::Task::Failed { .. });
     if is_waiting {
         states::state_ui(ui, rect, viewport, Some(series), ctx);
     }
-    let frame = slice_frame(rect, viewport, view, series, ctx, state);
+    // Everything that is read off or written over the picture goes by the picture, which may be a little late.
+    let shown = shown_slice(viewport, series, ctx);
+    let view = shown.map_or(view, |(caption, ..)| &caption.view);
+    let frame = match (place, shown) {
+        (Some(rect), Some((_, plane, size_px))) => Some(SliceFrame { rect, plane, size_px }),
+        _ => slice_frame(rect, viewport, view, series, ctx, state),
+    };
     if let Some(frame) = &frame {
         slice_gestures(ui, &response, frame, (viewport.id, series.key), ctx, state);
         if let (Some(pos), Some(volume)) = (response.hover_pos(), series.best_volume()) {
@@ -67,6 +76,25 @@ pub(super) fn slice_ui(
     states::progress_ui(ui, rect, series);
 }
 
+/// What the picture on screen shows.
+fn shown_slice<'a>(
+    viewport: &Viewport,
+    series: &Series,
+    ctx: &'a ViewportContext<'_>,
+) -> Option<(&'a Caption, SlicePlane, [u32; 2])> {
+    let shown = ctx.pictures.shown(viewport.id, series.key)?;
+    match (&shown.key, &shown.caption) {
+        (SceneKey::Slice { plane, size_px, .. }, Some(caption)) => Some((caption, *plane, *size_px)),
+        _ => None,
+    }
+}
+
+/// The crosshair that the picture on screen was cut through, else the current one.
+fn shown_cursor(viewport: &Viewport, series: &Series, ctx: &ViewportContext<'_>) -> Option<DVec3> {
+    let shown = shown_slice(viewport, series, ctx).map(|(caption, ..)| caption.cursor_lps);
+    shown.or_else(|| ctx.document.cursor(series.key))
+}
+
 /// Letters at the left, top, right and bottom edge, from the axes of the screen as they are now.
 pub(super) fn letters(view: &SliceView) -> [String; 4] {
     [-view.right, -view.down, view.right, view.down].map(orientation_letters)
@@ -88,10 +116,11 @@ fn slice_frame(
 
 /// What a screen reader says, and what tests find: plane, letters, position, window.
 fn description(viewport: &Viewport, view: &SliceView, series: &Series, ctx: &ViewportContext<'_>) -> String {
+    let view = shown_slice(viewport, series, ctx).map_or(view, |(caption, ..)| &caption.view);
     let [left, top, right, bottom] = letters(view);
     let mut text =
         format!("{} view: left {left}, top {top}, right {right}, bottom {bottom}", viewport.name());
-    if let Some(position) = position_text(view, series, ctx) {
+    if let Some(position) = position_text(viewport, view, series, ctx) {
         text.push_str(", ");
         text.push_str(&position);
     }
@@ -103,9 +132,14 @@ fn description(viewport: &Viewport, view: &SliceView, series: &Series, ctx: &Vie
 }
 
 /// `Im 61/133 · z −132.5`, with the instance number where it differs.
-fn position_text(view: &SliceView, series: &Series, ctx: &ViewportContext<'_>) -> Option<String> {
+fn position_text(
+    viewport: &Viewport,
+    view: &SliceView,
+    series: &Series,
+    ctx: &ViewportContext<'_>,
+) -> Option<String> {
     let geometry = series.loaded()?.volume.geometry();
-    let cursor = ctx.document.cursor(series.key)?;
+    let cursor = shown_cursor(viewport, series, ctx)?;
     let position = view.position(geometry, cursor, series.stack_order()?);
     let mut text = format!("Im {}/{}", position.number, position.count);
     let instance = position.stack_index.and_then(|k| series.instance_numbers.get(k).copied().flatten());
@@ -233,7 +267,7 @@ fn corners(
         };
         bottom_left.line(format!("Slab {} {mode}", text::mm(view.slab.thickness_mm)), 2);
     }
-    bottom_left.line(position_text(view, series, ctx).unwrap_or_default(), 0);
+    bottom_left.line(position_text(viewport, view, series, ctx).unwrap_or_default(), 0);
     if series.channels == 1 {
         bottom_left.line(window_text(display), 1);
     }

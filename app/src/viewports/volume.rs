@@ -3,11 +3,13 @@
 use egui::{Align2, Pos2, Rect, Sense, Shape, Stroke, Ui, WidgetInfo, vec2};
 use glam::DVec3;
 use imaging::geometry::{AnatomicalPlane, orientation_letters};
+use render_core::camera::Camera;
 
 use super::gestures::volume_gestures;
 use super::{ViewportContext, ViewportState, overlay, picture_ui, states};
 use crate::command::Action;
 use crate::document::{Series, Viewport, VolumeStyle, VolumeView};
+use crate::gpu_bridge::SceneKey;
 use crate::text;
 use crate::theme;
 
@@ -41,16 +43,21 @@ pub(super) fn volume_ui(
         states::state_ui(ui, rect, viewport, None, ctx);
         return;
     };
-    let is_dragged = volume_gestures(ui, &response, view, viewport.id, ctx);
+    let is_dragged = volume_gestures(ui, &response, view, viewport.id, ctx, state);
     // A curve that is being edited needs quick frames too.
     state.is_volume_moving = is_dragged || ctx.document.history.is_in_gesture();
-    let has_picture = picture_ui(ui, rect, viewport, series.key, ctx.pictures);
+    let has_picture = picture_ui(ui, rect, viewport, series.key, ctx.pictures).is_some();
     if !has_picture || ctx.pictures.error(viewport.id).is_some() {
         states::state_ui(ui, rect, viewport, Some(series), ctx);
     }
     let painter = ui.painter_at(rect);
     if has_picture {
-        orientation_cube(&painter, rect, view);
+        // Of the picture, which may be a little late.
+        let camera = match ctx.pictures.shown(viewport.id, series.key).map(|shown| &shown.key) {
+            Some(SceneKey::Volume { camera, .. }) => *camera,
+            _ => view.camera,
+        };
+        orientation_cube(&painter, rect, &camera);
     }
     corners(&painter, rect, series, ctx);
     states::progress_ui(ui, rect, series);
@@ -75,8 +82,8 @@ fn corners(painter: &egui::Painter, rect: Rect, series: &Series, ctx: &ViewportC
 }
 
 /// A small cube with the letters of its faces, turned as the volume is.
-fn orientation_cube(painter: &egui::Painter, rect: Rect, view: &VolumeView) {
-    let basis = view.camera.basis();
+fn orientation_cube(painter: &egui::Painter, rect: Rect, camera: &Camera) {
+    let basis = camera.basis();
     let middle = rect.right_bottom() - vec2(38.0, 38.0);
     let project = |p: DVec3| -> Pos2 {
         middle + vec2(p.dot(basis.right) as f32, -p.dot(basis.up) as f32) * CUBE_RADIUS

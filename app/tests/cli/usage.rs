@@ -4,7 +4,9 @@ use super::{lantern, sample, stderr, text};
 
 #[test]
 fn every_verb_explains_itself() {
-    for verb in ["", "info", "probe", "render", "bench", "bench load", "bench slice", "bench volume"] {
+    for verb in
+        ["", "info", "probe", "render", "bench", "bench load", "bench slice", "bench volume", "bench window"]
+    {
         let mut arguments: Vec<&str> = verb.split_whitespace().collect();
         arguments.push("--help");
         let output = lantern(&arguments);

@@ -1,6 +1,8 @@
 //! Drives the window as a person would: finds things by label, clicks, types, drags, waits for workers.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -47,6 +49,7 @@ impl Window {
                 adapter: state.adapter.clone(),
                 device: state.device.clone(),
                 queue: state.queue.clone(),
+                watch: render_core::gpu::DeviceWatch::install(&state.device, || {}),
             };
             LanternApp::with_renderer(cc, source, Vec::new(), None)
         });
@@ -63,6 +66,27 @@ impl Window {
     pub(crate) fn with_phantom_scaled(size: Vec2, pixels_per_point: f32) -> Self {
         let mut window = Self::with_paths(size, pixels_per_point, Vec::new());
         window.open_phantom();
+        window
+    }
+
+    /// The same application in another window, with another graphics device.
+    pub(crate) fn reopened(self, size: Vec2) -> Self {
+        let state = Rc::new(RefCell::new(Some(self.harness)));
+        let harness =
+            Harness::builder().with_size(size).with_step_dt(1.0 / 60.0).wgpu().build_eframe(move |cc| {
+                let mut before = state.borrow_mut().take().expect("the window is built once");
+                let empty = LanternApp::with_renderer(
+                    cc,
+                    RendererSource::Open(RendererChoice::Cpu),
+                    Vec::new(),
+                    None,
+                );
+                let mut app = std::mem::replace(before.state_mut(), empty);
+                app.move_to(cc, RendererChoice::Cpu);
+                app
+            });
+        let mut window = Self { harness };
+        window.settle();
         window
     }
 
@@ -159,6 +183,37 @@ impl Window {
             source: egui::MouseWheelSource::Wheel,
             modifiers,
         });
+        self.settle();
+    }
+
+    /// Puts fingers on the screen, moves each from its first to its second place, and lifts them.
+    ///
+    /// As on a real screen the first finger is the pointer too.
+    pub(crate) fn touch(&mut self, fingers: &[(Pos2, Pos2)]) {
+        const STEPS: u16 = 8;
+        for step in 0..=STEPS + 1 {
+            for (i, (from, to)) in fingers.iter().enumerate() {
+                let pos = *from + (*to - *from) * (f32::from(step.min(STEPS)) / f32::from(STEPS));
+                let phase = match step {
+                    0 => TouchPhase::Start,
+                    step if step <= STEPS => TouchPhase::Move,
+                    _ => TouchPhase::End,
+                };
+                let (device_id, id) = (egui::TouchDeviceId(1), egui::TouchId(i as u64));
+                self.harness.event(Event::Touch { device_id, id, phase, pos, force: None });
+                if i > 0 {
+                    continue;
+                }
+                let (button, modifiers) = (PointerButton::Primary, Modifiers::NONE);
+                self.harness.event(Event::PointerMoved(pos));
+                if phase != TouchPhase::Move {
+                    let pressed = phase == TouchPhase::Start;
+                    self.harness.event(Event::PointerButton { pos, button, pressed, modifiers });
+                }
+            }
+            self.harness.step();
+        }
+        self.harness.event(Event::PointerGone);
         self.settle();
     }
 

@@ -5,6 +5,7 @@ mod geometry;
 mod overlays;
 mod reading;
 mod states;
+mod touch;
 
 use egui::{Vec2, vec2};
 

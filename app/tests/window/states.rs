@@ -76,3 +76,26 @@ fn the_sample_study_opens_with_its_true_geometry() {
     assert_ne!(window.description("Axial"), first);
     window.keep_picture("sample");
 }
+
+#[test]
+fn a_lost_graphics_device_takes_neither_the_document_nor_its_undo_history() {
+    let mut window = Window::with_phantom(SMALL);
+    window.key(Modifiers::NONE, Key::Num1);
+    window.key(Modifiers::NONE, Key::Num2);
+    let workspace = window.document().workspace.clone();
+    window.harness.state().lose_device();
+    assert!(window.harness.state().is_device_lost());
+    let mut window = window.reopened(SMALL);
+    assert!(!window.harness.state().is_device_lost());
+    assert_eq!(window.document().workspace, workspace);
+    window.harness.get_by_label_contains("The graphics device was lost and opened again.");
+    // Pictures are there again, and undo goes on where it was.
+    let rect = window.rect("Axial");
+    let picture = window.picture();
+    let lit = (0..rect.width() as u32)
+        .filter(|x| picture.get_pixel(rect.left() as u32 + x, rect.center().y as u32).0[0] > 60);
+    assert!(lit.count() > 20, "the head is on screen");
+    window.key(Modifiers::COMMAND, Key::Z);
+    let key = window.document().active_viewport().series.unwrap();
+    assert_eq!(window.document().workspace.displays[&key].window_name.as_deref(), Some("Abdomen"));
+}

@@ -42,6 +42,29 @@ pub struct GpuContext {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ContextId(u64);
 
+/// Tells whether a device that several parties use is still there.
+#[derive(Debug, Clone, Default)]
+pub struct DeviceWatch {
+    health: Arc<Health>,
+}
+
+impl DeviceWatch {
+    /// Watches a device in place of its loss and error callbacks: errors that nobody catches are logged, and
+    /// `on_loss` runs on whatever thread notices the loss.
+    pub fn install(device: &wgpu::Device, on_loss: impl Fn() + Send + 'static) -> Self {
+        let watch = Self::default();
+        watch.health.watch_loss(device, on_loss);
+        device
+            .on_uncaptured_error(Arc::new(|error: wgpu::Error| tracing::error!("graphics device: {error}")));
+        watch
+    }
+
+    /// Whether the device is gone for good.
+    pub fn is_lost(&self) -> bool {
+        self.health.is_lost.load(Ordering::Acquire)
+    }
+}
+
 /// What the driver told us out of turn.
 #[derive(Debug, Default)]
 struct Health {
@@ -68,6 +91,13 @@ impl GpuContext {
         pollster::block_on(Self::open(choice, wgpu::Features::empty()))
     }
 
+    /// The same device as if it were the window's; for tests.
+    #[cfg(feature = "testing")]
+    pub(crate) fn watched(self) -> Self {
+        let health = DeviceWatch::install(&self.device, || {}).health;
+        Self { health, ..self }
+    }
+
     async fn open(choice: AdapterChoice, wanted: wgpu::Features) -> Result<Self, RenderError> {
         let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
         descriptor.backends = wgpu::Backends::from_env().unwrap_or(wgpu::Backends::all());
@@ -91,7 +121,7 @@ impl GpuContext {
                 ..Default::default()
             };
             match adapter.request_device(&descriptor).await {
-                Ok((device, queue)) => return Ok(Self::shared(&adapter, device, queue)),
+                Ok((device, queue)) => return Ok(Self::owned(&adapter, device, queue)),
                 Err(e) => {
                     tracing::warn!(adapter = adapter.get_info().name, "adapter does not open: {e}");
                     refusal = RenderError::Device { reason: e.to_string() };
@@ -111,22 +141,38 @@ impl GpuContext {
         is_real_gpu(&adapter.get_info())
     }
 
-    /// Uses a device that exists, the window's. Its error and loss callbacks are replaced by ours, which log.
+    /// Uses a device that exists, the window's, which `watch` was installed on.
     ///
-    /// Limits and features are those the device was opened with; ask for [`Self::wanted_features`] and all of the
-    /// adapter's limits.
-    pub fn shared(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
+    /// Errors of whoever else uses the device stay theirs: here only those count that our own calls cause. Limits and
+    /// features are those the device was opened with; ask for [`Self::wanted_features`] and all of the adapter's
+    /// limits.
+    pub fn shared(
+        adapter: &wgpu::Adapter,
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        watch: &DeviceWatch,
+    ) -> Self {
+        Self::with_health(adapter, device, queue, watch.health.clone())
+    }
+
+    /// Uses a device of our own: whatever the driver reports concerns us.
+    fn owned(adapter: &wgpu::Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
         let health = Arc::new(Health::default());
-        let on_loss = health.clone();
-        device.set_device_lost_callback(move |reason, message| {
-            tracing::error!("graphics device lost ({reason:?}): {message}");
-            on_loss.is_lost.store(true, Ordering::Release);
-        });
+        health.watch_loss(&device, || {});
         let on_error = health.clone();
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             tracing::error!("graphics device: {error}");
             on_error.record(RenderError::Device { reason: error.to_string() });
         }));
+        Self::with_health(adapter, device, queue, health)
+    }
+
+    fn with_health(
+        adapter: &wgpu::Adapter,
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        health: Arc<Health>,
+    ) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let id = ContextId(NEXT_ID.fetch_add(1, Ordering::Relaxed));
         let (limits, features) = (device.limits(), device.features());
@@ -182,6 +228,27 @@ impl GpuContext {
         }
     }
 
+    /// Runs `draw`; what the driver objects to in it becomes its error.
+    ///
+    /// Error scopes are of this thread and device alone, so that errors of other users of the device are not taken
+    /// for ours.
+    pub(crate) fn catching<T>(
+        &self,
+        draw: impl FnOnce() -> Result<T, RenderError>,
+    ) -> Result<T, RenderError> {
+        // Later scopes lie within earlier ones and are popped first.
+        let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
+        let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let drawn = draw();
+        let errors = [validation, memory, internal].map(|scope| pollster::block_on(scope.pop()));
+        let drawn = drawn?;
+        match errors.into_iter().flatten().next() {
+            Some(error) => Err(RenderError::Device { reason: error.to_string() }),
+            None => Ok(drawn),
+        }
+    }
+
     /// Runs `make` and tells whether the device ran out of memory in it.
     pub(crate) fn ran_out_of_memory<T>(&self, make: impl FnOnce() -> T) -> (T, bool) {
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
@@ -201,6 +268,15 @@ impl GpuContext {
 }
 
 impl Health {
+    fn watch_loss(self: &Arc<Self>, device: &wgpu::Device, on_loss: impl Fn() + Send + 'static) {
+        let health = self.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            tracing::error!("graphics device lost ({reason:?}): {message}");
+            health.is_lost.store(true, Ordering::Release);
+            on_loss();
+        });
+    }
+
     fn record(&self, error: RenderError) {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }

@@ -12,7 +12,7 @@ mod resources;
 mod shader;
 mod timing;
 
-pub use context::{AdapterChoice, ContextId, GpuContext};
+pub use context::{AdapterChoice, ContextId, DeviceWatch, GpuContext};
 
 use crate::RenderError;
 use crate::image::{Image8, ImageF32};
