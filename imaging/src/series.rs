@@ -69,6 +69,9 @@ impl fmt::Display for SeriesWarning {
                 let places: Vec<String> = after_slice.iter().take(5).map(|i| (i + 1).to_string()).collect();
                 let more = if after_slice.len() > 5 { ", …" } else { "" };
                 let noun = if *count == 1 { "slice is" } else { "slices are" };
+                if places.is_empty() {
+                    return write!(f, "{count} {noun} missing at some points in time; left empty");
+                }
                 write!(f, "{count} {noun} missing (after slice {}{more}); left empty", places.join(", "))
             }
             Self::UnevenSpacing { min_mm, max_mm } => {

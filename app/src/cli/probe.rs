@@ -109,7 +109,7 @@ fn point_report(volume: &Volume, point: Point, time_point: usize) -> PointReport
         index: index.to_array(),
         lps: lps.to_array(),
         value: value(&|c| volume.value_at(nearest, c, time_point)),
-        interpolated: value(&|c| volume.sample_linear(index, c, time_point)),
+        interpolated: value(&|c| volume.measure_linear(index, c, time_point)),
         unit: volume.unit().symbol().map(str::to_owned),
     }
 }

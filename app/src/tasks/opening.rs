@@ -44,7 +44,7 @@ pub(super) fn load(key: SeriesKey, source: SeriesSource, progress: Progress, out
 fn finish(volume: Arc<Volume>, progress: &Progress) -> Result<LoadedVolume, ImagingError> {
     progress.check()?;
     let bins = histogram_bins(&volume);
-    let histogram = Histogram::of_voxels(volume.voxels(), volume.rescale(), volume.padding(), bins);
+    let histogram = volume.histogram(bins);
     Ok(LoadedVolume { volume, histogram })
 }
 

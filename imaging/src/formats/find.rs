@@ -275,5 +275,8 @@ pub(super) fn slice_of(
         let slice = samples.get(start..start + count).unwrap_or_default();
         Voxels::from(slice.to_vec())
     });
-    Volume::new(VolumeMeta { geometry, time_points: 1, ..volume.meta().clone() }, voxels)
+    Volume::new(
+        VolumeMeta { geometry, time_points: 1, empty_slices: Vec::new(), ..volume.meta().clone() },
+        voxels,
+    )
 }

@@ -9,10 +9,11 @@ use dicom_encoding::{Codec, TransferSyntaxIndex};
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 use jpeg_decoder::{ColorTransform, Decoder, PixelFormat as JpegPixelFormat};
 
+use super::bytes::inflate_bytes;
 use super::codestream::{Codestream, CodestreamKind, parse_jpeg, parse_jpeg_xl_size, parse_jpeg2000};
-use super::dataset::{DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, inflate_bytes};
+use super::dataset::{DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE};
 use super::instance::{Photometric, PixelFormat, SampleFormat};
-use super::jpeg12;
+use super::{jpeg_xl, jpeg12, jpeg2000};
 
 /// Whether pixel data lies in the file as plain samples.
 pub(crate) fn is_native(transfer_syntax: &str) -> bool {
@@ -81,6 +82,25 @@ pub(crate) struct Decoded {
     pub(crate) precision: Option<u8>,
 }
 
+/// The most pixel data that so many compressed bytes are believed to hold.
+///
+/// Small amounts are always believed. Beyond that: empty images compress extremely well, but not without end.
+pub(crate) fn most_decoded_bytes(transfer_syntax: &str, compressed_bytes: u64) -> u64 {
+    const ALWAYS_BELIEVED: u64 = 64 << 20;
+    let ratio = match Scheme::of(transfer_syntax) {
+        // Two bytes of a run stand for 128.
+        Some(Scheme::Rle) => 64,
+        // A block of 64 samples of at most two bytes takes at least one bit.
+        Some(Scheme::Jpeg) => 1024,
+        Some(Scheme::DeflatedFrame) => 1032,
+        Some(Scheme::Uncompressed) => 1,
+        // Whole constant frames in a few dozen bytes.
+        Some(Scheme::JpegLs | Scheme::JpegXl) => 16384,
+        Some(Scheme::Jpeg2000) | None => 4096,
+    };
+    compressed_bytes.saturating_mul(ratio).saturating_add(ALWAYS_BELIEVED)
+}
+
 /// Whether a compressed frame can be what the header says, judged from its own header and size.
 ///
 /// Asked before memory for a volume is reserved.
@@ -88,11 +108,8 @@ pub(crate) struct Decoded {
 /// # Errors
 /// A sentence for a person.
 pub(crate) fn check_claim(transfer_syntax: &str, format: &PixelFormat, data: &[u8]) -> Result<(), String> {
-    // Empty images compress extremely well, but not beyond this.
-    const MAX_RATIO: u64 = 4096;
-    const ALWAYS_ALLOWED: u64 = 64 << 20;
     let frame_bytes = (format.pixels() as u64 * u64::from(format.samples) * format.sample.bits()).div_ceil(8);
-    if frame_bytes > ALWAYS_ALLOWED && frame_bytes / MAX_RATIO > data.len() as u64 {
+    if frame_bytes > most_decoded_bytes(transfer_syntax, data.len() as u64) {
         return Err(format!("{frame_bytes} bytes of pixels cannot come from {} compressed ones", data.len()));
     }
     match Scheme::of(transfer_syntax) {
@@ -176,13 +193,13 @@ fn decode(scheme: Scheme, uid: &str, format: &PixelFormat, data: &[u8]) -> Resul
                 Photometric::YbrFull | Photometric::YbrFull422 | Photometric::YbrJpeg2000 => Photometric::Rgb,
                 other => other,
             };
-            let bytes = adapter(uid, format, data)?;
+            let bytes = jpeg2000::decode(data, format, sample_bytes)?;
             Decoded { bytes, is_planar: false, photometric, precision: Some(stream.precision) }
         }
         Scheme::JpegXl => {
-            let bytes = adapter(uid, format, data)?;
+            let jpeg_xl::Samples { bytes, precision } = jpeg_xl::decode(data, format, sample_bytes)?;
             let photometric = if format.samples == 3 { Photometric::Rgb } else { format.photometric };
-            Decoded { bytes, is_planar: false, photometric, precision: None }
+            Decoded { bytes, is_planar: false, photometric, precision: Some(precision) }
         }
     };
     let expected = match (format.sample, decoded.photometric) {
@@ -432,8 +449,7 @@ fn quietly<T>(work: impl FnOnce() -> T) -> Option<T> {
         panic::set_hook(Box::new(move |info| {
             // Decoders may split their work over threads of the pool.
             let file = info.location().map_or("", |location| location.file());
-            if !IS_QUIET.get() && !["jpeg-decoder", "jxl-", "openjp2"].iter().any(|name| file.contains(name))
-            {
+            if !IS_QUIET.get() && !["jpeg-decoder", "jxl-"].iter().any(|name| file.contains(name)) {
                 previous(info);
             }
         }));

@@ -15,6 +15,26 @@ struct Fragment {
     is_cut: bool,
 }
 
+/// How many fragments hold anything, counted up to `limit`; a frame needs at least one.
+pub(crate) fn count(bytes: &mut Bytes, pixels: &PixelElement, limit: u64) -> io::Result<u64> {
+    let mut found = 0;
+    let mut at = pixels.offset;
+    let mut is_offset_table = true;
+    while found < limit {
+        let Some(&[t0, t1, t2, t3, l0, l1, l2, l3]) = bytes.at(at, 8)?.and_then(<[u8]>::first_chunk) else {
+            break;
+        };
+        if [t0, t1, t2, t3] != [0xFE, 0xFF, 0x00, 0xE0] {
+            break;
+        }
+        let len = u32::from_le_bytes([l0, l1, l2, l3]);
+        found += u64::from(!is_offset_table && len > 0);
+        is_offset_table = false;
+        at += 8 + u64::from(len);
+    }
+    Ok(found)
+}
+
 /// Fragments of every frame.
 #[derive(Debug)]
 pub(crate) struct FragmentTable {

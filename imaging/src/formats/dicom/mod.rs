@@ -43,6 +43,8 @@ mod fragments;
 mod group;
 mod instance;
 mod jpeg12;
+mod jpeg2000;
+mod jpeg_xl;
 mod load;
 mod lut;
 mod memory;

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::archive::ZipArchiveFile;
 use super::bytes::Location;
 use super::dataset::{self, WalkError};
+use super::fragments;
 use super::instance::{self, Content, Instance};
 use super::tags;
 use super::text::Charset;
@@ -28,7 +29,13 @@ pub(crate) fn read_instance(location: Location) -> Result<Instance, ImagingError
         }
         WalkError::Damaged(reason) => ImagingError::Damaged { path: path.clone(), reason: reason.to_owned() },
     })?;
-    match instance::interpret(&header, location, bytes.len()) {
+    let fragments = header.pixels.filter(|pixels| pixels.len.is_none()).map(|pixels| {
+        let claimed = header.data_set.integer(tags::NUMBER_OF_FRAMES).unwrap_or(1);
+        // One frame may lie in any number of fragments, and be cut off: that shows when it is read.
+        if claimed > 1 { fragments::count(&mut bytes, &pixels, claimed as u64) } else { Ok(1) }
+    });
+    let fragments = fragments.transpose().map_err(|source| ImagingError::io(&path, source))?;
+    match instance::interpret(&header, location, bytes.len(), fragments) {
         Content::Image(instance) => Ok(*instance),
         Content::NoImage(reason) => Err(ImagingError::NotAnImage { path, reason }),
         Content::Damaged(reason) => Err(ImagingError::Damaged { path, reason }),
