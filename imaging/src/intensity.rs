@@ -2,6 +2,8 @@
 //!
 //! The chain is *stored value* → rescale → *modality value* → VOI window → *display value*.
 
+mod voi_table;
+
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -9,6 +11,8 @@ use rayon::prelude::*;
 
 use crate::volume::{Rescale, Sample, Voxels};
 use crate::with_voxels;
+
+pub use voi_table::VoiTable;
 
 /// How a window turns modality values into display values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -20,6 +24,8 @@ pub enum VoiFunction {
     LinearExact,
     /// PS3.3 C.11.2.1.3.1.
     Sigmoid,
+    /// A lookup table, PS3.3 C.11.2.1.1; center and width only describe the range over which it changes.
+    Table(VoiTable),
 }
 
 /// A VOI window over modality values.
@@ -54,7 +60,7 @@ impl Window {
             return Err(WindowError::NotFinite);
         }
         let is_too_narrow = match function {
-            VoiFunction::Linear => width < 1.0,
+            VoiFunction::Linear | VoiFunction::Table(_) => width < 1.0,
             VoiFunction::LinearExact | VoiFunction::Sigmoid => width <= 0.0,
         };
         if is_too_narrow {
@@ -67,6 +73,23 @@ impl Window {
     /// A window with the LINEAR function for whole-number values; the width is raised to 1 if it is less.
     pub fn linear(center: f64, width: f64) -> Self {
         Self { center, width: width.max(1.0), function: VoiFunction::Linear }
+    }
+
+    /// A window that looks values up; its center and width are those of a LINEAR window over the same range.
+    pub fn table(table: VoiTable) -> Self {
+        let [low, high] = table.range();
+        let width = high - low + 1.0;
+        Self { center: low + width / 2.0, width, function: VoiFunction::Table(table) }
+    }
+
+    /// Whether values are looked up in a table.
+    pub fn is_table(&self) -> bool {
+        matches!(self.function, VoiFunction::Table(_))
+    }
+
+    /// What to change by hand: a table gives way to a LINEAR window over the same range, others stay.
+    pub fn adjustable(self) -> Self {
+        if self.is_table() { Self { function: VoiFunction::Linear, ..self } } else { self }
     }
 
     /// A LINEAR_EXACT window that maps `low` to black and `high` to white.
@@ -96,10 +119,11 @@ impl Window {
             }
             VoiFunction::LinearExact => ((value - c) / w + 0.5).clamp(0.0, 1.0),
             VoiFunction::Sigmoid => 1.0 / (1.0 + (-4.0 * (value - c) / w).exp()),
+            VoiFunction::Table(table) => table.apply(value),
         }
     }
 
-    /// Scale and offset such that `clamp(scale * value + offset, 0, 1)` is this window, or `None` for `Sigmoid`.
+    /// Scale and offset such that `clamp(scale * value + offset, 0, 1)` is this window, or `None` for `Sigmoid` and tables.
     ///
     /// For `Linear` with width 1 (a threshold) the scale is very large rather than infinite.
     pub fn scale_offset(&self) -> Option<(f64, f64)> {
@@ -109,7 +133,7 @@ impl Window {
                 Some((1.0 / w, 0.5 - (self.center - 0.5) / w))
             }
             VoiFunction::LinearExact => Some((1.0 / self.width, 0.5 - self.center / self.width)),
-            VoiFunction::Sigmoid => None,
+            VoiFunction::Sigmoid | VoiFunction::Table(_) => None,
         }
     }
 }

@@ -263,3 +263,91 @@ fn monochrome1_is_inverted_once_and_never_in_the_values() {
         assert_eq!(stored(&volume), [3.0, 900.0], "values are never inverted");
     }
 }
+
+/// A sharp table over modality values -100 … 155.
+fn voi_table(descriptor: Vec<u16>, data: Value) -> Value {
+    let explanation = (0x0028_3003, text("LO", "SHARP"));
+    let item = vec![(0x0028_3002, Value::Words("US", descriptor)), explanation, (0x0028_3006, data)];
+    Value::Items(vec![item])
+}
+
+fn squares() -> Vec<u16> {
+    (0..256u32).map(|i| (i * i / 16) as u16).collect()
+}
+
+#[test]
+fn voi_table_comes_before_windows_and_maps_modality_values() {
+    let first = (-100i16).cast_unsigned();
+    let table = voi_table(vec![256, first, 12], Value::Words("OW", squares()));
+    let object = Dicom::image(EXPLICIT, 2, 1)
+        .rescale("1", "-1000")
+        .with(0x0028_1050, text("DS", 40))
+        .with(0x0028_1051, text("DS", 400))
+        .with(0x0028_3010, table)
+        .words(&[900, 1155]);
+    let (entry, _) = object.read().unwrap();
+    let names: Vec<&str> = entry.windows.iter().map(|w| w.name.as_str()).collect();
+    assert_eq!(names, ["SHARP", "Window 1"]);
+    let window = entry.windows[0].window;
+    let grey = |v: f64| (window.apply(v) * 4095.0).round();
+    assert_eq!([-500.0, -100.0, 0.0, 155.0, 900.0].map(grey), [0.0, 0.0, 625.0, 4064.0, 4064.0]);
+    // Changed by hand it becomes a linear window over the same range (the first three entries are equal).
+    let linear = window.adjustable();
+    assert_eq!((linear.apply(-97.0), linear.apply(155.0)), (0.0, 1.0));
+    assert!(!linear.is_table() && window.is_table());
+}
+
+#[test]
+fn odd_voi_tables_are_read_and_damaged_ones_give_way_to_the_window() {
+    let image = || {
+        let object = Dicom::image(EXPLICIT, 2, 1).with(0x0028_1050, text("DS", 40));
+        object.with(0x0028_1051, text("DS", 400)).words(&[0, 255])
+    };
+    let first_window = |table: Value| image().with(0x0028_3010, table).read().unwrap().0;
+    let bytes = || (0..=255u8).collect::<Vec<u8>>();
+    // Eight bits to an entry, packed; eight bits in words; sixteen stated, twelve more than stated.
+    let packed = first_window(voi_table(vec![256, 0, 8], Value::Bytes("OW", bytes())));
+    let words = Value::Words("OW", bytes().into_iter().map(u16::from).collect());
+    let wide = first_window(voi_table(vec![256, 0, 8], words));
+    for entry in [packed, wide] {
+        assert_eq!(entry.windows[0].window.apply(51.0), 0.2);
+    }
+    let understated = first_window(voi_table(vec![256, 0, 8], Value::Words("OW", squares())));
+    assert_eq!((understated.windows[0].window.apply(255.0) * 4095.0).round(), 4064.0);
+    // 65 536 entries.
+    let all = Value::Words("OW", (0..=u16::MAX).collect());
+    let full = first_window(voi_table(vec![0, 0, 16], all));
+    assert_eq!(full.windows[0].window.apply(65535.0), 1.0);
+    for broken in [
+        voi_table(vec![256, 0], Value::Words("OW", squares())),
+        voi_table(vec![256, 0, 12], Value::Words("OW", Vec::new())),
+        Value::Items(vec![vec![(0x0028_3003, text("LO", "EMPTY"))]]),
+    ] {
+        let entry = first_window(broken);
+        assert_eq!((entry.windows.len(), entry.windows[0].window.center), (1, 40.0));
+        let told = |w: &SeriesWarning| matches!(w, SeriesWarning::Other(t) if t.contains("VOI lookup table"));
+        assert!(entry.warnings.iter().any(told), "{:?}", entry.warnings);
+    }
+}
+
+#[test]
+fn narrow_windows_over_fractions_are_exact() {
+    let windows = |center: &str, width: &str, function: Option<&str>| {
+        let mut object = Dicom::image(EXPLICIT, 2, 1)
+            .rescale("0.001", "0")
+            .with(0x0028_1050, text("DS", center))
+            .with(0x0028_1051, text("DS", width))
+            .words(&[0, 2000]);
+        if let Some(function) = function {
+            object = object.with(0x0028_1056, text("CS", function));
+        }
+        object.read().unwrap().0.windows
+    };
+    for function in [None, Some("LINEAR_EXACT")] {
+        let window = windows("0.5", "0.2", function)[0].window;
+        assert!((window.apply(0.45) - 0.25).abs() < 1e-12, "{window:?}");
+    }
+    let sigmoid = windows("0.5", "0.2", Some("SIGMOID"))[0].window;
+    assert!((sigmoid.apply(0.6) - 1.0 / (1.0 + (-2.0f64).exp())).abs() < 1e-12);
+    assert!(windows("0.5", "0", Some("LINEAR_EXACT")).is_empty());
+}

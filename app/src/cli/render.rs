@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 use glam::DVec3;
 use imaging::geometry::{AnatomicalPlane, Geometry};
-use imaging::intensity::{CT_PRESETS, Histogram, Window};
+use imaging::intensity::{CT_PRESETS, Window};
 use imaging::series::SeriesEntry;
 use imaging::volume::{Unit, Volume};
 use render_core::Renderer;

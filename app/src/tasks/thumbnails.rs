@@ -5,7 +5,7 @@ use std::sync::mpsc::{Sender, channel};
 
 use imaging::formats;
 use imaging::geometry::Geometry;
-use imaging::intensity::{Histogram, Window};
+use imaging::intensity::Window;
 use imaging::series::SeriesEntry;
 use imaging::volume::Volume;
 use render_core::image::Image8;
