@@ -3,6 +3,7 @@
 
 mod made_dicom;
 
+use imaging::formats::dicom::{Overlay, OverlayKind, overlays};
 use imaging::series::SeriesWarning;
 use imaging::volume::{Unit, Volume};
 use made_dicom::{
@@ -350,4 +351,71 @@ fn narrow_windows_over_fractions_are_exact() {
     let sigmoid = windows("0.5", "0.2", Some("SIGMOID"))[0].window;
     assert!((sigmoid.apply(0.6) - 1.0 / (1.0 + (-2.0f64).exp())).abs() < 1e-12);
     assert!(windows("0.5", "0", Some("LINEAR_EXACT")).is_empty());
+}
+
+#[test]
+fn overlay_planes_lie_where_they_say_over_the_frames_they_name() {
+    // Plane 0: 4 × 2, one column right of and one row above the image, graphics. Plane 1: in bit 12 of the pixels.
+    let object = Dicom::image(EXPLICIT, 4, 3)
+        .bits(16, 12, 11, false)
+        .with(0x6000_0010, us(2))
+        .with(0x6000_0011, us(4))
+        .with(0x6000_0022, text("LO", "marks"))
+        .with(0x6000_0040, text("CS", "G"))
+        .with(0x6000_0050, Value::Words("SS", vec![0, 2]))
+        .with(0x6000_0100, us(1))
+        .with(0x6000_0102, us(0))
+        .with(0x6000_3000, Value::Bytes("OW", vec![0b1010_0001, 0]))
+        .with(0x6002_0010, us(3))
+        .with(0x6002_0011, us(4))
+        .with(0x6002_0040, text("CS", "R"))
+        .with(0x6002_0050, Value::Words("SS", vec![1, 1]))
+        .with(0x6002_0100, us(16))
+        .with(0x6002_0102, us(12))
+        .words(&[0x1005, 6, 7, 8, 9, 0x100A, 11, 12, 13, 14, 15, 0xF010]);
+    let (dir, catalog) = object.scan().unwrap();
+    let planes = overlays(&catalog.series[0], 0, 0).unwrap();
+    let kinds: Vec<_> = planes.iter().map(|p| (p.index, p.kind, p.label.as_str(), p.origin)).collect();
+    assert_eq!(kinds, [(0, OverlayKind::Graphics, "marks", [1, -1]), (1, OverlayKind::Region, "", [0, 0])]);
+    let set = |plane: &Overlay| -> Vec<[usize; 2]> {
+        let pixels = (0..3).flat_map(|y| (0..4).map(move |x| [x, y]));
+        pixels.filter(|&[x, y]| plane.is_set(x, y)).collect()
+    };
+    // Bits 0, 5 and 7: the first lies above the image, the others in its first row; the last beyond the right edge.
+    assert_eq!(set(&planes[0]), [[2, 0]]);
+    assert_eq!(set(&planes[1]), [[0, 0], [1, 1], [3, 2]]);
+    // The values know nothing of the plane in their upper bits.
+    let (_, volume) = object.read().unwrap();
+    assert_eq!(stored(&volume), (5..=16).map(f64::from).collect::<Vec<_>>());
+    drop(dir);
+    // Two frames of a plane that begin at the second frame of three; 3 × 1 bits each, not aligned to bytes.
+    let film = Dicom::image(EXPLICIT, 3, 1)
+        .without(0x0020_0032)
+        .with(0x0028_0008, text("IS", 3))
+        .with(0x6000_0010, us(1))
+        .with(0x6000_0011, us(3))
+        .with(0x6000_0015, text("IS", 2))
+        .with(0x6000_0040, text("CS", "G"))
+        .with(0x6000_0050, Value::Words("SS", vec![1, 1]))
+        .with(0x6000_0051, us(2))
+        .with(0x6000_3000, Value::Bytes("OW", vec![0b11_0001, 0]))
+        .words(&[0; 9]);
+    let (_dir, catalog) = film.scan().unwrap();
+    let at = |z: usize| overlays(&catalog.series[0], z, 0).unwrap().first().map(|plane| plane.pixels.clone());
+    assert_eq!(at(0), None);
+    assert_eq!(at(1), Some(vec![true, false, false]));
+    assert_eq!(at(2), Some(vec![false, true, true]));
+}
+
+#[test]
+fn overlay_of_a_real_image_equals_pydicom() {
+    let Some(path) = test_support::data("zoo/zoo/lut-overlay/examples_overlay.dcm") else { return };
+    let catalog = imaging::formats::scan(&[path], &imaging::source::Progress::new()).unwrap();
+    let planes = overlays(&catalog.series[0], 0, 0).unwrap();
+    let found: Vec<_> = planes
+        .iter()
+        .map(|p| (p.index, p.columns, p.rows, p.origin, p.pixels.iter().filter(|set| **set).count()))
+        .collect();
+    // ds.overlay_array(0x6000): shape (300, 484), and its sum.
+    assert_eq!(found, [(0, 484, 300, [0, 0], 222)]);
 }

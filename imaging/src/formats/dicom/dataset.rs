@@ -13,6 +13,8 @@ use super::tags::{self, Tag};
 const MAX_DEPTH: usize = 64;
 /// Largest value that is kept; lookup tables have at most 65 536 entries of two bytes.
 const MAX_VALUE_BYTES: u32 = 1 << 20;
+/// Largest overlay plane that is kept: eight thousand pixels square, or as many over several frames.
+const MAX_OVERLAY_BYTES: u32 = 8 << 20;
 const UNDEFINED_LENGTH: u32 = u32::MAX;
 
 pub(crate) const IMPLICIT_LITTLE: &str = "1.2.840.10008.1.2";
@@ -295,7 +297,7 @@ impl Walk<'_> {
             }
             // Repeated elements are not allowed; the first counts, which also bounds the size of the set.
             if let Some(kept_vr) = kept
-                && len <= MAX_VALUE_BYTES
+                && (len <= MAX_VALUE_BYTES || (tags::is_overlay(tag) && len <= MAX_OVERLAY_BYTES))
                 && set.find(tag).is_none()
             {
                 let vr = if matches!(&vr, b"??" | b"UN") { kept_vr } else { vr };

@@ -5,7 +5,7 @@ use super::codec::{self, Decoded};
 use super::color;
 use super::dataset::{self, DEFLATED, WalkError};
 use super::fragments::FragmentTable;
-use super::instance::{Instance, SampleFormat};
+use super::instance::{Instance, PixelFormat, SampleFormat};
 use crate::ImagingError;
 use crate::volume::{Rescale, Sample};
 
@@ -109,6 +109,29 @@ impl<'a> OpenInstance<'a> {
             Some(table.map_err(io)?)
         };
         Ok(Self { instance, bytes, fragments })
+    }
+
+    /// Pixel format of the object.
+    pub(crate) fn format(&self) -> &PixelFormat {
+        &self.instance.format
+    }
+
+    /// Whole samples of a native frame, unused bits included; `None` for compressed frames.
+    pub(crate) fn raw_samples(&self, frame_index: usize) -> Result<Option<Vec<u32>>, ImagingError> {
+        let format = &self.instance.format;
+        let SampleFormat::Integer { bytes: sample_bytes, .. } = format.sample else { return Ok(None) };
+        if self.fragments.is_some() {
+            return Ok(None);
+        }
+        let frame_bytes = format.native_frame_bytes();
+        let mut bytes = vec![0; frame_bytes as usize];
+        self.read_native(frame_index as u64 * frame_bytes, &mut bytes)?;
+        let is_big = self.instance.pixels.is_big_endian;
+        let sample = |chunk: &[u8]| {
+            let join = |sum: u32, byte: &u8| sum << 8 | u32::from(*byte);
+            if is_big { chunk.iter().fold(0, join) } else { chunk.iter().rev().fold(0, join) }
+        };
+        Ok(Some(bytes.chunks_exact(usize::from(sample_bytes)).map(sample).collect()))
     }
 
     /// Whether a frame can be as large as the header says, without decoding it.

@@ -122,6 +122,16 @@ tags! {
     DOSE_UNITS = 0x3004_0002 CS,
     GRID_FRAME_OFFSET_VECTOR = 0x3004_000C DS,
     DOSE_GRID_SCALING = 0x3004_000E DS,
+    OVERLAY_ROWS = 0x6000_0010 US,
+    OVERLAY_COLUMNS = 0x6000_0011 US,
+    OVERLAY_FRAMES = 0x6000_0015 IS,
+    OVERLAY_DESCRIPTION = 0x6000_0022 LO,
+    OVERLAY_TYPE = 0x6000_0040 CS,
+    OVERLAY_ORIGIN = 0x6000_0050 SS,
+    OVERLAY_FRAME_ORIGIN = 0x6000_0051 US,
+    OVERLAY_BIT_POSITION = 0x6000_0102 US,
+    OVERLAY_LABEL = 0x6000_1500 LO,
+    OVERLAY_DATA = 0x6000_3000 OW,
     EXTENDED_OFFSET_TABLE = 0x7FE0_0001 OV,
     FLOAT_PIXEL_DATA = 0x7FE0_0008 OF,
     DOUBLE_FLOAT_PIXEL_DATA = 0x7FE0_0009 OD,
@@ -134,5 +144,12 @@ pub(crate) const SEQUENCE_DELIMITATION: Tag = 0xFFFE_E0DD;
 
 /// Value representation of a kept tag, or `None` for a tag that is stepped over.
 pub(crate) fn kept_vr(tag: Tag) -> Option<[u8; 2]> {
+    // Sixteen overlay planes share the elements of the first.
+    let tag = if is_overlay(tag) { (tag & 0xFFFF) | 0x6000_0000 } else { tag };
     KEPT.iter().find(|(kept, _)| *kept == tag).map(|(_, vr)| *vr)
+}
+
+/// Whether a tag belongs to one of the overlay planes, groups 6000, 6002, … 601E.
+pub(crate) fn is_overlay(tag: Tag) -> bool {
+    tag >> 24 == 0x60 && (tag >> 16 & 0xFF) <= 0x1E && tag >> 16 & 1 == 0
 }
