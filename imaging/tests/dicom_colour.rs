@@ -238,3 +238,26 @@ fn colour_with_sixteen_bits_keeps_them() {
     let (_, volume) = object.words(&[1000, 2000, 30000, 40000, 50000, 65535]).read().unwrap();
     assert_eq!(made_dicom::stored(&volume), [1000.0, 30000.0, 50000.0, 2000.0, 40000.0, 65535.0]);
 }
+
+#[test]
+fn what_would_decode_wrongly_is_refused_with_the_reason() {
+    // JPEG 2000 cut short, with subsampled components, and JPEG of 12 bits in colour.
+    let mut cut = codestream("j2k_mct.j2k");
+    cut.truncate(cut.len() / 2);
+    let mut subsampled = codestream("j2k_mct.j2k");
+    // The second component's horizontal step, in the SIZ segment.
+    let siz = subsampled.windows(2).position(|w| w == [0xFF, 0x51]).unwrap();
+    subsampled[siz + 4 + 36 + 3 + 1] = 2;
+    let mut deep = codestream("jpeg_jfif_ycc_444.jpg");
+    let sof = deep.windows(2).position(|w| w == [0xFF, 0xC0]).unwrap();
+    (deep[sof + 1], deep[sof + 4]) = (0xC1, 12);
+    for (syntax, frame, reason) in [
+        (JPEG_2000, cut, "ends early"),
+        (JPEG_2000, subsampled, "subsampled components"),
+        ("1.2.840.10008.1.2.4.51", deep, "12 bits is supported for grey images only"),
+    ] {
+        let object = Dicom::color(syntax, 32, 32, "RGB", 0).bits(16, 12, 11, false);
+        let error = object.fragments(vec![frame]).read().unwrap_err();
+        assert!(error.reason().contains(reason), "{syntax}: {}", error.reason());
+    }
+}

@@ -171,3 +171,14 @@ fn whole_zoo_is_scanned_in_one_go() {
     let names: Vec<_> = catalog.series.iter().map(|s| s.attributes.patient_name.clone()).collect();
     assert!(names.is_sorted(), "series are ordered by patient");
 }
+
+#[test]
+fn pixel_data_without_its_closing_delimiter_is_complete() {
+    // All ten frames are there to their last byte; only the eight bytes after them are not.
+    let short = zoo(&["malformed/emri_small_jpeg_2k_lossless_too_short.dcm"]);
+    let whole = zoo(&["multiframe/emri_small_jpeg_2k_lossless.dcm"]);
+    let (Some(short), Some(whole)) = (short, whole) else { return };
+    let (short, whole) = (load_all(&short.series[0]), load_all(&whole.series[0]));
+    assert_eq!(short.dims().to_array(), [64, 64, 10]);
+    assert_eq!(short.voxels(), whole.voxels());
+}

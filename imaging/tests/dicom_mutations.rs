@@ -1,4 +1,5 @@
 //! Thousands of damaged copies of good files: nothing panics, and memory stays bounded by the size of the file.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::panic::{AssertUnwindSafe, catch_unwind};

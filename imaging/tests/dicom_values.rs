@@ -419,3 +419,18 @@ fn overlay_of_a_real_image_equals_pydicom() {
     // ds.overlay_array(0x6000): shape (300, 484), and its sum.
     assert_eq!(found, [(0, 484, 300, [0, 0], 222)]);
 }
+
+#[test]
+fn every_predictor_of_lossless_jpeg_gives_the_values_back() {
+    let expected: Vec<f64> = (0..256).map(|i| f64::from((i % 16 * 257 + i / 16 * 31) % 4096)).collect();
+    for predictor in 1..=7 {
+        let name = format!("made/codestreams/jpeg_lossless_{predictor}.jpg");
+        let frame = std::fs::read(test_support::repository_data(&name)).unwrap();
+        // Cut in the middle of the scan, the picture is refused, not filled in.
+        let cut = frame[..frame.len() / 2].to_vec();
+        let object = Dicom::image("1.2.840.10008.1.2.4.57", 16, 16).bits(16, 12, 11, false);
+        let (_, volume) = object.clone().fragments(vec![frame]).read().unwrap();
+        assert_eq!(stored(&volume), expected, "predictor {predictor}");
+        assert!(object.fragments(vec![cut]).read().is_err(), "predictor {predictor}");
+    }
+}

@@ -52,12 +52,17 @@ def main():
     adobe = jpeg(rgb, 95, colorspace="RGB", outcolorspace="RGB", subsampling="444")
     write("jpeg_adobe_rgb.jpg", adobe)
     write("jpeg_lossless_rgb.jpg", jpeg(rgb, colorspace="RGB", outcolorspace="RGB", lossless=True, predictor=1))
+    for predictor in range(1, 8):
+        packed = jpeg(ramp12(), lossless=True, predictor=predictor, bitspersample=12)
+        write(f"jpeg_lossless_{predictor}.jpg", packed)
     write("jpegls_rgb.jls", imagecodecs.jpegls_encode(rgb))
     write("j2k_mct.j2k", imagecodecs.jpeg2k_encode(rgb, codecformat="J2K", reversible=True, level=0, mct=True))
     write("j2k_plain_rgb.j2k", imagecodecs.jpeg2k_encode(rgb, codecformat="J2K", reversible=True, level=0, mct=False))
     write("j2k_plain_ybr.j2k", imagecodecs.jpeg2k_encode(ybr, codecformat="J2K", reversible=True, level=0, mct=False))
     write("jxl_rgb.jxl", imagecodecs.jpegxl_encode(rgb, lossless=True))
     write("jxl_grey12.jxl", imagecodecs.jpegxl_encode(ramp12(), lossless=True, bitspersample=12))
+    write("htj2k_rgb.j2k", imagecodecs.htj2k_encode(rgb, reversible=True))
+    write("jxl_from_jpeg.jxl", imagecodecs.jpegxl_encode_jpeg((OUT / "jpeg_jfif_ycc_444.jpg").read_bytes(), usecontainer=False))
     for name, picture in [("jxl_lossy_rgb", rgb), ("jxl_lossy_grey", np.ascontiguousarray(rgb[..., 0]))]:
         packed = imagecodecs.jpegxl_encode(picture, distance=1.0)
         write(f"{name}.jxl", packed)

@@ -55,7 +55,7 @@ enum Source {
     /// Everything there is lies in the window.
     Memory,
     /// Only walked forwards.
-    Deflated(Inflating),
+    Deflated(Box<Inflating>),
 }
 
 impl Bytes {
@@ -79,7 +79,7 @@ impl Bytes {
     pub(crate) fn inflating(self, start: u64) -> io::Result<Self> {
         let packed_len = self.len.saturating_sub(start);
         let (stream, len) = (self.inflater(start)?, inflated_limit(packed_len));
-        let inflating = Inflating { stream, position: 0, is_done: false };
+        let inflating = Box::new(Inflating { stream, position: 0, is_done: false });
         Ok(Self { source: Source::Deflated(inflating), window: Vec::new(), window_start: 0, len })
     }
 

@@ -4,30 +4,14 @@
 //! series (`group`) and ordered into stacks (`stack`); pixels are read or decoded straight into the volume
 //! (`load`, `pixels`, `codec`).
 //!
-//! | transfer syntax | read |
-//! |---|---|
-//! | implicit / explicit VR little endian, explicit VR big endian, deflated | yes |
-//! | encapsulated uncompressed, deflated image frame | yes |
-//! | RLE lossless | yes |
-//! | JPEG baseline (8 bit), lossless (.57, .70; up to 16 bit) | yes |
-//! | JPEG extended and progressive (.51, .53, .55) | 8 bit; 12 bit for grey images |
-//! | JPEG-LS lossless and near-lossless | yes |
-//! | JPEG 2000 and HTJ2K, lossless and lossy | yes; subsampled components are refused |
-//! | JPEG XL | yes |
-//! | MPEG-2, MPEG-4, HEVC, JPIP, SMPTE | refused by name |
+//! Which transfer syntaxes and pixels are read, and which are refused by name: `docs/formats.md`, a table that a test
+//! holds against the reader.
 //!
 //! | object | read |
 //! |---|---|
 //! | classic and enhanced CT, MR, PET, NM, US, CR, DX, MG, XA, RF, secondary capture, ... | yes |
 //! | RT dose (scaled to its unit), parametric map (float pixels) | yes |
 //! | SEG, RTSTRUCT, RTPLAN, SR, presentation states, waveforms, documents, whole slides | named and skipped |
-//!
-//! | pixels | read |
-//! |---|---|
-//! | MONOCHROME1/2 with 1, 8, 16, 32 bits, float and double float | own number type |
-//! | RGB, YBR_FULL, YBR_FULL_422, YBR_ICT, YBR_RCT | RGB, 8 or 16 bit |
-//! | PALETTE COLOR, plain and segmented tables | RGB, 8 bit |
-//! | modality lookup table | its entries as `uint16` |
 //!
 //! **Unevenly spaced slices** are resampled linearly onto the nearest even grid: as many slices as the span between
 //! the first and last position holds median gaps, both ends kept where they are. Values between two original
@@ -44,6 +28,7 @@ mod group;
 mod instance;
 mod jpeg12;
 mod jpeg2000;
+mod jpeg_lossless;
 mod jpeg_xl;
 mod load;
 mod lut;
