@@ -253,3 +253,39 @@ fn damaged_files_neither_panic_nor_take_memory() {
         }
     }
 }
+
+#[test]
+fn damaged_codestreams_neither_panic_nor_take_memory() {
+    let _turn = alone();
+    let folder = test_support::repository_data("made/codestreams");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("mutant.dcm");
+    let mut names: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    names.sort();
+    for (seed, name) in names.iter().enumerate() {
+        let (syntax, is_grey) = match name.extension().and_then(|e| e.to_str()) {
+            Some("jls") => ("1.2.840.10008.1.2.4.80", false),
+            Some("j2k") => ("1.2.840.10008.1.2.4.90", false),
+            Some("jxl") => ("1.2.840.10008.1.2.4.110", name.to_string_lossy().contains("grey")),
+            Some("jpg") => ("1.2.840.10008.1.2.4.57", name.to_string_lossy().contains("lossless_")),
+            _ => continue,
+        };
+        let bytes = std::fs::read(name).unwrap();
+        let mut chance = Chance(1000 + seed as u64);
+        for round in 0..30 {
+            let frame = if round == 0 { bytes.clone() } else { mutate(&bytes, &mut chance) };
+            let object = if is_grey {
+                Dicom::image(syntax, 16, 16).bits(16, 12, 11, false)
+            } else {
+                Dicom::color(syntax, 32, 32, "RGB", 0)
+            };
+            object.fragments(vec![frame]).write(&path);
+            let before = LIVE.load(Ordering::Relaxed);
+            PEAK.store(before, Ordering::Relaxed);
+            let outcome = catch_unwind(AssertUnwindSafe(|| open(&path)));
+            assert!(outcome.is_ok(), "panic: {}, round {round}", name.display());
+            let used = PEAK.load(Ordering::Relaxed).saturating_sub(before);
+            assert!(used <= 256 << 20, "{} MiB: {}, round {round}", used >> 20, name.display());
+        }
+    }
+}
