@@ -2,12 +2,17 @@
 //!
 //! The chain is *stored value* → rescale → *modality value* → VOI window → *display value*.
 
+mod voi_table;
+
+use std::ops::Range;
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use crate::volume::{Rescale, Sample, Voxels};
 use crate::with_voxels;
+
+pub use voi_table::VoiTable;
 
 /// How a window turns modality values into display values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -19,6 +24,8 @@ pub enum VoiFunction {
     LinearExact,
     /// PS3.3 C.11.2.1.3.1.
     Sigmoid,
+    /// A lookup table, PS3.3 C.11.2.1.1; center and width only describe the range over which it changes.
+    Table(VoiTable),
 }
 
 /// A VOI window over modality values.
@@ -53,7 +60,7 @@ impl Window {
             return Err(WindowError::NotFinite);
         }
         let is_too_narrow = match function {
-            VoiFunction::Linear => width < 1.0,
+            VoiFunction::Linear | VoiFunction::Table(_) => width < 1.0,
             VoiFunction::LinearExact | VoiFunction::Sigmoid => width <= 0.0,
         };
         if is_too_narrow {
@@ -66,6 +73,23 @@ impl Window {
     /// A window with the LINEAR function for whole-number values; the width is raised to 1 if it is less.
     pub fn linear(center: f64, width: f64) -> Self {
         Self { center, width: width.max(1.0), function: VoiFunction::Linear }
+    }
+
+    /// A window that looks values up; its center and width are those of a LINEAR window over the same range.
+    pub fn table(table: VoiTable) -> Self {
+        let [low, high] = table.range();
+        let width = high - low + 1.0;
+        Self { center: low + width / 2.0, width, function: VoiFunction::Table(table) }
+    }
+
+    /// Whether values are looked up in a table.
+    pub fn is_table(&self) -> bool {
+        matches!(self.function, VoiFunction::Table(_))
+    }
+
+    /// What to change by hand: a table gives way to a LINEAR window over the same range, others stay.
+    pub fn adjustable(self) -> Self {
+        if self.is_table() { Self { function: VoiFunction::Linear, ..self } } else { self }
     }
 
     /// A LINEAR_EXACT window that maps `low` to black and `high` to white.
@@ -95,10 +119,11 @@ impl Window {
             }
             VoiFunction::LinearExact => ((value - c) / w + 0.5).clamp(0.0, 1.0),
             VoiFunction::Sigmoid => 1.0 / (1.0 + (-4.0 * (value - c) / w).exp()),
+            VoiFunction::Table(table) => table.apply(value),
         }
     }
 
-    /// Scale and offset such that `clamp(scale * value + offset, 0, 1)` is this window, or `None` for `Sigmoid`.
+    /// Scale and offset such that `clamp(scale * value + offset, 0, 1)` is this window, or `None` for `Sigmoid` and tables.
     ///
     /// For `Linear` with width 1 (a threshold) the scale is very large rather than infinite.
     pub fn scale_offset(&self) -> Option<(f64, f64)> {
@@ -108,7 +133,7 @@ impl Window {
                 Some((1.0 / w, 0.5 - (self.center - 0.5) / w))
             }
             VoiFunction::LinearExact => Some((1.0 / self.width, 0.5 - self.center / self.width)),
-            VoiFunction::Sigmoid => None,
+            VoiFunction::Sigmoid | VoiFunction::Table(_) => None,
         }
     }
 }
@@ -241,16 +266,31 @@ impl Moments {
     }
 }
 
+/// Moments of each chunk in order, so that the sum does not depend on the number of threads.
+fn moments<T: Sample>(samples: &[T]) -> Vec<Moments> {
+    const CHUNK: usize = 32 * 1024;
+    samples.par_chunks(CHUNK).map(Moments::of_chunk).collect()
+}
+
 impl Statistics {
     /// Statistics of stored values, on all cores. The result does not depend on the number of threads.
     pub fn of_voxels(voxels: &Voxels) -> Self {
         with_voxels!(voxels, samples => Self::of_samples(samples))
     }
 
+    /// Statistics of the stored values in some runs of samples, on all cores.
+    pub fn of_parts(voxels: &Voxels, parts: &[Range<usize>]) -> Self {
+        with_voxels!(voxels, samples => Self::of_moments(
+            parts.iter().filter_map(|part| samples.get(part.clone())).flat_map(moments)
+        ))
+    }
+
     /// Statistics of a slice of samples, on all cores.
     pub fn of_samples<T: Sample>(samples: &[T]) -> Self {
-        const CHUNK: usize = 32 * 1024;
-        let chunks: Vec<Moments> = samples.par_chunks(CHUNK).map(Moments::of_chunk).collect();
+        Self::of_moments(moments(samples))
+    }
+
+    fn of_moments(chunks: impl IntoIterator<Item = Moments>) -> Self {
         let m = chunks.into_iter().fold(Moments::EMPTY, Moments::merge);
         let or_nan = |v: f64| if m.count > 0 { v } else { f64::NAN };
         Self {
@@ -293,13 +333,39 @@ impl Histogram {
     /// `padding` is an inclusive range of stored values to leave out. An empty set of values gives empty counts
     /// between 0 and 1.
     pub fn of_voxels(voxels: &Voxels, rescale: Rescale, padding: Option<[f64; 2]>, bins: usize) -> Self {
-        let s = Statistics::of_voxels(voxels).rescaled(rescale);
-        let bins = bins.max(1);
-        let (low, high) = if s.count == 0 { (0.0, 1.0) } else { (s.min, s.max) };
-        let scale = if high > low { bins as f64 / (high - low) } else { 0.0 };
+        let all = 0..voxels.len();
+        Self::of_parts(voxels, std::slice::from_ref(&all), rescale, padding, bins)
+    }
+
+    /// As [`Self::of_voxels`], of some runs of samples only.
+    pub fn of_parts(
+        voxels: &Voxels,
+        parts: &[Range<usize>],
+        rescale: Rescale,
+        padding: Option<[f64; 2]>,
+        bins: usize,
+    ) -> Self {
         let is_padding = |stored: f64| padding.is_some_and(|[a, b]| stored >= a && stored <= b);
-        let counts = with_voxels!(voxels, samples => samples
-        .par_chunks(256 * 1024)
+        let bins = bins.max(1);
+        let (low, high) = with_voxels!(voxels, samples => parts
+        .par_iter()
+        .filter_map(|part| samples.get(part.clone()))
+        .flat_map(|part| part.par_chunks(256 * 1024))
+        .map(|chunk| {
+            chunk.iter().map(|v| v.to_f64()).filter(|&v| v.is_finite() && !is_padding(v)).fold(
+                (f64::INFINITY, f64::NEG_INFINITY),
+                |(low, high), v| (low.min(v), high.max(v)),
+            )
+        })
+        .reduce(|| (f64::INFINITY, f64::NEG_INFINITY), |a, b| (a.0.min(b.0), a.1.max(b.1))));
+        let (low, high) = (rescale.apply(low), rescale.apply(high));
+        let (low, high) = (low.min(high), low.max(high));
+        let (low, high) = if low.is_finite() && high.is_finite() { (low, high) } else { (0.0, 1.0) };
+        let scale = if high > low { bins as f64 / (high - low) } else { 0.0 };
+        let counts = with_voxels!(voxels, samples => parts
+        .par_iter()
+        .filter_map(|part| samples.get(part.clone()))
+        .flat_map(|part| part.par_chunks(256 * 1024))
         .map(|chunk| {
             let mut counts = vec![0u64; bins];
             for stored in chunk.iter().map(|v| v.to_f64()) {

@@ -1,5 +1,6 @@
 //! Immutable voxels, their geometry, and what a stored value means.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytemuck::Pod;
@@ -7,7 +8,7 @@ use glam::DVec3;
 
 use crate::ImagingError;
 use crate::geometry::{Dims, Geometry};
-use crate::intensity::Statistics;
+use crate::intensity::{Histogram, Statistics};
 use crate::series::SeriesWarning;
 
 /// A number type that voxels can be stored in.
@@ -278,21 +279,9 @@ impl Volume {
         self.meta.padding
     }
 
-    /// Whether a slice holds no data, because nothing was acquired there or its file could not be read.
-    ///
-    /// Its voxels are filled with the padding value, else the smallest value, to be drawn dark; they mean nothing.
+    /// Whether no file filled this slice: its voxels are made up and stand for nothing.
     pub fn is_empty_slice(&self, z: usize, time_point: usize) -> bool {
         self.meta.empty_slices.binary_search(&(time_point * self.dims().z + z)).is_ok()
-    }
-
-    /// Whether a value interpolated at a continuous index rests on data only, not on an empty slice.
-    ///
-    /// Within half a voxel of the edges as well; says nothing about whether the index lies inside.
-    pub fn has_data_at(&self, index: DVec3, time_point: usize) -> bool {
-        let z = index.z.clamp(0.0, self.dims().z as f64 - 1.0);
-        let (below, above) = (z.floor(), z.ceil());
-        // NaN becomes slice 0.
-        ![below as usize, above as usize].into_iter().any(|z| self.is_empty_slice(z, time_point))
     }
 
     /// What a reader should know before trusting this volume.
@@ -315,8 +304,16 @@ impl Volume {
         self.voxels.len() / self.meta.time_points
     }
 
-    /// Modality value of a voxel's channel, or `None` outside.
+    /// Modality value of a voxel's channel, or `None` outside and in slices that no file filled.
     pub fn value_at(&self, index: [usize; 3], channel: usize, time_point: usize) -> Option<f64> {
+        if self.is_empty_slice(index[2], time_point) {
+            return None;
+        }
+        self.shown_value_at(index, channel, time_point)
+    }
+
+    /// Modality value to draw at a voxel: as [`Self::value_at`], but empty slices have the value that fills them.
+    pub fn shown_value_at(&self, index: [usize; 3], channel: usize, time_point: usize) -> Option<f64> {
         let d = self.dims();
         let channels = self.meta.channels.count();
         let inside = index[0] < d.x
@@ -334,7 +331,8 @@ impl Volume {
 
     /// Trilinear interpolation of modality values at a continuous index; `None` outside the voxel edges.
     ///
-    /// Between the outermost centres and the edges (half a voxel) the border value is held.
+    /// Between the outermost centres and the edges (half a voxel) the border value is held. Empty slices take part
+    /// with the value that fills them; see [`Self::measure_linear`].
     /// This is the readable definition that the fast paths are tested against.
     pub fn sample_linear(&self, index: DVec3, channel: usize, time_point: usize) -> Option<f64> {
         let n = self.dims().as_dvec3();
@@ -352,7 +350,7 @@ impl Volume {
                 (base.y as usize + dy).min(d.y - 1),
                 (base.z as usize + dz).min(d.z - 1),
             ];
-            self.value_at(i, channel, time_point)
+            self.shown_value_at(i, channel, time_point)
         };
         let lerp = |a: f64, b: f64, t: f64| a + (b - a) * t;
         let x00 = lerp(corner(0, 0, 0)?, corner(1, 0, 0)?, f.x);
@@ -362,23 +360,44 @@ impl Volume {
         Some(lerp(lerp(x00, x10, f.y), lerp(x01, x11, f.y), f.z))
     }
 
-    /// Minimum, maximum, mean and population standard deviation of all modality values; empty slices do not count.
-    pub fn statistics(&self) -> Statistics {
-        let stored = if self.meta.empty_slices.is_empty() {
-            Statistics::of_voxels(&self.voxels)
-        } else {
-            Statistics::of_voxels(&self.without_empty_slices())
-        };
-        stored.rescaled(self.meta.rescale)
+    /// As [`Self::sample_linear`], but `None` where an empty slice would take part: for numbers, not for pictures.
+    pub fn measure_linear(&self, index: DVec3, channel: usize, time_point: usize) -> Option<f64> {
+        let value = self.sample_linear(index, channel, time_point)?;
+        let z = index.z.clamp(0.0, self.dims().z as f64 - 1.0);
+        let is_made_up = |z: f64| self.is_empty_slice(z as usize, time_point);
+        (!is_made_up(z.floor()) && !is_made_up(z.ceil())).then_some(value)
     }
 
-    fn without_empty_slices(&self) -> Voxels {
-        let slice_samples = self.dims().x * self.dims().y * self.meta.channels.count();
-        with_voxels!(&self.voxels, samples => {
-            let slices = samples.chunks(slice_samples).enumerate();
-            let filled = slices.filter(|(i, _)| self.meta.empty_slices.binary_search(i).is_err());
-            Voxels::from(filled.flat_map(|(_, slice)| slice.iter().copied()).collect::<Vec<_>>())
-        })
+    /// Runs of samples that files filled: everything but empty slices.
+    pub fn filled_samples(&self) -> Vec<Range<usize>> {
+        let d = self.dims();
+        let slice = d.x * d.y * self.meta.channels.count();
+        let mut runs = Vec::new();
+        let mut start = 0;
+        for &empty in &self.meta.empty_slices {
+            let at = (empty * slice).min(self.voxels.len());
+            if at > start {
+                runs.push(start..at);
+            }
+            start = at + slice;
+        }
+        if start < self.voxels.len() {
+            runs.push(start..self.voxels.len());
+        }
+        runs
+    }
+
+    /// Minimum, maximum, mean and population standard deviation of all modality values that files hold.
+    ///
+    /// Padding counts, as in every tool that reads the same file; slices that no file filled and NaN do not.
+    pub fn statistics(&self) -> Statistics {
+        Statistics::of_parts(&self.voxels, &self.filled_samples()).rescaled(self.meta.rescale)
+    }
+
+    /// Histogram of modality values, on all cores; empty slices, padding and values that are not finite left out.
+    pub fn histogram(&self, bins: usize) -> Histogram {
+        let parts = self.filled_samples();
+        Histogram::of_parts(&self.voxels, &parts, self.meta.rescale, self.meta.padding, bins)
     }
 }
 

@@ -42,13 +42,15 @@ fn missing_slice_is_reported_and_left_empty_at_its_true_place() {
     let missing = SeriesWarning::MissingSlices { count: 1, after_slice: vec![6] };
     assert!(volume.warnings().contains(&missing), "{:?}", volume.warnings());
     let smallest = volume.statistics().min;
-    assert!((0..64).all(|i| volume.value_at([i, i, 7], 0, 0) == Some(smallest)));
+    assert!((0..64).all(|i| volume.shown_value_at([i, i, 7], 0, 0) == Some(smallest)));
+    assert!((0..64).all(|i| volume.value_at([i, i, 7], 0, 0).is_none()), "what fills it is no value");
     assert!((0..64).any(|i| volume.value_at([i, i, 8], 0, 0) != Some(smallest)));
     // The last slice stays where it was: file s14 says z = 52.3125.
     let last = volume.geometry().lps_from_index().transform_point3([0.0, 0.0, 14.0].into());
     assert!((last.z - 52.3125).abs() < 1e-4, "{last}");
     let empty = load_slice(&catalog.series[0], 7, 0).unwrap();
-    assert_eq!(empty.value_at([3, 3, 0], 0, 0), empty.value_at([40, 40, 0], 0, 0));
+    assert_eq!(empty.shown_value_at([3, 3, 0], 0, 0), empty.shown_value_at([40, 40, 0], 0, 0));
+    assert!(empty.is_empty_slice(0, 0));
 }
 
 #[test]

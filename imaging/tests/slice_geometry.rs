@@ -22,7 +22,7 @@ fn axial_series(depths: &[f64]) -> Vec<Item> {
 /// Interpolated value at a point of the patient, `None` where there is no data.
 fn sample(volume: &Volume, lps: DVec3) -> Option<f64> {
     let index = volume.geometry().index_from_lps().transform_point3(lps);
-    volume.sample_linear(index, 0, 0).filter(|_| volume.has_data_at(index, 0))
+    volume.measure_linear(index, 0, 0)
 }
 
 /// Every value must say where it lies; how many samples had data.

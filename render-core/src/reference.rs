@@ -47,7 +47,7 @@ fn sample(scene: &SliceScene, index: DVec3, channel: usize) -> Option<f64> {
             let i = (index + 0.5).floor();
             let is_inside = i.cmpge(DVec3::ZERO).all();
             let i = [i.x as usize, i.y as usize, i.z as usize];
-            is_inside.then(|| scene.volume.value_at(i, channel, scene.time_point)).flatten()
+            is_inside.then(|| scene.volume.shown_value_at(i, channel, scene.time_point)).flatten()
         }
     }
 }

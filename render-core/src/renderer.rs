@@ -11,7 +11,7 @@ use crate::cpu::CpuRenderer;
 use crate::gpu::{AdapterChoice, ContextId, DeviceWatch, GpuContext, GpuOptions, GpuRenderer};
 use crate::image::{Image8, ImageF32};
 use crate::reference;
-use crate::scene::{CubeScene, SliceScene, VolumeScene};
+use crate::scene::{CubeScene, SliceScene, VolumeMode, VolumeScene};
 
 /// Which path draws.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -278,7 +278,7 @@ impl Renderer {
     /// # Errors
     /// If the scene does not validate or the device fails.
     pub fn slice(&mut self, scene: &SliceScene) -> Result<Image8, RenderError> {
-        if !self.draws_slices_of(&scene.volume) {
+        if !self.draws_slice(scene) {
             return self.cpu.slice(scene);
         }
         self.on_either(|gpu| gpu.slice(scene), |cpu| cpu.slice(scene))
@@ -289,7 +289,7 @@ impl Renderer {
     /// # Errors
     /// If the scene does not validate or the device fails.
     pub fn slice_picture(&mut self, scene: &SliceScene) -> Result<Picture, RenderError> {
-        if !self.draws_slices_of(&scene.volume) {
+        if !self.draws_slice(scene) {
             return self.cpu.slice(scene).map(Picture::Cpu);
         }
         self.on_either(
@@ -305,7 +305,7 @@ impl Renderer {
     /// # Errors
     /// If the scene does not validate or the device fails.
     pub fn slice_values(&mut self, scene: &SliceScene, channel: usize) -> Result<Vec<f64>, RenderError> {
-        if !self.draws_slices_of(&scene.volume) {
+        if !self.draws_slice(scene) {
             return reference::slice_values(scene, channel);
         }
         self.on_either(|gpu| gpu.slice_values(scene, channel), |_| reference::slice_values(scene, channel))
@@ -316,7 +316,7 @@ impl Renderer {
     /// # Errors
     /// If the scene does not validate or the device fails.
     pub fn volume(&mut self, scene: &VolumeScene) -> Result<ImageF32, RenderError> {
-        if !self.draws_volume(&scene.volume) {
+        if !self.draws_volume(scene) {
             return self.cpu.volume(scene);
         }
         self.on_either(|gpu| gpu.volume(scene), |cpu| cpu.volume(scene))
@@ -331,7 +331,7 @@ impl Renderer {
         scene: &VolumeScene,
         cancel: &AtomicBool,
     ) -> Result<Option<ImageF32>, RenderError> {
-        if !self.draws_volume(&scene.volume) {
+        if !self.draws_volume(scene) {
             return self.cpu.volume_cancellable(scene, cancel);
         }
         self.on_either(|gpu| gpu.volume(scene).map(Some), |cpu| cpu.volume_cancellable(scene, cancel))
@@ -364,7 +364,7 @@ impl Renderer {
         if accumulation.size_px().is_some_and(|size| size != scene.size_px) {
             *accumulation = Accumulation::default();
         }
-        if !self.draws_volume(&scene.volume) {
+        if !self.draws_volume(scene) {
             return accumulate_cpu(&mut self.cpu, accumulation, scene, background, cancel);
         }
         let accumulated = std::cell::RefCell::new(accumulation);
@@ -397,7 +397,7 @@ impl Renderer {
     /// # Errors
     /// If the scene does not validate or the device fails.
     pub fn cube(&mut self, scene: &CubeScene) -> Result<ImageF32, RenderError> {
-        if !self.draws_slices_of(&scene.slice.volume) {
+        if !self.draws_slice(&scene.slice) {
             return self.cpu.cube(scene);
         }
         self.on_either(|gpu| gpu.cube(scene), |cpu| cpu.cube(scene))
@@ -409,7 +409,7 @@ impl Renderer {
     /// If the scene does not validate or the device fails.
     pub fn cube_picture(&mut self, scene: &CubeScene, background: [f32; 3]) -> Result<Picture, RenderError> {
         let on_cpu = |cpu: &mut CpuRenderer| Ok(Picture::Cpu(cpu.cube(scene)?.to_srgb8(background)));
-        if !self.draws_slices_of(&scene.slice.volume) {
+        if !self.draws_slice(&scene.slice) {
             return on_cpu(&mut self.cpu);
         }
         self.on_either(
@@ -438,12 +438,22 @@ impl Renderer {
         self.gpu.as_ref()?.volume_pass_ms()
     }
 
-    /// Whether the GPU draws this volume's slices: only at full resolution, numbers must not come from means.
-    fn draws_slices_of(&self, volume: &Volume) -> bool {
-        self.gpu.as_ref().is_some_and(|gpu| has_usable_rescale(volume) && gpu.reduction(volume) == Some(1))
+    /// Whether the GPU draws this slice: only at full resolution, numbers must not come from means; and only with
+    /// windows that its shaders know, which lookup tables of single images are not worth.
+    fn draws_slice(&self, scene: &SliceScene) -> bool {
+        let volume = &scene.volume;
+        !scene.grey.window.is_table()
+            && self
+                .gpu
+                .as_ref()
+                .is_some_and(|gpu| has_usable_rescale(volume) && gpu.reduction(volume) == Some(1))
     }
 
-    fn draws_volume(&mut self, volume: &Volume) -> bool {
+    fn draws_volume(&mut self, scene: &VolumeScene) -> bool {
+        if matches!(&scene.mode, VolumeMode::Mip { grey } if grey.window.is_table()) {
+            return false;
+        }
+        let volume = &scene.volume;
         let Some(gpu) = &self.gpu else { return false };
         match gpu.reduction(volume) {
             Some(factor) if has_usable_rescale(volume) => {

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use glam::{DMat3, DVec3};
 use imaging::geometry::{AnatomicalPlane, Dims, Geometry};
-use imaging::intensity::{VoiFunction, Window};
+use imaging::intensity::{VoiFunction, VoiTable, Window};
 use imaging::volume::{Channels, Rescale, Volume, VolumeMeta, Voxels};
 use proptest::prelude::*;
 use render_core::RenderError;
@@ -112,6 +112,14 @@ fn every_window_function_is_within_one_grey_level() {
             let nearest = SliceScene { grey, interpolation: Interpolation::Nearest, ..plain.clone() };
             check("threshold", &nearest);
         }
+    }
+    for is_inverted in [false, true] {
+        // A curve with a step in it, over part of the values.
+        let curve: Vec<u16> =
+            (0..600u32).map(|i| (i * i / 90 + if i > 300 { 90 } else { 0 }) as u16).collect();
+        let window = Window::table(VoiTable::new(-200, &curve, 12).unwrap());
+        let grey = GreyMapping { window, is_inverted };
+        check("table", &SliceScene { grey, interpolation: Interpolation::Nearest, ..plain.clone() });
     }
     let flat =
         self::volume("int16", Dims::new(5, 5, 5), Rescale { slope: 0.0, intercept: 40.0 }, Channels::Scalar);

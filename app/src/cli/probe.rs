@@ -61,9 +61,9 @@ struct PointReport {
     /// Continuous index.
     index: [f64; 3],
     lps: [f64; 3],
-    /// At the nearest voxel; `null` outside. One number, or one per channel of a colour image.
+    /// At the nearest voxel; `null` outside and where the file has no value. One number, or one per channel of a colour image.
     value: Option<Value>,
-    /// Trilinear.
+    /// Trilinear; `null` also where a slice that no file filled would take part.
     interpolated: Option<Value>,
     unit: Option<String>,
 }
@@ -108,10 +108,8 @@ fn point_report(volume: &Volume, point: Point, time_point: usize) -> PointReport
     PointReport {
         index: index.to_array(),
         lps: lps.to_array(),
-        value: value(&|c| volume.value_at(nearest, c, time_point))
-            .filter(|_| !volume.is_empty_slice(nearest[2], time_point)),
-        interpolated: value(&|c| volume.sample_linear(index, c, time_point))
-            .filter(|_| volume.has_data_at(index, time_point)),
+        value: value(&|c| volume.value_at(nearest, c, time_point)),
+        interpolated: value(&|c| volume.measure_linear(index, c, time_point)),
         unit: volume.unit().symbol().map(str::to_owned),
     }
 }
@@ -119,7 +117,8 @@ fn point_report(volume: &Volume, point: Point, time_point: usize) -> PointReport
 fn table(report: &Report) -> String {
     let shown = |value: &Option<Value>| match value {
         None => "outside".to_owned(),
-        Some(Value::Scalar(v)) => v.map_or_else(|| "not a number".to_owned(), |v| format!("{v}")),
+        // NaN, or a slice that no file filled.
+        Some(Value::Scalar(v)) => v.map_or_else(|| "no value".to_owned(), |v| format!("{v}")),
         Some(Value::Channels(v)) => format!("{v:?}"),
     };
     let line = |p: &PointReport| {

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 use glam::DVec3;
 use imaging::geometry::{AnatomicalPlane, Geometry};
-use imaging::intensity::{CT_PRESETS, Histogram, Window};
+use imaging::intensity::{CT_PRESETS, Window};
 use imaging::series::SeriesEntry;
 use imaging::volume::{Unit, Volume};
 use render_core::Renderer;
@@ -285,10 +285,7 @@ fn window_for(volume: &Volume, center: f64, width: f64) -> Window {
 
 /// The file's first window, else the 1st to 99th percentile.
 pub(super) fn default_window(entry: &SeriesEntry, volume: &Volume) -> Window {
-    entry.windows.first().map_or_else(
-        || Histogram::of_voxels(volume.voxels(), volume.rescale(), volume.padding(), 4096).auto_window(),
-        |named| named.window,
-    )
+    entry.windows.first().map_or_else(|| volume.histogram(4096).auto_window(), |named| named.window)
 }
 
 fn camera(arguments: &Arguments, geometry: &Geometry) -> Camera {
@@ -335,7 +332,7 @@ pub(super) fn transfer_function(name: Option<&str>, volume: &Volume) -> anyhow::
     if preset.modality.is_some() {
         return Ok(function);
     }
-    let histogram = Histogram::of_voxels(volume.voxels(), volume.rescale(), volume.padding(), 4096);
+    let histogram = volume.histogram(4096);
     Ok(function.fitted_to(histogram.percentile(0.01), histogram.percentile(0.999)))
 }
 

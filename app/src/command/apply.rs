@@ -198,7 +198,7 @@ impl Document {
             Some(h.percentile(0.999) - h.percentile(0.001))
         });
         let Some(display) = self.display_mut(key) else { return };
-        let w = display.window;
+        let w = display.window.adjustable();
         let range = range.filter(|r| *r > 0.0).unwrap_or(w.width * 4.0);
         let step = (w.width.max(range / 400.0) / 200.0).min(range / 500.0);
         let least = if w.function == VoiFunction::Linear { 1.0 } else { range * 1e-6 };

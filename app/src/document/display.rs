@@ -109,7 +109,7 @@ impl Display {
     pub fn initial(series: &Series) -> Self {
         let histogram = series.loaded().map(|l| l.histogram.clone()).or_else(|| {
             let v = series.preview.as_ref()?;
-            Some(Histogram::of_voxels(v.voxels(), v.rescale(), v.padding(), 1024))
+            Some(v.histogram(1024))
         });
         let (window, window_name) = match (series.windows.first(), &histogram) {
             (Some(named), _) => (named.window, Some(named.name.clone())),

@@ -54,7 +54,7 @@ pub fn inspector_ui(ui: &mut Ui, document: &Document, queue: &CommandQueue, curv
 }
 
 fn window_ui(ui: &mut Ui, series: &Series, display: &Display, queue: &CommandQueue) {
-    let w = display.window;
+    let w = display.window.adjustable();
     let decimals = if w.width >= 50.0 { 0 } else { 3 };
     let speed = (w.width / 200.0).max(if decimals == 0 { 1.0 } else { 1e-6 });
     let set = |center: f64, width: f64| {

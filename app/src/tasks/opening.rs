@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use imaging::ImagingError;
 use imaging::formats::{self, ReadLimits};
-use imaging::intensity::{Histogram, Statistics};
 use imaging::source::Progress;
 use imaging::volume::Volume;
 
@@ -44,7 +43,7 @@ pub(super) fn load(key: SeriesKey, source: SeriesSource, progress: Progress, out
 fn finish(volume: Arc<Volume>, progress: &Progress) -> Result<LoadedVolume, ImagingError> {
     progress.check()?;
     let bins = histogram_bins(&volume);
-    let histogram = Histogram::of_voxels(volume.voxels(), volume.rescale(), volume.padding(), bins);
+    let histogram = volume.histogram(bins);
     Ok(LoadedVolume { volume, histogram })
 }
 
@@ -53,8 +52,8 @@ fn histogram_bins(volume: &Volume) -> usize {
     if volume.voxels().type_name().starts_with("float") {
         return HISTOGRAM_BINS;
     }
-    let stored = Statistics::of_voxels(volume.voxels());
-    let values = stored.max - stored.min + 1.0;
+    let range = volume.histogram(1);
+    let values = (range.high - range.low) / volume.rescale().slope.abs() + 1.0;
     if values.is_finite() { (values as usize).clamp(1, HISTOGRAM_BINS) } else { HISTOGRAM_BINS }
 }
 

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Sender, channel};
 
 use imaging::formats;
 use imaging::geometry::Geometry;
-use imaging::intensity::{Histogram, Window};
+use imaging::intensity::Window;
 use imaging::series::SeriesEntry;
 use imaging::volume::Volume;
 use render_core::image::Image8;
@@ -63,9 +63,7 @@ fn draw(volume: Arc<Volume>, window: Option<Window>, is_inverted: bool) -> Optio
     let axes = geometry.direction();
     let down = (axes.y_axis - axes.x_axis * axes.x_axis.dot(axes.y_axis)).try_normalize()?;
     let plane = SlicePlane::fitted(axes.x_axis, down, &geometry, through, size_px);
-    let window = window.unwrap_or_else(|| {
-        Histogram::of_voxels(volume.voxels(), volume.rescale(), volume.padding(), 512).auto_window()
-    });
+    let window = window.unwrap_or_else(|| volume.histogram(512).auto_window());
     let scene = SliceScene {
         volume,
         time_point: 0,

@@ -9,7 +9,7 @@
 )]
 
 use glam::DVec3;
-use imaging::intensity::VoiFunction;
+use imaging::intensity::{VoiFunction, VoiTable};
 use imaging::volume::{Channels, Rescale, Voxels};
 use imaging::with_voxels;
 use rayon::prelude::*;
@@ -142,13 +142,25 @@ struct Ramp {
     bias: f32,
     is_sigmoid: bool,
     is_inverted: bool,
+    /// Looks modality values up; the lane value is then all that `gain` and `bias` make.
+    table: Option<VoiTable>,
 }
 
 impl Ramp {
     fn new(grey: &GreyMapping, rescale: Rescale) -> Self {
         let window = grey.window;
+        if let VoiFunction::Table(table) = window.function {
+            return Self {
+                middle: 0.0,
+                gain: rescale.slope as f32,
+                bias: rescale.intercept as f32,
+                is_sigmoid: false,
+                is_inverted: grey.is_inverted,
+                table: Some(table),
+            };
+        }
         let (middle, width) = match window.function {
-            VoiFunction::Linear => (window.center - 0.5, window.width - 1.0),
+            VoiFunction::Linear | VoiFunction::Table(_) => (window.center - 0.5, window.width - 1.0),
             VoiFunction::LinearExact | VoiFunction::Sigmoid => (window.center, window.width),
         };
         // A window of one step is a threshold: everything above its middle is white.
@@ -166,6 +178,7 @@ impl Ramp {
             bias: bias.clamp(-1e30, 1e30) as f32,
             is_sigmoid: window.function == VoiFunction::Sigmoid,
             is_inverted: grey.is_inverted,
+            table: None,
         }
     }
 
@@ -174,7 +187,9 @@ impl Ramp {
     fn rgba<L: Lanes>(&self, l: L, lane: L::F, inside: L::I) -> L::I {
         let (zero, one) = (l.float(0.0), l.float(1.0));
         let t = l.mul_add(l.sub(lane, l.float(self.middle)), l.float(self.gain), l.float(self.bias));
-        let mut grey = if self.is_sigmoid {
+        let mut grey = if let Some(table) = self.table {
+            l.floats(&l.float_array(t).map(|value| table.apply(f64::from(value)) as f32))
+        } else if self.is_sigmoid {
             // 1 / (1 + e^(-4 (v - c) / w)); t is half off because the ramp is centred on 0.5.
             let x = l.mul(l.sub(t, l.float(0.5)), l.float(-4.0 * std::f32::consts::LOG2_E));
             l.div(one, l.add(one, exp2(l, x)))

@@ -5,4 +5,4 @@
 pub mod data;
 pub mod image_compare;
 
-pub use data::data;
+pub use data::{data, repository_data};

@@ -1,9 +1,11 @@
 //! Where the bytes of one DICOM object are, and bounded reading from there.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use flate2::read::DeflateDecoder;
 
 use super::archive::ZipArchiveFile;
 
@@ -36,14 +38,24 @@ impl Location {
 /// Smallest read from disk while walking a header: most headers fit into one.
 const WINDOW_BYTES: usize = 16 << 10;
 
-/// Bytes that can be read at any offset: a file behind a small window, or a buffer.
+/// Bytes that can be read at any offset: a file behind a small window, a buffer, or a stream that is unpacked as it
+/// is read.
 #[derive(Debug)]
 pub(crate) struct Bytes {
-    file: Option<File>,
-    /// The whole object, or the part of the file from `window_start`.
+    source: Source,
+    /// The whole object, or the part of it from `window_start`.
     window: Vec<u8>,
     window_start: u64,
     len: u64,
+}
+
+#[derive(Debug)]
+enum Source {
+    File(File),
+    /// Everything there is lies in the window.
+    Memory,
+    /// Only walked forwards.
+    Deflated(Box<Inflating>),
 }
 
 impl Bytes {
@@ -53,15 +65,54 @@ impl Bytes {
         if !metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
-        Ok(Self { file: Some(file), window: Vec::new(), window_start: 0, len: metadata.len() })
+        Ok(Self { source: Source::File(file), window: Vec::new(), window_start: 0, len: metadata.len() })
     }
 
     /// Bytes that are already in memory.
     pub(crate) fn in_memory(bytes: Vec<u8>) -> Self {
-        Self { file: None, len: bytes.len() as u64, window: bytes, window_start: 0 }
+        Self { source: Source::Memory, len: bytes.len() as u64, window: bytes, window_start: 0 }
     }
 
-    /// Size of the object.
+    /// What the deflated data from `start` on unpacks to, unpacked no further than somebody asks for.
+    ///
+    /// The new object may only be walked forwards, and only so far as a header may reach.
+    pub(crate) fn inflating(self, start: u64) -> io::Result<Self> {
+        let packed_len = self.len.saturating_sub(start);
+        let (stream, len) = (self.inflater(start)?, inflated_limit(packed_len));
+        let inflating = Box::new(Inflating { stream, position: 0, is_done: false });
+        Ok(Self { source: Source::Deflated(inflating), window: Vec::new(), window_start: 0, len })
+    }
+
+    /// The bytes `offset .. offset + count` of what the deflated data from `start` on unpacks to; fewer if it ends.
+    ///
+    /// Offsets of the new object count from the beginning of the unpacked data.
+    pub(crate) fn inflated(self, start: u64, offset: u64, count: u64) -> io::Result<Self> {
+        let packed_len = self.len.saturating_sub(start);
+        let mut stream = self.inflater(start)?;
+        io::copy(&mut stream.by_ref().take(offset), &mut io::sink())?;
+        let limit = count.min(inflated_limit(packed_len));
+        let mut window = Vec::with_capacity(limit.min(packed_len).min(1 << 30) as usize);
+        stream.take(limit).read_to_end(&mut window)?;
+        let len = offset + window.len() as u64;
+        Ok(Self { source: Source::Memory, window, window_start: offset, len })
+    }
+
+    fn inflater(self, start: u64) -> io::Result<Stream> {
+        let packed: Box<dyn Read + Send + Sync> = match self.source {
+            Source::File(mut file) => {
+                file.seek(SeekFrom::Start(start))?;
+                Box::new(file)
+            }
+            Source::Memory | Source::Deflated(_) => {
+                let mut packed = io::Cursor::new(self.window);
+                packed.set_position(start.saturating_sub(self.window_start));
+                Box::new(packed)
+            }
+        };
+        Ok(UntilDamage(DeflateDecoder::new(packed)))
+    }
+
+    /// Size of the object; of data that is unpacked on the way, the most it can be until its end was seen.
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
@@ -73,7 +124,21 @@ impl Bytes {
         };
         let window_end = self.window_start + self.window.len() as u64;
         if offset < self.window_start || end > window_end {
-            let Some(file) = &self.file else { return Ok(None) };
+            let file = match &mut self.source {
+                Source::File(file) => file,
+                Source::Memory => return Ok(None),
+                Source::Deflated(inflating) => {
+                    if offset < self.window_start {
+                        return Err(io::Error::other("unpacked data is only read forwards"));
+                    }
+                    inflating.slide(&mut self.window, &mut self.window_start, offset, end)?;
+                    if inflating.is_done {
+                        self.len = inflating.position;
+                    }
+                    let start = offset.saturating_sub(self.window_start) as usize;
+                    return Ok(self.window.get(start..start + count));
+                }
+            };
             let wanted = (count.max(WINDOW_BYTES) as u64).min(self.len - offset) as usize;
             self.window.resize(wanted, 0);
             self.window_start = offset;
@@ -88,24 +153,18 @@ impl Bytes {
 
     /// Fills `target` from `offset` without a detour through the window.
     pub(crate) fn read_into(&self, offset: u64, target: &mut [u8]) -> io::Result<()> {
-        match &self.file {
-            Some(file) => read_exact_at(file, target, offset),
-            None => {
-                let source = usize::try_from(offset)
-                    .ok()
+        match &self.source {
+            Source::File(file) => read_exact_at(file, target, offset),
+            Source::Memory | Source::Deflated(_) => {
+                let source = offset
+                    .checked_sub(self.window_start)
+                    .and_then(|start| usize::try_from(start).ok())
                     .and_then(|start| self.window.get(start..start.checked_add(target.len())?))
                     .ok_or(io::ErrorKind::UnexpectedEof)?;
                 target.copy_from_slice(source);
                 Ok(())
             }
         }
-    }
-
-    /// Everything from `offset` to the end; never more than the object holds.
-    pub(crate) fn rest(&self, offset: u64) -> io::Result<Vec<u8>> {
-        let mut rest = vec![0; usize::try_from(self.len.saturating_sub(offset)).unwrap_or(0)];
-        self.read_into(offset, &mut rest)?;
-        Ok(rest)
     }
 }
 
@@ -128,6 +187,75 @@ fn read_exact_at(file: &File, mut target: &mut [u8], mut offset: u64) -> io::Res
         }
     }
     Ok(())
+}
+
+/// Most of a deflated object that is unpacked in search of its pixel data.
+const MAX_INFLATED_HEADER_BYTES: u64 = 256 << 20;
+/// Largest data set that a deflated file may unpack to.
+const MAX_INFLATED_BYTES: u64 = 4 << 30;
+/// Bytes kept behind the place that was read last.
+const KEPT_BEHIND_BYTES: u64 = 1 << 20;
+
+/// The most that so many deflated bytes can unpack to.
+fn inflated_limit(packed_len: u64) -> u64 {
+    packed_len.saturating_mul(1032).saturating_add(64).min(MAX_INFLATED_BYTES)
+}
+
+type Stream = UntilDamage<DeflateDecoder<Box<dyn Read + Send + Sync>>>;
+
+/// A stream whose damage counts as its end, so that what precedes it is kept.
+struct UntilDamage<R>(R);
+
+impl<R: Read> Read for UntilDamage<R> {
+    fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
+        Ok(self.0.read(target).unwrap_or(0))
+    }
+}
+
+struct Inflating {
+    stream: Stream,
+    /// Bytes unpacked so far; the window ends here.
+    position: u64,
+    is_done: bool,
+}
+
+impl std::fmt::Debug for Inflating {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inflating").field("position", &self.position).finish_non_exhaustive()
+    }
+}
+
+impl Inflating {
+    /// Unpacks until the window reaches `end`, and lets go of what lies well before `offset`.
+    fn slide(
+        &mut self,
+        window: &mut Vec<u8>,
+        window_start: &mut u64,
+        offset: u64,
+        end: u64,
+    ) -> io::Result<()> {
+        while self.position < end && !self.is_done {
+            let passed = offset.min(self.position).saturating_sub(*window_start);
+            if passed > KEPT_BEHIND_BYTES {
+                window.drain(..passed as usize);
+                *window_start += passed;
+            }
+            if self.position > MAX_INFLATED_HEADER_BYTES {
+                let reason = "unpacks to a header larger than any image has";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+            }
+            let wanted = (end - self.position).clamp(WINDOW_BYTES as u64, 256 << 10);
+            let read = self.stream.by_ref().take(wanted).read_to_end(window)? as u64;
+            self.position += read;
+            self.is_done = read < wanted;
+        }
+        Ok(())
+    }
+}
+
+/// Unpacks a raw deflate stream of at most `limit` bytes; what precedes damage at its end is kept.
+pub(crate) fn inflate_bytes(packed: &[u8], limit: u64) -> io::Result<Vec<u8>> {
+    read_bounded(UntilDamage(DeflateDecoder::new(packed)), packed.len() as u64 * 4, limit)
 }
 
 /// Reads all of `source` as long as it stays below `limit` bytes.

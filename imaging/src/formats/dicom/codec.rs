@@ -9,10 +9,11 @@ use dicom_encoding::{Codec, TransferSyntaxIndex};
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 use jpeg_decoder::{ColorTransform, Decoder, PixelFormat as JpegPixelFormat};
 
+use super::bytes::inflate_bytes;
 use super::codestream::{Codestream, CodestreamKind, parse_jpeg, parse_jpeg_xl_size, parse_jpeg2000};
-use super::dataset::{DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, inflate_bytes};
+use super::dataset::{DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE};
 use super::instance::{Photometric, PixelFormat, SampleFormat};
-use super::jpeg12;
+use super::{jpeg_lossless, jpeg_xl, jpeg12, jpeg2000};
 
 /// Whether pixel data lies in the file as plain samples.
 pub(crate) fn is_native(transfer_syntax: &str) -> bool {
@@ -81,6 +82,25 @@ pub(crate) struct Decoded {
     pub(crate) precision: Option<u8>,
 }
 
+/// The most pixel data that so many compressed bytes are believed to hold.
+///
+/// Small amounts are always believed. Beyond that: empty images compress extremely well, but not without end.
+pub(crate) fn most_decoded_bytes(transfer_syntax: &str, compressed_bytes: u64) -> u64 {
+    const ALWAYS_BELIEVED: u64 = 64 << 20;
+    let ratio = match Scheme::of(transfer_syntax) {
+        // Two bytes of a run stand for 128.
+        Some(Scheme::Rle) => 64,
+        // A block of 64 samples of at most two bytes takes at least one bit.
+        Some(Scheme::Jpeg) => 1024,
+        Some(Scheme::DeflatedFrame) => 1032,
+        Some(Scheme::Uncompressed) => 1,
+        // Whole constant frames in a few dozen bytes.
+        Some(Scheme::JpegLs | Scheme::JpegXl) => 16384,
+        Some(Scheme::Jpeg2000) | None => 4096,
+    };
+    compressed_bytes.saturating_mul(ratio).saturating_add(ALWAYS_BELIEVED)
+}
+
 /// Whether a compressed frame can be what the header says, judged from its own header and size.
 ///
 /// Asked before memory for a volume is reserved.
@@ -88,11 +108,8 @@ pub(crate) struct Decoded {
 /// # Errors
 /// A sentence for a person.
 pub(crate) fn check_claim(transfer_syntax: &str, format: &PixelFormat, data: &[u8]) -> Result<(), String> {
-    // Empty images compress extremely well, but not beyond this.
-    const MAX_RATIO: u64 = 4096;
-    const ALWAYS_ALLOWED: u64 = 64 << 20;
     let frame_bytes = (format.pixels() as u64 * u64::from(format.samples) * format.sample.bits()).div_ceil(8);
-    if frame_bytes > ALWAYS_ALLOWED && frame_bytes / MAX_RATIO > data.len() as u64 {
+    if frame_bytes > most_decoded_bytes(transfer_syntax, data.len() as u64) {
         return Err(format!("{frame_bytes} bytes of pixels cannot come from {} compressed ones", data.len()));
     }
     match Scheme::of(transfer_syntax) {
@@ -176,13 +193,13 @@ fn decode(scheme: Scheme, uid: &str, format: &PixelFormat, data: &[u8]) -> Resul
                 Photometric::YbrFull | Photometric::YbrFull422 | Photometric::YbrJpeg2000 => Photometric::Rgb,
                 other => other,
             };
-            let bytes = adapter(uid, format, data)?;
+            let bytes = jpeg2000::decode(data, format, sample_bytes)?;
             Decoded { bytes, is_planar: false, photometric, precision: Some(stream.precision) }
         }
         Scheme::JpegXl => {
-            let bytes = adapter(uid, format, data)?;
+            let jpeg_xl::Samples { bytes, precision } = jpeg_xl::decode(data, format, sample_bytes)?;
             let photometric = if format.samples == 3 { Photometric::Rgb } else { format.photometric };
-            Decoded { bytes, is_planar: false, photometric, precision: None }
+            Decoded { bytes, is_planar: false, photometric, precision: Some(precision) }
         }
     };
     let expected = match (format.sample, decoded.photometric) {
@@ -240,6 +257,23 @@ fn decode_jpeg(format: &PixelFormat, data: &[u8], sample_bytes: usize) -> Result
         let photometric = format.photometric;
         return Ok(Decoded { bytes, is_planar: false, photometric, precision: Some(stream.precision) });
     }
+    let photometric = match (format.photometric, adobe) {
+        (label, _) if format.samples == 1 => label,
+        (_, Some(1)) => Photometric::YbrFull,
+        (_, Some(0)) if !is_lossless => Photometric::Rgb,
+        (Photometric::YbrFull | Photometric::YbrFull422, _) => Photometric::YbrFull,
+        (_, _) if is_jfif && !is_lossless && !has_rgb_ids => Photometric::YbrFull,
+        _ => Photometric::Rgb,
+    };
+    let precision = Some(stream.precision);
+    if let Some(samples) = jpeg_lossless::decode(data).filter(|_| is_lossless && sample_bytes <= 2) {
+        let samples = samples?;
+        let bytes = match sample_bytes {
+            1 => samples.into_iter().map(|sample| sample as u8).collect(),
+            _ => samples.into_iter().flat_map(u16::to_le_bytes).collect(),
+        };
+        return Ok(Decoded { bytes, is_planar: false, photometric, precision });
+    }
     let mut decoder = Decoder::new(data);
     // `RGB` leaves samples as they are; the conversion is ours, the same for every compression.
     if format.samples == 3 {
@@ -252,15 +286,7 @@ fn decode_jpeg(format: &PixelFormat, data: &[u8], sample_bytes: usize) -> Result
         _ => 8,
     };
     let bytes = widen(bytes, decoded_precision, sample_bytes);
-    let photometric = match (format.photometric, adobe) {
-        (label, _) if format.samples == 1 => label,
-        (_, Some(1)) => Photometric::YbrFull,
-        (_, Some(0)) if !is_lossless => Photometric::Rgb,
-        (Photometric::YbrFull | Photometric::YbrFull422, _) => Photometric::YbrFull,
-        (_, _) if is_jfif && !is_lossless && !has_rgb_ids => Photometric::YbrFull,
-        _ => Photometric::Rgb,
-    };
-    Ok(Decoded { bytes, is_planar: false, photometric, precision: Some(stream.precision) })
+    Ok(Decoded { bytes, is_planar: false, photometric, precision })
 }
 
 /// Makes samples of up to 8 bits as wide as the header allocates.
@@ -289,60 +315,61 @@ fn decode_rle(data: &[u8], pixels: usize, samples: usize, sample_bytes: usize) -
         return Err("RLE data is too short for its image".to_owned());
     }
     let mut out = vec![0; pixels * segments];
-    for segment in 0..segments {
+    let mut planes = vec![0; pixels * segments];
+    for (segment, plane) in planes.chunks_exact_mut(pixels.max(1)).enumerate() {
         let start = long(1 + segment).unwrap_or(0) as usize;
         let end = match long(2 + segment) {
             Some(next) if segment + 1 < segments => next as usize,
             _ => data.len(),
         };
         let packed = data.get(start..end).ok_or("RLE segment offsets are damaged")?;
-        // Segments hold the most significant byte first.
-        let byte = sample_bytes - 1 - segment % sample_bytes;
-        let first = segment / sample_bytes * sample_bytes + byte;
-        unpack_bits(packed, pixels, first, segments, &mut out)?;
+        unpack_bits(packed, plane)?;
+    }
+    // Segments hold the most significant byte of each sample first. Two of them are the common case.
+    if let (1, 2, Some((high, low))) = (samples, sample_bytes, planes.split_at_checked(pixels)) {
+        for ((target, &high), &low) in out.as_chunks_mut::<2>().0.iter_mut().zip(high).zip(low) {
+            *target = [low, high];
+        }
+    } else {
+        for (segment, plane) in planes.chunks_exact(pixels.max(1)).enumerate() {
+            let byte = sample_bytes - 1 - segment % sample_bytes;
+            let first = segment / sample_bytes * sample_bytes + byte;
+            for (target, &value) in out.iter_mut().skip(first).step_by(segments).zip(plane) {
+                *target = value;
+            }
+        }
     }
     Ok(out)
 }
 
-/// Expands one segment into every `step`-th byte of `out`, beginning at `first`.
-fn unpack_bits(
-    mut packed: &[u8],
-    pixels: usize,
-    first: usize,
-    step: usize,
-    out: &mut [u8],
-) -> Result<(), String> {
-    let mut targets = out.iter_mut().skip(first).step_by(step);
-    let mut written = 0;
-    while written < pixels {
-        let Some((&control, rest)) = packed.split_first() else {
-            return Err(format!("RLE segment ends after {written} of {pixels} samples"));
-        };
-        match control as i8 {
-            -128 => packed = rest,
-            control @ 0.. => {
-                let count = control as usize + 1;
-                let literal = rest.get(..count).or(Some(rest)).unwrap_or_default();
-                if literal.is_empty() {
-                    return Err(format!("RLE segment ends after {written} of {pixels} samples"));
-                }
-                for (&byte, target) in literal.iter().zip(&mut targets) {
-                    *target = byte;
-                }
-                written += literal.len();
-                packed = rest.get(count..).unwrap_or_default();
+/// Expands one segment into as many bytes as there is room for.
+fn unpack_bits(mut packed: &[u8], plane: &mut [u8]) -> Result<(), String> {
+    let wanted = plane.len();
+    let mut room = plane;
+    while !room.is_empty() {
+        let written = wanted - room.len();
+        let too_short = || format!("RLE segment ends after {written} of {wanted} samples");
+        let (&control, rest) = packed.split_first().ok_or_else(too_short)?;
+        let control = control.cast_signed();
+        let count = (1 + usize::from(control.unsigned_abs())).min(room.len());
+        if control == -128 {
+            packed = rest;
+        } else if control >= 0 {
+            // What a cut run still holds counts.
+            let literal = rest.get(..count).unwrap_or(rest);
+            if literal.is_empty() {
+                return Err(too_short());
             }
-            control => {
-                let count = 1 + usize::from(control.unsigned_abs());
-                let Some((&byte, rest)) = rest.split_first() else {
-                    return Err(format!("RLE segment ends after {written} of {pixels} samples"));
-                };
-                for target in (&mut targets).take(count) {
-                    *target = byte;
-                }
-                written += count;
-                packed = rest;
-            }
+            let (target, tail) = room.split_at_mut(literal.len());
+            target.copy_from_slice(literal);
+            room = tail;
+            packed = rest.get(literal.len()..).unwrap_or_default();
+        } else {
+            let (&byte, rest) = rest.split_first().ok_or_else(too_short)?;
+            let (target, tail) = room.split_at_mut(count);
+            target.fill(byte);
+            room = tail;
+            packed = rest;
         }
     }
     Ok(())
@@ -432,8 +459,7 @@ fn quietly<T>(work: impl FnOnce() -> T) -> Option<T> {
         panic::set_hook(Box::new(move |info| {
             // Decoders may split their work over threads of the pool.
             let file = info.location().map_or("", |location| location.file());
-            if !IS_QUIET.get() && !["jpeg-decoder", "jxl-", "openjp2"].iter().any(|name| file.contains(name))
-            {
+            if !IS_QUIET.get() && !["jpeg-decoder", "jxl-"].iter().any(|name| file.contains(name)) {
                 previous(info);
             }
         }));

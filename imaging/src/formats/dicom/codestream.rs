@@ -126,6 +126,51 @@ pub(crate) fn parse_jpeg2000(bytes: &[u8]) -> Option<Codestream> {
     Some(Codestream { width, height, components, precision, kind })
 }
 
+/// How the parts of a JPEG 2000 codestream fit what it says of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct TileParts {
+    /// The last part ends after the data does.
+    pub(crate) is_cut: bool,
+    /// A tile has another number of parts than it states; some encoders count wrong.
+    pub(crate) is_miscounted: bool,
+}
+
+/// Walks the tile parts of a codestream that [`parse_jpeg2000`] accepted (ISO/IEC 15444-1 A.4.2).
+pub(crate) fn jpeg2000_tile_parts(bytes: &[u8]) -> TileParts {
+    let mut parts = TileParts::default();
+    let start = bytes.windows(4).position(|window| window == [0xFF, 0x4F, 0xFF, 0x51]).unwrap_or(0);
+    let mut rest = bytes.get(start + 2..).unwrap_or_default();
+    // The main header, marker by marker.
+    while let [0xFF, marker, high, low, ..] = rest
+        && *marker != 0x90
+    {
+        rest = rest.get(2 + usize::from(u16::from_be_bytes([*high, *low]))..).unwrap_or_default();
+    }
+    let mut stated: Vec<(u16, u8, u32)> = Vec::new();
+    while let &[0xFF, 0x90, _, _, t0, t1, l0, l1, l2, l3, _, count, ..] = rest {
+        let tile = u16::from_be_bytes([t0, t1]);
+        let known = stated.len();
+        if let Some((_, expected, found)) = stated.iter_mut().find(|(known, _, _)| *known == tile) {
+            *expected = count.max(*expected);
+            *found += 1;
+        } else if known < 4096 {
+            // More tiles than this are counted by the decoder alone.
+            stated.push((tile, count, 1));
+        }
+        let len = u32::from_be_bytes([l0, l1, l2, l3]) as usize;
+        // Zero stands for everything up to the end of the codestream.
+        if len == 0 {
+            break;
+        }
+        parts.is_cut |= len > rest.len();
+        rest = rest.get(len.max(12)..).unwrap_or_default();
+    }
+    parts.is_cut |= stated.is_empty();
+    parts.is_miscounted =
+        stated.iter().any(|&(_, expected, found)| expected != 0 && u32::from(expected) != found);
+    parts
+}
+
 /// Size of a JPEG XL image, from the first bits of its codestream, bare or inside its box format.
 ///
 /// Source: ISO/IEC 18181-1, SizeHeader.

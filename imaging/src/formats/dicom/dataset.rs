@@ -4,19 +4,17 @@
 //! are copied only for [`tags::KEPT`], and the walk ends at the pixel data, whose place is noted. Lengths are held
 //! against the size of the object before anything is read.
 
-use std::io::{self, Read};
+use std::io;
 
-use flate2::read::DeflateDecoder;
-
-use super::bytes::{Bytes, read_bounded};
+use super::bytes::Bytes;
 use super::tags::{self, Tag};
 
 /// Nesting beyond this is an attack or damage; real objects stay below ten.
 const MAX_DEPTH: usize = 64;
 /// Largest value that is kept; lookup tables have at most 65 536 entries of two bytes.
 const MAX_VALUE_BYTES: u32 = 1 << 20;
-/// Largest data set that a deflated file may unpack to.
-const MAX_INFLATED_BYTES: u64 = 4 << 30;
+/// Largest overlay plane that is kept: eight thousand pixels square, or as many over several frames.
+const MAX_OVERLAY_BYTES: u32 = 8 << 20;
 const UNDEFINED_LENGTH: u32 = u32::MAX;
 
 pub(crate) const IMPLICIT_LITTLE: &str = "1.2.840.10008.1.2";
@@ -148,29 +146,20 @@ fn is_known_vr(vr: [u8; 2]) -> bool {
 
 /// Walks an object up to its pixel data.
 ///
-/// A deflated object is unpacked; `bytes` then holds the data set and offsets count from there.
+/// A deflated object is unpacked as far as its pixel data; `bytes` is then the data set and offsets count from there.
 pub(crate) fn read_header(bytes: &mut Bytes) -> Result<Header, WalkError> {
     read_header_keeping(bytes, Keep::IMAGE)
 }
 
 /// As [`read_header`], for objects of which other elements matter.
 pub(crate) fn read_header_keeping(bytes: &mut Bytes, keep: Keep) -> Result<Header, WalkError> {
-    let head_len = bytes.len().min(256) as usize;
-    let head = bytes.at(0, head_len)?.unwrap_or_default().to_vec();
-    let start = if head.get(128..132) == Some(b"DICM") {
-        132
-    } else if head.starts_with(b"DICM") {
-        4
-    } else if guess_syntax(&head).is_some() {
-        0
-    } else {
-        return Err(WalkError::NotDicom);
-    };
+    let start = data_set_start(bytes)?;
     let (meta, data_start) = read_meta(bytes, start)?;
     let mut transfer_syntax = meta.text(tags::TRANSFER_SYNTAX_UID).unwrap_or_default();
     let mut start = data_start;
     if transfer_syntax == DEFLATED {
-        inflate(bytes, start)?;
+        let packed = std::mem::replace(bytes, Bytes::in_memory(Vec::new()));
+        *bytes = packed.inflating(start)?;
         start = 0;
     }
     let next = bytes.at(start, 8)?.map(<[u8]>::to_vec).unwrap_or_default();
@@ -203,6 +192,21 @@ pub(crate) fn read_header_keeping(bytes: &mut Bytes, keep: Keep) -> Result<Heade
     Ok(Header { data_set, transfer_syntax, pixels, is_truncated, noted })
 }
 
+/// Where the first element is, after a preamble if there is one.
+fn data_set_start(bytes: &mut Bytes) -> Result<u64, WalkError> {
+    let head_len = bytes.len().min(256) as usize;
+    let head = bytes.at(0, head_len)?.unwrap_or_default().to_vec();
+    Ok(if head.get(128..132) == Some(b"DICM") {
+        132
+    } else if head.starts_with(b"DICM") {
+        4
+    } else if guess_syntax(&head).is_some() {
+        0
+    } else {
+        return Err(WalkError::NotDicom);
+    })
+}
+
 /// Reads group 0002, always explicit little endian, and returns where the data set starts.
 fn read_meta(bytes: &mut Bytes, start: u64) -> Result<(DataSet, u64), WalkError> {
     let mut meta = DataSet::default();
@@ -230,23 +234,13 @@ fn read_meta(bytes: &mut Bytes, start: u64) -> Result<(DataSet, u64), WalkError>
     Ok((meta, at))
 }
 
-/// Replaces `bytes` by the unpacked data set that starts at `start`.
-fn inflate(bytes: &mut Bytes, start: u64) -> Result<(), WalkError> {
-    let packed = bytes.rest(start)?;
-    let limit = (packed.len() as u64).saturating_mul(1032).saturating_add(64).min(MAX_INFLATED_BYTES);
-    *bytes = Bytes::in_memory(inflate_bytes(&packed, limit)?);
-    Ok(())
-}
-
-/// Unpacks a raw deflate stream of at most `limit` bytes; what precedes damage at its end is kept.
-pub(crate) fn inflate_bytes(packed: &[u8], limit: u64) -> io::Result<Vec<u8>> {
-    struct UntilDamage<R>(R);
-    impl<R: Read> Read for UntilDamage<R> {
-        fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
-            Ok(self.0.read(target).unwrap_or(0))
-        }
-    }
-    read_bounded(UntilDamage(DeflateDecoder::new(packed)), packed.len() as u64 * 4, limit)
+/// The pixel data of a deflated object, unpacked; nothing before or after it is kept.
+///
+/// Offsets of the result count as in the header that was read.
+pub(crate) fn inflate_pixels(mut bytes: Bytes, offset: u64, count: u64) -> Result<Bytes, WalkError> {
+    let start = data_set_start(&mut bytes)?;
+    let (_, start) = read_meta(&mut bytes, start)?;
+    Ok(bytes.inflated(start, offset, count)?)
 }
 
 struct ElementHeader {
@@ -281,7 +275,8 @@ impl Walk<'_> {
         let mut set = DataSet { elements: Vec::new(), is_big_endian: syntax.is_big_endian };
         while at < end && !self.is_truncated {
             let Some(header) = self.element_header(at, syntax)? else {
-                self.is_truncated = true;
+                // Where unpacked data ends is only known now.
+                self.is_truncated = at != self.bytes.len();
                 break;
             };
             let ElementHeader { tag, vr, value_at, len } = header;
@@ -333,7 +328,7 @@ impl Walk<'_> {
             }
             // Repeated elements are not allowed; the first counts, which also bounds the size of the set.
             if let Some(kept_vr) = kept
-                && len <= self.keep.max_value_bytes
+                && (len <= self.keep.max_value_bytes || (tags::is_overlay(tag) && len <= MAX_OVERLAY_BYTES))
                 && set.find(tag).is_none()
             {
                 let vr = if matches!(&vr, b"??" | b"UN") { kept_vr } else { vr };

@@ -3,7 +3,8 @@
 use std::io;
 
 use super::bytes::Bytes;
-use super::dataset::PixelElement;
+use super::dataset::{Header, PixelElement};
+use super::tags;
 
 /// Bytes of one fragment.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +14,35 @@ struct Fragment {
     len: u32,
     /// The object ends before the fragment does.
     is_cut: bool,
+}
+
+/// How many fragments of an object's pixels hold anything, counted up to the frames it claims; `None` if its pixels
+/// are not in fragments.
+pub(crate) fn held(bytes: &mut Bytes, header: &Header) -> io::Result<Option<u64>> {
+    let Some(pixels) = header.pixels.filter(|pixels| pixels.len.is_none()) else { return Ok(None) };
+    let claimed = header.data_set.integer(tags::NUMBER_OF_FRAMES).unwrap_or(1);
+    // One frame may lie in any number of fragments, and be cut off: that shows when it is read.
+    if claimed > 1 { count(bytes, &pixels, claimed as u64).map(Some) } else { Ok(Some(1)) }
+}
+
+/// How many fragments hold anything, counted up to `limit`; a frame needs at least one.
+fn count(bytes: &mut Bytes, pixels: &PixelElement, limit: u64) -> io::Result<u64> {
+    let mut found = 0;
+    let mut at = pixels.offset;
+    let mut is_offset_table = true;
+    while found < limit {
+        let Some(&[t0, t1, t2, t3, l0, l1, l2, l3]) = bytes.at(at, 8)?.and_then(<[u8]>::first_chunk) else {
+            break;
+        };
+        if [t0, t1, t2, t3] != [0xFE, 0xFF, 0x00, 0xE0] {
+            break;
+        }
+        let len = u32::from_le_bytes([l0, l1, l2, l3]);
+        found += u64::from(!is_offset_table && len > 0);
+        is_offset_table = false;
+        at += 8 + u64::from(len);
+    }
+    Ok(found)
 }
 
 /// Fragments of every frame.

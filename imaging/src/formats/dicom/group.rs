@@ -29,6 +29,11 @@ pub(crate) struct DicomSeries {
 }
 
 impl DicomSeries {
+    /// Whether some object holds several frames.
+    pub(crate) fn has_multi_frame(&self) -> bool {
+        self.instances.iter().any(|instance| instance.frames.len() > 1)
+    }
+
     /// The object of the first slice.
     pub(crate) fn first_instance(&self) -> Option<&Instance> {
         self.instances.get(self.first)
@@ -165,10 +170,7 @@ fn mismatch(a: &Placed<'_>, b: &Placed<'_>) -> Option<&'static str> {
             (f.samples, f.photometric) != (g.samples, g.photometric) && (f.is_color() || g.is_color()),
             "colour model differs",
         ))
-        .or(differs(
-            is_inverted(f.photometric) != is_inverted(g.photometric),
-            "photometric interpretation differs",
-        ))
+        .or(differs(a.instance.is_inverted != b.instance.is_inverted, "photometric interpretation differs"))
         .or(differs(f.sample != g.sample, "number type differs"))
         .or(differs(a.instance.palette != b.instance.palette, "colour palette differs"))
         .or(differs(
@@ -180,10 +182,6 @@ fn mismatch(a: &Placed<'_>, b: &Placed<'_>) -> Option<&'static str> {
         .or(differs(a.frame.position.is_some() != b.frame.position.is_some(), "position is missing in some"))
         .or(differs(!same_orientation(a.frame, b.frame), "orientation differs"))
         .or(differs(!same_spacing(a.frame, b.frame), "pixel spacing differs"))
-}
-
-fn is_inverted(photometric: Photometric) -> bool {
-    photometric == Photometric::Monochrome1
 }
 
 /// Within a tenth of a degree.
@@ -222,6 +220,8 @@ fn entry(
         used().filter_map(|(at, instance)| Some(instance.frames.get(at.frame)?.rescale)).collect();
     let rescale = rescales.first().copied().unwrap_or(Rescale::IDENTITY);
     let rescale_varies = rescales.iter().any(|other| *other != rescale);
+    let padding_varies = used().any(|(_, instance)| instance.padding != first.padding);
+    let has_padding = used().any(|(_, instance)| instance.padding.is_some());
     let kind = if format.is_color() {
         let sample_bytes = match format.sample {
             SampleFormat::Integer { bytes: 2, .. } if format.photometric != Photometric::Palette => 2,
@@ -229,8 +229,8 @@ fn entry(
         };
         VoxelKind::Rgb { sample_bytes }
     } else if first.modality_lut.is_some() {
-        VoxelKind::LookedUp
-    } else if rescale_varies {
+        VoxelKind::LookedUp { is_masked: has_padding }
+    } else if rescale_varies || (has_padding && padding_varies) {
         VoxelKind::Rescaled
     } else {
         VoxelKind::Stored(format.sample)
@@ -271,7 +271,7 @@ fn entry(
         unit: unit(typical, first_at.frame),
         transfer_syntax: Some(first.transfer_syntax.clone()),
         windows: if format.is_color() { Vec::new() } else { typical.windows.clone() },
-        is_inverted: is_inverted(format.photometric),
+        is_inverted: first.is_inverted,
         warnings,
         instance_numbers,
         spacing_source: frames.first().map(|placed| placed.frame.spacing.source.clone()).unwrap_or_default(),
@@ -324,9 +324,11 @@ fn warnings(
 /// NumPy name and size of the samples.
 pub(crate) fn number_type(kind: VoxelKind) -> (&'static str, u64) {
     match kind {
-        VoxelKind::Rgb { sample_bytes: 2 } | VoxelKind::LookedUp => ("uint16", 2),
+        VoxelKind::Rgb { sample_bytes: 2 } | VoxelKind::LookedUp { is_masked: false } => ("uint16", 2),
         VoxelKind::Rgb { .. } => ("uint8", 1),
-        VoxelKind::Rescaled | VoxelKind::Stored(SampleFormat::Float32) => ("float32", 4),
+        VoxelKind::Rescaled
+        | VoxelKind::LookedUp { is_masked: true }
+        | VoxelKind::Stored(SampleFormat::Float32) => ("float32", 4),
         VoxelKind::Stored(SampleFormat::Float64) => ("float64", 8),
         VoxelKind::Stored(SampleFormat::Bit) => ("uint8", 1),
         VoxelKind::Stored(SampleFormat::Integer { bytes, is_signed }) => match (bytes, is_signed) {

@@ -77,7 +77,12 @@ impl PixelFormat {
 
     /// Bytes of one frame stored without compression, rounded up for packed bits.
     pub(crate) fn native_frame_bytes(&self) -> u64 {
-        self.native_frame_bits().div_ceil(8)
+        self.native_bytes(1)
+    }
+
+    /// Bytes of so many frames stored without compression; single bits are packed across frames.
+    pub(crate) fn native_bytes(&self, frames: u64) -> u64 {
+        self.native_frame_bits().saturating_mul(frames).div_ceil(8)
     }
 
     /// Bits of one frame stored without compression; frames of single bits follow each other without a gap.
@@ -133,6 +138,8 @@ pub(crate) struct Instance {
     pub(crate) location: Location,
     pub(crate) transfer_syntax: String,
     pub(crate) pixels: PixelElement,
+    /// Bytes of the object from the beginning of its pixel data, as they lie on disk.
+    pub(crate) pixel_bytes: u64,
     pub(crate) extended_offsets: Vec<u64>,
     pub(crate) format: PixelFormat,
     pub(crate) frames: Vec<Frame>,
@@ -149,6 +156,8 @@ pub(crate) struct Instance {
     pub(crate) modality_lut: Option<Lut>,
     pub(crate) padding: Option<[f64; 2]>,
     pub(crate) is_lossy: bool,
+    /// Low values are bright: MONOCHROME1, or an inverse Presentation LUT Shape; both together invert once.
+    pub(crate) is_inverted: bool,
     /// Why no frame of this object can be read, where headers tell; its place in the series is still known.
     pub(crate) truncation: Option<(u64, u64)>,
     pub(crate) warnings: Vec<SeriesWarning>,
@@ -173,19 +182,29 @@ pub(crate) enum Content {
     Unsupported(String),
 }
 
-/// Interprets a header.
-pub(crate) fn interpret(header: &Header, location: Location, object_len: u64) -> Content {
+/// Interprets a header; `fragments` is how many fragments of encapsulated pixel data hold anything.
+pub(crate) fn interpret(
+    header: &Header,
+    location: Location,
+    object_len: u64,
+    fragments: Option<u64>,
+) -> Content {
     let set = &header.data_set;
     let sop_class = set.text(tags::SOP_CLASS_UID).unwrap_or_default();
     let modality = set.text(tags::MODALITY).unwrap_or_default();
     if let Some(reason) = not_shown(&sop_class, &modality, set) {
         return Content::NoImage(reason);
     }
-    interpret_pixels(header, location, object_len)
+    interpret_pixels(header, location, object_len, fragments)
 }
 
 /// As [`interpret`], also for objects whose pixels are no image, such as segmentations.
-pub(crate) fn interpret_pixels(header: &Header, location: Location, object_len: u64) -> Content {
+pub(crate) fn interpret_pixels(
+    header: &Header,
+    location: Location,
+    object_len: u64,
+    fragments: Option<u64>,
+) -> Content {
     let set = &header.data_set;
     let modality = set.text(tags::MODALITY).unwrap_or_default();
     let sop_class = set.text(tags::SOP_CLASS_UID).unwrap_or_default();
@@ -211,7 +230,7 @@ pub(crate) fn interpret_pixels(header: &Header, location: Location, object_len: 
             available.saturating_mul(8) / format.native_frame_bits().max(1)
         }
         // Every frame needs at least one fragment with an eight-byte head.
-        _ => available / 8,
+        _ => fragments.unwrap_or(u64::MAX).min(available / 8),
     };
     let is_native = codec::is_native(&header.transfer_syntax);
     let claimed = claimed.unwrap_or_else(|| match set.text(tags::NUMBER_OF_FRAMES) {
@@ -259,10 +278,19 @@ pub(crate) fn interpret_pixels(header: &Header, location: Location, object_len: 
         location,
         transfer_syntax: header.transfer_syntax.clone(),
         pixels,
+        pixel_bytes: available,
         extended_offsets: extended_offsets(set),
         format,
-        windows: voi::windows(set, first_frame, functional, &charset, &mut warnings),
+        windows: if is_inherited_rescale(set, &format) {
+            // The windows were meant for the values of the source.
+            Vec::new()
+        } else {
+            voi::windows(set, first_frame, functional, &charset, &mut warnings)
+        },
         padding: padding(set, &format),
+        is_inverted: !format.is_color()
+            && (format.photometric == Photometric::Monochrome1
+                || set.text(tags::PRESENTATION_LUT_SHAPE).as_deref() == Some("INVERSE")),
         is_lossy: set.text(tags::LOSSY_IMAGE_COMPRESSION).as_deref() == Some("01"),
         concatenation: set.text(tags::CONCATENATION_UID).map(|uid| {
             (uid, set.integer(tags::CONCATENATION_FRAME_OFFSET_NUMBER).unwrap_or(0).max(0) as u64)
@@ -470,6 +498,11 @@ fn frames(
     // Reconstructed nuclear slices: one position for the first, a signed distance for the rest (PS3.3 C.8.4.15).
     let is_tomo = modality == "NM" && image_type.contains("RECON TOMO");
     let tomo_step = set.number(tags::SPACING_BETWEEN_SLICES).filter(|_| is_tomo);
+    let is_inherited = is_inherited_rescale(set, format);
+    if is_inherited {
+        let text = "a rescale that this secondary capture took over from its source is not applied";
+        warnings.push(SeriesWarning::Other(text.to_owned()));
+    }
     let is_zero_slope = !format.is_color() && rescale_of(set).is_some_and(|r| r.slope == 0.0);
     if is_zero_slope {
         warnings.push(SeriesWarning::Other("rescale slope is 0; values are shown as stored".to_owned()));
@@ -522,7 +555,7 @@ fn frames(
                 .and_then(|measures| pixel_spacing::pair(measures, tags::PIXEL_SPACING))
                 .map(|[row_mm, column_mm]| PixelSpacing { row_mm, column_mm, source: SpacingSource::Patient })
                 .unwrap_or_else(|| object_spacing.clone());
-            let rescale = if format.is_color() || is_zero_slope {
+            let rescale = if format.is_color() || is_zero_slope || is_inherited {
                 Rescale::IDENTITY
             } else if is_dose {
                 let slope = set.number(tags::DOSE_GRID_SCALING).filter(|&slope| slope != 0.0);
@@ -618,6 +651,17 @@ fn rescale_of(set: &DataSet) -> Option<Rescale> {
     let intercept = set.number(tags::RESCALE_INTERCEPT);
     (slope.is_some() || intercept.is_some())
         .then(|| Rescale { slope: slope.unwrap_or(1.0), intercept: intercept.unwrap_or(0.0) })
+}
+
+/// Whether the rescale of a secondary capture belongs to the image that it was captured from.
+///
+/// Eight bits of a screen hold no modality values; a slope and intercept beside them were copied along.
+fn is_inherited_rescale(set: &DataSet, format: &PixelFormat) -> bool {
+    let is_capture = set.text(tags::SOP_CLASS_UID).as_deref() == Some("1.2.840.10008.5.1.4.1.1.7");
+    is_capture
+        && !format.is_color()
+        && format.bits_stored <= 8
+        && rescale_of(set).is_some_and(|rescale| rescale != Rescale::IDENTITY)
 }
 
 /// Unit vectors of Image Orientation (Patient), or `None` if they do not span a plane.

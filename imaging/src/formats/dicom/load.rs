@@ -1,12 +1,13 @@
 //! A series entry into a volume: slices in parallel, straight into their place.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rayon::prelude::*;
 
+use super::codec;
 use super::grid::Fill;
 use super::group::{DicomSeries, number_type};
 use super::instance::SampleFormat;
@@ -23,7 +24,7 @@ use crate::volume::{Channels, Volume, VolumeMeta, Voxels};
 macro_rules! with_number_type {
     ($kind:expr, $number:ident => $body:expr) => {{
         match $kind {
-            VoxelKind::Rgb { sample_bytes: 2 } | VoxelKind::LookedUp => {
+            VoxelKind::Rgb { sample_bytes: 2 } | VoxelKind::LookedUp { is_masked: false } => {
                 type $number = u16;
                 $body
             }
@@ -31,7 +32,9 @@ macro_rules! with_number_type {
                 type $number = u8;
                 $body
             }
-            VoxelKind::Rescaled | VoxelKind::Stored(SampleFormat::Float32) => {
+            VoxelKind::Rescaled
+            | VoxelKind::LookedUp { is_masked: true }
+            | VoxelKind::Stored(SampleFormat::Float32) => {
                 type $number = f32;
                 $body
             }
@@ -93,15 +96,30 @@ pub(crate) fn load(
     progress.set_total(needed_bytes);
     let mut warnings = entry.warnings.clone();
     let (voxels, empty_slices) = with_number_type!(series.kind, Number => {
-        let (samples, empty) = read_all::<Number>(series, samples, progress, &mut warnings)?;
-        (Voxels::from(samples), empty)
+        let (voxels, empty_slices) = read_all::<Number>(series, samples, progress, &mut warnings)?;
+        (Voxels::from(voxels), empty_slices)
     });
     let meta = VolumeMeta { warnings, empty_slices, ..meta(entry, series) };
     Volume::new(meta, voxels)
 }
 
-/// Looks for one frame that is as large as the headers say, so that no header alone can reserve memory.
+/// Holds what the headers claim against what the files hold, so that no header alone can reserve memory.
+///
+/// All compressed bytes together bound all pixels together, and one frame must be as large as its header says.
 fn check_claim(series: &DicomSeries) -> Result<(), ImagingError> {
+    let used: BTreeSet<usize> = series.stack.slots.iter().flatten().map(|at| at.instance).collect();
+    let used = || used.iter().filter_map(|&i| series.instances.get(i));
+    if let Some(first) = used().find(|instance| !codec::is_native(&instance.transfer_syntax)) {
+        let found = used().fold(0u64, |sum, instance| sum.saturating_add(instance.pixel_bytes));
+        let claimed = used().fold(0u64, |sum, instance| {
+            sum.saturating_add(instance.format.native_bytes(instance.frames.len() as u64))
+        });
+        if claimed > codec::most_decoded_bytes(&first.transfer_syntax, found) {
+            let reason = format!("{claimed} bytes of pixels cannot come from {found} compressed ones");
+            let path = first.location.path().to_path_buf();
+            return Err(ImagingError::Damaged { path, reason });
+        }
+    }
     let mut first_error = None;
     for at in series.stack.slots.iter().flatten().take(16) {
         let Some(instance) = series.instance(*at).filter(|instance| instance.truncation.is_none()) else {
@@ -142,8 +160,8 @@ pub(crate) fn load_slice(
     let voxels = with_number_type!(series.kind, Number => {
         let mut slice = vec![Number::default(); slice_samples];
         if !reader.read_slice(z, time_point, &mut slice)? {
-            slice.fill(reader.nearest_minimum(z, time_point, slice_samples));
             empty_slices.push(0);
+            slice.fill(reader.nearest_minimum(z, time_point, slice_samples));
         }
         Voxels::from(slice)
     });
@@ -168,7 +186,7 @@ fn padding_value<T: Stored>(series: &DicomSeries) -> Option<T> {
     series.padding.map(|[low, _]| T::from_f64(low))
 }
 
-/// All samples, and the slices among them without data.
+/// All voxels, and the slices (counted through all time points) that no file filled.
 fn read_all<T: Stored + Default>(
     series: &DicomSeries,
     samples: usize,
@@ -204,7 +222,11 @@ fn read_all<T: Stored + Default>(
         .filter_map(Result::transpose)
         .collect::<Result<_, _>>()?;
     let is_all_empty = empty.len() * slice_samples >= voxels.len();
-    failures.report(is_all_empty, warnings)?;
+    // Frames of one object stand or fall together: most of them broken is a broken object, and filling their
+    // places would take the memory that only its header claims.
+    let is_mostly_broken =
+        series.has_multi_frame() && failures.count() * 2 > series.stack.slots.iter().flatten().count();
+    failures.report(is_all_empty || is_mostly_broken, warnings)?;
     if !empty.is_empty() {
         let fill = padding_value(series).unwrap_or_else(|| smallest(&voxels, slice_samples, &empty));
         for &i in &empty {
@@ -248,12 +270,16 @@ impl Failures {
         self.first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
 
-    /// The error itself if nothing could be read, else a warning.
-    fn report(self, is_all_empty: bool, warnings: &mut Vec<SeriesWarning>) -> Result<(), ImagingError> {
+    fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed) as usize
+    }
+
+    /// The error itself if the series is unusable, else a warning.
+    fn report(self, is_unusable: bool, warnings: &mut Vec<SeriesWarning>) -> Result<(), ImagingError> {
         let Some(error) = self.first.into_inner().unwrap_or_else(PoisonError::into_inner) else {
             return Ok(());
         };
-        if is_all_empty {
+        if is_unusable {
             return Err(error);
         }
         let paths = self.paths.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -311,7 +337,8 @@ impl<'a> Reader<'a> {
 
     /// Linear interpolation towards `above`; next to padding the nearer value is taken instead.
     fn blend<T: Stored>(&self, target: &mut [T], above: &[T], share: f64) {
-        let is_padding = |value: f64| self.series.padding.is_some_and(|[a, b]| value >= a && value <= b);
+        let is_padding =
+            |value: f64| value.is_nan() || self.series.padding.is_some_and(|[a, b]| value >= a && value <= b);
         for (low, high) in target.iter_mut().zip(above) {
             let (a, b) = (low.to_f64(), high.to_f64());
             *low = if is_padding(a) || is_padding(b) {

@@ -8,8 +8,10 @@ use super::tags::{self, Tag};
 pub(crate) struct Lut {
     /// Stored value of the first entry; smaller values take the first entry.
     pub(crate) first: i32,
-    /// Bits per entry, 8 to 16.
+    /// Bits of an entry in the file: 8 or 16.
     pub(crate) bits: u8,
+    /// Bits per entry as the descriptor says.
+    pub(crate) stated_bits: u8,
     /// At least one entry; larger values take the last.
     entries: Vec<u16>,
 }
@@ -30,7 +32,8 @@ impl Lut {
     }
 
     fn new(descriptor: Descriptor, entries: Vec<u16>) -> Option<Self> {
-        (!entries.is_empty()).then_some(Self { first: descriptor.first, bits: descriptor.bits, entries })
+        let Descriptor { first, bits, stated_bits, .. } = descriptor;
+        (!entries.is_empty()).then_some(Self { first, bits, stated_bits, entries })
     }
 
     /// Entry of a stored value, held at both ends.
@@ -40,8 +43,8 @@ impl Lut {
         self.entries.get(index as usize).copied().unwrap_or(0)
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+    pub(crate) fn entries(&self) -> &[u16] {
+        &self.entries
     }
 }
 
@@ -49,6 +52,7 @@ struct Descriptor {
     count: usize,
     first: i32,
     bits: u8,
+    stated_bits: u8,
 }
 
 impl Descriptor {
@@ -63,6 +67,7 @@ impl Descriptor {
             count: if count == 0 { 65536 } else { count as usize },
             first,
             bits: if (1.0..=8.0).contains(&bits) { 8 } else { 16 },
+            stated_bits: if (1.0..=16.0).contains(&bits) { bits as u8 } else { 16 },
         })
     }
 }
@@ -200,7 +205,7 @@ mod tests {
 
     #[test]
     fn tables_hold_their_ends() {
-        let table = Lut { first: -2, bits: 16, entries: vec![5, 6, 7] };
+        let table = Lut { first: -2, bits: 16, stated_bits: 16, entries: vec![5, 6, 7] };
         let found = [-9.0, -2.0, -1.0, 0.0, 40.0].map(|stored| table.get(stored));
         assert_eq!(found, [5, 5, 6, 7, 7]);
     }

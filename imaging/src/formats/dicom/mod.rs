@@ -4,17 +4,8 @@
 //! series (`group`) and ordered into stacks (`stack`); pixels are read or decoded straight into the volume
 //! (`load`, `pixels`, `codec`).
 //!
-//! | transfer syntax | read |
-//! |---|---|
-//! | implicit / explicit VR little endian, explicit VR big endian, deflated | yes |
-//! | encapsulated uncompressed, deflated image frame | yes |
-//! | RLE lossless | yes |
-//! | JPEG baseline (8 bit), lossless (.57, .70; up to 16 bit) | yes |
-//! | JPEG extended and progressive (.51, .53, .55) | 8 bit; 12 bit for grey images |
-//! | JPEG-LS lossless and near-lossless | yes |
-//! | JPEG 2000 and HTJ2K, lossless and lossy | yes; subsampled components are refused |
-//! | JPEG XL | yes |
-//! | MPEG-2, MPEG-4, HEVC, JPIP, SMPTE | refused by name |
+//! Which transfer syntaxes and pixels are read, and which are refused by name: `docs/formats.md`, a table that a test
+//! holds against the reader.
 //!
 //! | object | read |
 //! |---|---|
@@ -22,13 +13,6 @@
 //! | RT dose (scaled to its unit), parametric map (float pixels) | yes |
 //! | SEG, RTSTRUCT, presentation states, SR, encapsulated documents | listed as objects, see [`crate::derived`] |
 //! | RTPLAN, waveforms, registrations, annotations, whole slides | named and skipped |
-//!
-//! | pixels | read |
-//! |---|---|
-//! | MONOCHROME1/2 with 1, 8, 16, 32 bits, float and double float | own number type |
-//! | RGB, YBR_FULL, YBR_FULL_422, YBR_ICT, YBR_RCT | RGB, 8 or 16 bit |
-//! | PALETTE COLOR, plain and segmented tables | RGB, 8 bit |
-//! | modality lookup table | its entries as `uint16` |
 //!
 //! **Unevenly spaced slices** keep their true positions (`grid`): on a finer even grid if one holds them all, else
 //! mixed linearly from their two neighbours in proportion to distance; next to padding the nearer slice counts. What
@@ -47,9 +31,13 @@ mod grid;
 mod group;
 mod instance;
 mod jpeg12;
+mod jpeg2000;
+mod jpeg_lossless;
+mod jpeg_xl;
 mod load;
 mod lut;
 mod object;
+mod overlay;
 mod pet;
 mod pixel_spacing;
 mod pixels;
@@ -69,5 +57,6 @@ pub(crate) use group::{DicomSeries, group};
 pub(crate) use instance::Instance;
 pub(crate) use load::{load, load_slice};
 pub(crate) use object::load_object;
+pub use overlay::{Overlay, OverlayKind, overlays};
 pub(crate) use pet::uptake_header;
 pub(crate) use scan::{FoundDicom, directory_references, read_archive, read_instance};

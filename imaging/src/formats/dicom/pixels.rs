@@ -5,7 +5,7 @@ use super::codec::{self, Decoded};
 use super::color;
 use super::dataset::{self, DEFLATED, WalkError};
 use super::fragments::FragmentTable;
-use super::instance::{Instance, SampleFormat};
+use super::instance::{Instance, PixelFormat, SampleFormat};
 use crate::ImagingError;
 use crate::volume::{Rescale, Sample};
 
@@ -16,9 +16,9 @@ pub(crate) enum VoxelKind {
     Stored(SampleFormat),
     /// Interleaved colour with that many bytes per sample.
     Rgb { sample_bytes: u8 },
-    /// Entries of a modality lookup table.
-    LookedUp,
-    /// Modality values, because the rescale differs between frames.
+    /// Entries of a modality lookup table; masked: as floats, NaN where the stored value is padding.
+    LookedUp { is_masked: bool },
+    /// Modality values, because rescale or padding differ between frames; NaN where the stored value is padding.
     Rescaled,
 }
 
@@ -92,11 +92,14 @@ impl<'a> OpenInstance<'a> {
         let io = |source| ImagingError::io(instance.location.path(), source);
         let mut bytes = instance.location.open().map_err(io)?;
         if instance.transfer_syntax == DEFLATED {
-            // Leaves the unpacked data set in `bytes`, which the noted offset counts in.
-            dataset::read_header(&mut bytes).map_err(|error| match error {
-                WalkError::Io(source) => io(source),
-                _ => damaged(instance, "changed since it was found"),
-            })?;
+            let needed = instance.format.native_bytes(instance.frames.len() as u64);
+            let count = instance.pixels.len.unwrap_or(0).min(needed);
+            bytes = dataset::inflate_pixels(bytes, instance.pixels.offset, count).map_err(
+                |error| match error {
+                    WalkError::Io(source) => io(source),
+                    _ => damaged(instance, "changed since it was found"),
+                },
+            )?;
         }
         let fragments = if codec::is_native(&instance.transfer_syntax) {
             None
@@ -106,6 +109,29 @@ impl<'a> OpenInstance<'a> {
             Some(table.map_err(io)?)
         };
         Ok(Self { instance, bytes, fragments })
+    }
+
+    /// Pixel format of the object.
+    pub(crate) fn format(&self) -> &PixelFormat {
+        &self.instance.format
+    }
+
+    /// Whole samples of a native frame, unused bits included; `None` for compressed frames.
+    pub(crate) fn raw_samples(&self, frame_index: usize) -> Result<Option<Vec<u32>>, ImagingError> {
+        let format = &self.instance.format;
+        let SampleFormat::Integer { bytes: sample_bytes, .. } = format.sample else { return Ok(None) };
+        if self.fragments.is_some() {
+            return Ok(None);
+        }
+        let frame_bytes = format.native_frame_bytes();
+        let mut bytes = vec![0; frame_bytes as usize];
+        self.read_native(frame_index as u64 * frame_bytes, &mut bytes)?;
+        let is_big = self.instance.pixels.is_big_endian;
+        let sample = |chunk: &[u8]| {
+            let join = |sum: u32, byte: &u8| sum << 8 | u32::from(*byte);
+            if is_big { chunk.iter().fold(0, join) } else { chunk.iter().rev().fold(0, join) }
+        };
+        Ok(Some(bytes.chunks_exact(usize::from(sample_bytes)).map(sample).collect()))
     }
 
     /// Whether a frame can be as large as the header says, without decoding it.
@@ -127,19 +153,25 @@ impl<'a> OpenInstance<'a> {
         kind: VoxelKind,
         target: &mut [T],
     ) -> Result<(), ImagingError> {
+        let padding = self.instance.padding;
+        let is_padding = |stored: f64| padding.is_some_and(|[low, high]| stored >= low && stored <= high);
         match kind {
             VoxelKind::Stored(_) => self.read_stored(frame_index, target),
             VoxelKind::Rgb { .. } => self.read_color(frame_index, target),
-            VoxelKind::LookedUp => {
+            VoxelKind::LookedUp { is_masked } => {
                 let Some(lut) = &self.instance.modality_lut else {
                     return Err(damaged(self.instance, "the modality lookup table is missing"));
                 };
-                self.read_mapped(frame_index, target, |stored| f64::from(lut.get(stored)))
+                self.read_mapped(frame_index, target, |stored| {
+                    if is_masked && is_padding(stored) { f64::NAN } else { f64::from(lut.get(stored)) }
+                })
             }
             VoxelKind::Rescaled => {
                 let frame = self.instance.frames.get(frame_index);
                 let rescale = frame.map_or(Rescale::IDENTITY, |frame| frame.rescale);
-                self.read_mapped(frame_index, target, |stored| rescale.apply(stored))
+                self.read_mapped(frame_index, target, |stored| {
+                    if is_padding(stored) { f64::NAN } else { rescale.apply(stored) }
+                })
             }
         }
     }

@@ -156,8 +156,7 @@ fn voi(item: &DataSet, charset: &Charset) -> SoftcopyVoi {
 
 fn table(item: &DataSet) -> Option<LookupTable> {
     let lut = Lut::read(item, tags::LUT_DESCRIPTOR, tags::LUT_DATA)?;
-    let entries = (0..lut.len()).map(|i| lut.get(f64::from(lut.first) + i as f64)).collect();
-    Some(LookupTable { first_input: lut.first, bits: lut.bits, entries })
+    Some(LookupTable { first_input: lut.first, bits: lut.bits, entries: lut.entries().to_vec() })
 }
 
 fn annotation(item: &DataSet, charset: &Charset, warnings: &mut Vec<String>) -> GraphicAnnotation {

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::archive::ZipArchiveFile;
 use super::bytes::Location;
 use super::dataset::{self, WalkError};
+use super::fragments;
 use super::instance::{self, Content, Instance};
 use super::object;
 use super::tags;
@@ -37,7 +38,8 @@ pub(crate) fn read_instance(location: Location) -> Result<FoundDicom, ImagingErr
         }
         WalkError::Damaged(reason) => ImagingError::Damaged { path: path.clone(), reason: reason.to_owned() },
     })?;
-    match instance::interpret(&header, location.clone(), bytes.len()) {
+    let fragments = fragments::held(&mut bytes, &header).map_err(|source| ImagingError::io(&path, source))?;
+    match instance::interpret(&header, location.clone(), bytes.len(), fragments) {
         Content::Image(instance) => Ok(FoundDicom::Image(instance)),
         Content::NoImage(reason) => match object::describe(&location) {
             Some(object) => Ok(FoundDicom::Object(Box::new(object))),

@@ -9,7 +9,7 @@ use super::derived_tags as dtags;
 use super::instance::{self, Content, Instance, SampleFormat};
 use super::object::{self, Object};
 use super::pixels::{OpenInstance, VoxelKind};
-use super::{codec, tags};
+use super::{codec, fragments, tags};
 use crate::ImagingError;
 use crate::formats::ReadLimits;
 use crate::labelmap::BitPlane;
@@ -36,7 +36,11 @@ pub(super) fn read(object: Object<'_>, limits: ReadLimits) -> Result<Segmentatio
         None => return Err(object.damaged("segmentation type is missing")),
     };
     object.check_complete()?;
-    let content = instance::interpret_pixels(&object.header, object.location.clone(), object.bytes.len());
+    // A deflated object, whose bytes are not those of the file, holds no fragments.
+    let counted = object.location.open().and_then(|mut bytes| fragments::held(&mut bytes, &object.header));
+    let fragments = counted.map_err(|source| ImagingError::io(object.location.path(), source))?;
+    let object_len = object.bytes.len();
+    let content = instance::interpret_pixels(&object.header, object.location.clone(), object_len, fragments);
     let instance = match content {
         Content::Image(instance) => *instance,
         Content::NoImage(_) => return Err(object.damaged("holds no pixel data")),

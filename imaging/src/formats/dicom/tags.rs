@@ -9,7 +9,8 @@ macro_rules! tags {
 
         /// Value representation of a kept tag, for files that do not state it; `None` for a tag that is stepped over.
         pub(crate) fn kept_vr(tag: Tag) -> Option<[u8; 2]> {
-            match tag {
+            // Sixteen overlay planes share the elements of the first.
+            match if is_overlay(tag) { (tag & 0xFFFF) | 0x6000_0000 } else { tag } {
                 $($tag => Some(const { to_vr(stringify!($vr)) }),)*
                 _ => None,
             }
@@ -157,9 +158,20 @@ tags! {
     SHARED_FUNCTIONAL_GROUPS_SEQUENCE = 0x5200_9229 SQ,
     PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE = 0x5200_9230 SQ,
     UNITS = 0x0054_1001 CS,
+    PRESENTATION_LUT_SHAPE = 0x2050_0020 CS,
     DOSE_UNITS = 0x3004_0002 CS,
     GRID_FRAME_OFFSET_VECTOR = 0x3004_000C DS,
     DOSE_GRID_SCALING = 0x3004_000E DS,
+    OVERLAY_ROWS = 0x6000_0010 US,
+    OVERLAY_COLUMNS = 0x6000_0011 US,
+    OVERLAY_FRAMES = 0x6000_0015 IS,
+    OVERLAY_DESCRIPTION = 0x6000_0022 LO,
+    OVERLAY_TYPE = 0x6000_0040 CS,
+    OVERLAY_ORIGIN = 0x6000_0050 SS,
+    OVERLAY_FRAME_ORIGIN = 0x6000_0051 US,
+    OVERLAY_BIT_POSITION = 0x6000_0102 US,
+    OVERLAY_LABEL = 0x6000_1500 LO,
+    OVERLAY_DATA = 0x6000_3000 OW,
     EXTENDED_OFFSET_TABLE = 0x7FE0_0001 OV,
     FLOAT_PIXEL_DATA = 0x7FE0_0008 OF,
     DOUBLE_FLOAT_PIXEL_DATA = 0x7FE0_0009 OD,
@@ -169,3 +181,8 @@ tags! {
 pub(crate) const ITEM: Tag = 0xFFFE_E000;
 pub(crate) const ITEM_DELIMITATION: Tag = 0xFFFE_E00D;
 pub(crate) const SEQUENCE_DELIMITATION: Tag = 0xFFFE_E0DD;
+
+/// Whether a tag belongs to one of the overlay planes, groups 6000, 6002, … 601E.
+pub(crate) fn is_overlay(tag: Tag) -> bool {
+    tag >> 24 == 0x60 && (tag >> 16 & 0xFF) <= 0x1E && tag >> 16 & 1 == 0
+}

@@ -1,9 +1,10 @@
-//! Windows that a file suggests: all center/width pairs with their names, and VOI lookup tables as windows.
+//! Windows that a file suggests: VOI lookup tables, then all center/width pairs with their names.
 
 use super::dataset::DataSet;
+use super::lut::Lut;
 use super::tags;
 use super::text::Charset;
-use crate::intensity::{NamedWindow, VoiFunction, Window};
+use crate::intensity::{NamedWindow, VoiFunction, VoiTable, Window};
 use crate::series::SeriesWarning;
 
 /// Windows of an object: of the first frame, else shared by all frames, else of the object itself.
@@ -27,13 +28,10 @@ pub(super) fn windows(
     if windows.is_empty() {
         windows = pairs(set, charset);
     }
-    let tables = tables(set, charset);
-    if !tables.is_empty() {
-        let text = "a VOI lookup table is shown as a linear window over the same range";
-        warnings.push(SeriesWarning::Other(text.to_owned()));
-    }
-    // Only the range of a table is used, not its shape, so the file's own windows come first.
-    windows.into_iter().chain(tables).collect()
+    let mut tables = tables(set, charset, warnings);
+    // A table says more than a window, so it comes first.
+    tables.append(&mut windows);
+    tables
 }
 
 fn pairs(set: &DataSet, charset: &Charset) -> Vec<NamedWindow> {
@@ -63,17 +61,18 @@ fn pairs(set: &DataSet, charset: &Charset) -> Vec<NamedWindow> {
     windows
 }
 
-fn tables(set: &DataSet, charset: &Charset) -> Vec<NamedWindow> {
-    set.items(tags::VOI_LUT_SEQUENCE)
-        .iter()
-        .enumerate()
-        .filter_map(|(i, item)| {
-            let table = super::lut::Lut::read(item, tags::LUT_DESCRIPTOR, tags::LUT_DATA)?;
-            let low = f64::from(table.first);
-            let window = Window::spanning(low, low + (table.len() - 1) as f64);
-            let name = charset.text(item, tags::LUT_EXPLANATION);
-            let name = if name.is_empty() { format!("VOI LUT {}", i + 1) } else { name };
-            (table.len() > 1).then_some(NamedWindow { name, window })
-        })
-        .collect()
+fn tables(set: &DataSet, charset: &Charset, warnings: &mut Vec<SeriesWarning>) -> Vec<NamedWindow> {
+    let mut tables = Vec::new();
+    for (i, item) in set.items(tags::VOI_LUT_SEQUENCE).iter().enumerate() {
+        let table = Lut::read(item, tags::LUT_DESCRIPTOR, tags::LUT_DATA)
+            .and_then(|lut| VoiTable::new(lut.first, lut.entries(), lut.stated_bits));
+        let Some(table) = table else {
+            warnings.push(SeriesWarning::Other("a VOI lookup table is damaged and was left out".to_owned()));
+            continue;
+        };
+        let name = charset.text(item, tags::LUT_EXPLANATION);
+        let name = if name.is_empty() { format!("VOI LUT {}", i + 1) } else { name };
+        tables.push(NamedWindow { name, window: Window::table(table) });
+    }
+    tables
 }

@@ -19,6 +19,8 @@ pub(crate) fn window_params(grey: &GreyMapping, (slope, intercept): (f64, f64)) 
         VoiFunction::Linear if window.width - 1.0 < 1e-6 => (window.center - 0.5, 1.0, WINDOW_THRESHOLD),
         VoiFunction::Linear => (window.center - 0.5, window.width - 1.0, WINDOW_LINEAR),
         VoiFunction::LinearExact => (window.center, window.width, WINDOW_LINEAR),
+        // Scenes with a table are drawn on the processor; see `Renderer`.
+        VoiFunction::Table(_) => (window.center - 0.5, (window.width - 1.0).max(1e-6), WINDOW_LINEAR),
         VoiFunction::Sigmoid => (window.center, window.width, WINDOW_SIGMOID),
     };
     WindowParams {
