@@ -172,8 +172,8 @@ fn filling_an_empty_slice_with_padding_does_not_count_either() {
 
 #[test]
 fn missing_frames_of_a_film_are_told_without_a_place() {
-    let warning = SeriesWarning::MissingSlices { count: 2, after_slice: Vec::new() };
-    assert_eq!(warning.to_string(), "2 slices are missing at some points in time; left empty");
+    let warning = SeriesWarning::MissingFrames { count: 2 };
+    assert_eq!(warning.to_string(), "2 frames are missing at some points in time; left empty");
 }
 
 #[test]
@@ -409,7 +409,8 @@ fn overlay_planes_lie_where_they_say_over_the_frames_they_name() {
 
 #[test]
 fn overlay_of_a_real_image_equals_pydicom() {
-    let Some(path) = test_support::data("zoo/zoo/lut-overlay/examples_overlay.dcm") else { return };
+    let Some(zoo) = test_support::data("zoo/zoo") else { return };
+    let path = zoo.join("lut-overlay/examples_overlay.dcm");
     let catalog = imaging::formats::scan(&[path], &imaging::source::Progress::new()).unwrap();
     let planes = overlays(&catalog.series[0], 0, 0).unwrap();
     let found: Vec<_> = planes
