@@ -246,7 +246,7 @@ impl Pictures {
 
     /// What draws the window itself.
     pub fn window_adapter(&self) -> String {
-        let Some(window) = &self.window else { return String::new() };
+        let Some(window) = &self.window else { return "processor".to_owned() };
         let info = window.adapter.get_info();
         format!("{} ({:?})", info.name, info.backend)
     }
