@@ -305,6 +305,10 @@ impl Pictures {
             }
             (Pixels::Memory(image), _, Some(blitter)) => Some(Texture::Blit(blitter.upload(&image, None))),
             (Pixels::Texture(texture), _, Some(blitter)) => Some(Texture::Blit(blitter.show(texture))),
+            (Pixels::Memory(image), Some(Texture::Managed(mut handle)), None) => {
+                handle.set(color_image(&image), TextureOptions::LINEAR);
+                Some(Texture::Managed(handle))
+            }
             (Pixels::Memory(image), _, None) => {
                 let name = format!("viewport {}", picture.viewport.0);
                 Some(Texture::Managed(ctx.load_texture(name, color_image(&image), TextureOptions::LINEAR)))

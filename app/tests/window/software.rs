@@ -105,8 +105,7 @@ fn difference(a: &RgbaImage, b: &RgbaImage) -> (f64, f64) {
 #[test]
 fn processor_draws_the_window_as_a_graphics_device_does() {
     for scale in [1.0, 1.25, 2.0] {
-        let mut windows =
-            [drawn_by_processor(SMALL, scale), Window::with_phantom_scaled(SMALL, scale)];
+        let mut windows = [drawn_by_processor(SMALL, scale), Window::with_phantom_scaled(SMALL, scale)];
         let [processor, device] = windows.each_mut().map(|window| {
             window.key(Modifiers::NONE, egui::Key::F1);
             let help = window.picture();

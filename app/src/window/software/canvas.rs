@@ -62,13 +62,7 @@ pub struct CanvasFrame<'a> {
 impl Canvas {
     /// An empty canvas.
     pub fn new() -> Self {
-        Self {
-            size: [0; 2],
-            columns: 0,
-            tiles: Vec::new(),
-            textures: Textures::default(),
-            items: Vec::new(),
-        }
+        Self { size: [0; 2], columns: 0, tiles: Vec::new(), textures: Textures::default(), items: Vec::new() }
     }
 
     /// Size in pixels.
@@ -83,11 +77,8 @@ impl Canvas {
         }
         let [columns, rows] = size.map(|s| s.div_ceil(EDGE));
         (self.size, self.columns) = (size, columns as usize);
-        let place = |x: u32, y: u32| Place {
-            left: (x * EDGE) as i32,
-            top: (y * EDGE) as i32,
-            edge: EDGE as i32,
-        };
+        let place =
+            |x: u32, y: u32| Place { left: (x * EDGE) as i32, top: (y * EDGE) as i32, edge: EDGE as i32 };
         let places = (0..rows).flat_map(|y| (0..columns).map(move |x| place(x, y)));
         self.tiles = places
             .map(|place| Tile {
@@ -214,9 +205,8 @@ impl Canvas {
             }
             let mut merged = rects.split_off(above);
             merged.retain(|new| {
-                let is_below = |r: &&mut PixelRect| {
-                    r.x == new.x && r.width == new.width && r.y + r.height == new.y
-                };
+                let is_below =
+                    |r: &&mut PixelRect| r.x == new.x && r.width == new.width && r.y + r.height == new.y;
                 let Some(over) = rects.iter_mut().find(is_below) else { return true };
                 over.height += new.height;
                 false

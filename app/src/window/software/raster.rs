@@ -189,3 +189,110 @@ impl Triangle {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use egui::TextureId;
+
+    const EDGE: i32 = 64;
+
+    fn corner(x: f32, y: f32, color: u32) -> Corner {
+        Corner { pos: [x, y], uv: [0.0; 2], color }
+    }
+
+    fn triangle(corners: [Corner; 3]) -> Item {
+        Item { bounds: [0, 0, EDGE, EDGE], kind: Kind::Triangle { corners, texture: None }, print: 0 }
+    }
+
+    fn drawn(items: &[Item]) -> Vec<u32> {
+        let mut pixels = vec![0xff00_0000; (EDGE * EDGE) as usize];
+        let place = Place { left: 0, top: 0, edge: EDGE };
+        for item in items {
+            draw(item, &Textures::default(), place, &mut pixels);
+        }
+        pixels
+    }
+
+    #[test]
+    fn triangles_that_share_edges_cover_each_pixel_once() {
+        // Adds one to blue without covering what is below.
+        const ONE: u32 = 0x0000_0001;
+        for (low, high) in [(8.25, 50.75), (8.5, 50.5), (8.0, 51.0), (-20.0, 90.0)] {
+            for step in 0..40 {
+                let t = step as f32 / 40.0;
+                let (x, y) = (low + (high - low) * t, low + (high - low) * ((t * 7.3) % 1.0));
+                let (x, y) = ((x * 256.0).round() / 256.0, (y * 256.0).round() / 256.0);
+                let ring = [(low, low), (high, low), (high, high), (low, high)];
+                let fan: Vec<Item> = (0..4)
+                    .map(|i| {
+                        let (a, b) = (ring[i], ring[(i + 1) % 4]);
+                        let corners = [corner(x, y, ONE), corner(a.0, a.1, ONE), corner(b.0, b.1, ONE)];
+                        // Both directions of turning.
+                        triangle(if i % 2 == 0 { corners } else { [corners[0], corners[2], corners[1]] })
+                    })
+                    .collect();
+                let is_inside = |v: i32| (v as f32 + 0.5) >= low && (v as f32 + 0.5) < high;
+                for (i, pixel) in drawn(&fan).into_iter().enumerate() {
+                    let (px, py) = (i as i32 % EDGE, i as i32 / EDGE);
+                    let want = u32::from(is_inside(px) && is_inside(py));
+                    assert_eq!(pixel & 255, want, "pixel {px}, {py} of a fan around {x}, {y}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn colours_change_evenly_between_corners() {
+        let item = triangle([
+            corner(0.0, 0.0, 0xff00_0000),
+            corner(128.0, 0.0, 0xffff_0000),
+            corner(0.0, 128.0, 0xff00_00ff),
+        ]);
+        for (i, pixel) in drawn(&[item]).into_iter().enumerate() {
+            let (x, y) = (i as i32 % EDGE, i as i32 / EDGE);
+            let [_, r, g, b] = pixel.to_be_bytes();
+            let want = |v: i32| (v as f32 + 0.5) * 255.0 / 128.0;
+            assert!((f32::from(r) - want(x)).abs() <= 0.51 && (f32::from(b) - want(y)).abs() <= 0.51);
+            assert_eq!(g, 0);
+        }
+    }
+
+    #[test]
+    fn textures_that_lie_pixel_on_pixel_keep_every_value_and_others_are_mixed() {
+        let mut textures = Textures::default();
+        let id = TextureId::User(3);
+        let grey = |v: u8| egui::Color32::from_gray(v);
+        let image =
+            egui::ColorImage::new([16, 8], (0..128).map(|i| grey((i * 37 % 256) as u8)).collect::<Vec<_>>());
+        let mut delta = egui::TexturesDelta::default();
+        delta.push(id, egui::epaint::ImageDelta::full(image, egui::TextureOptions::LINEAR));
+        textures.set(&delta);
+        delta.clear();
+        let picture = |width: f32, height: f32| {
+            let from = Corner { pos: [5.0, 3.0], uv: [0.0; 2], color: WHITE };
+            let to = Corner { pos: [5.0 + width, 3.0 + height], uv: [1.0; 2], color: WHITE };
+            let kind = Kind::Picture { from, to, texture: id };
+            let bounds = [5, 3, 5 + width as i32, 3 + height as i32];
+            let mut pixels = vec![0; (EDGE * EDGE) as usize];
+            let place = Place { left: 0, top: 0, edge: EDGE };
+            draw(&Item { bounds, kind, print: 0 }, &textures, place, &mut pixels);
+            pixels
+        };
+        let texel = |x: i32, y: i32| ((x.clamp(0, 15) + y.clamp(0, 7) * 16) * 37 % 256) as f32;
+        let blue = |pixels: &[u32], x: i32, y: i32| (pixels[((y + 3) * EDGE + x + 5) as usize] & 255) as f32;
+        let exact = picture(16.0, 8.0);
+        let larger = picture(48.0, 20.0);
+        for (x, y) in (0..8).flat_map(|y| (0..16).map(move |x| (x, y))) {
+            assert_eq!(blue(&exact, x, y), texel(x, y));
+        }
+        for (x, y) in (0..20).flat_map(|y| (0..48).map(move |x| (x, y))) {
+            let (u, v) = ((x as f32 + 0.5) / 3.0 - 0.5, (y as f32 + 0.5) / 2.5 - 0.5);
+            let (left, top) = (u.floor() as i32, v.floor() as i32);
+            let (fu, fv) = (u - u.floor(), v - v.floor());
+            let row = |y: i32| texel(left, y) * (1.0 - fu) + texel(left + 1, y) * fu;
+            let want = row(top) * (1.0 - fv) + row(top + 1) * fv;
+            assert!((blue(&larger, x, y) - want).abs() < 2.5, "{x}, {y}: {} for {want}", blue(&larger, x, y));
+        }
+    }
+}

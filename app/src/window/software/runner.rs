@@ -193,10 +193,11 @@ impl<'a> Running<'a> {
         egui_winit::update_viewport_info(&mut info, &ctx, &window, true);
         let wake = proxy.clone();
         ctx.set_request_repaint_callback(move |request| {
+            let Some(when) = Instant::now().checked_add(request.delay) else { return };
             // A window that is gone needs no frame.
             let _ = wake.send_event(UserEvent::RequestRepaint {
                 viewport_id: request.viewport_id,
-                when: Instant::now() + request.delay,
+                when,
                 cumulative_pass_nr: request.current_cumulative_pass_nr,
             });
         });
@@ -321,8 +322,7 @@ impl<'a> Running<'a> {
         self.saved_at = Instant::now();
         let Some(storage) = &mut self.storage else { return };
         let before = self.settings.as_ref().map(egui_winit::WindowSettings::normal_geometry);
-        let settings =
-            egui_winit::WindowSettings::from_window(self.ctx.zoom_factor(), &self.window, before);
+        let settings = egui_winit::WindowSettings::from_window(self.ctx.zoom_factor(), &self.window, before);
         eframe::set_value(storage, PLACE_KEY, &settings);
         self.settings = Some(settings);
         if self.app.persist_egui_memory() {
