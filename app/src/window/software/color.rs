@@ -52,10 +52,19 @@ pub(super) fn multiply(a: u32, b: u32) -> u32 {
     })
 }
 
-/// From `a` to `b` in `share` / 256.
-pub(super) fn mix(a: u32, b: u32, share: u32) -> u32 {
-    let mixed = |a: u32, b: u32| ((a * (256 - share) + b * share + 0x0080_0080) >> 8) & LANES;
-    (mixed((a >> 8) & LANES, (b >> 8) & LANES) << 8) | mixed(a & LANES, b & LANES)
+/// The four channels of a colour in 16 bits each.
+pub(super) fn spread(color: u32) -> u64 {
+    u64::from(color & LANES) | (u64::from((color >> 8) & LANES) << 32)
+}
+
+/// The reverse of [`spread`].
+pub(super) fn gather(wide: u64) -> u32 {
+    (wide as u32) | (((wide >> 32) as u32) << 8)
+}
+
+/// From `a` to `b` in `share` / 256, channel by channel.
+pub(super) fn mix_wide(a: u64, b: u64, share: u64) -> u64 {
+    ((a * (256 - share) + b * share + 0x0080_0080_0080_0080) >> 8) & 0x00ff_00ff_00ff_00ff
 }
 
 #[cfg(test)]
@@ -89,6 +98,7 @@ mod tests {
 
     #[test]
     fn mixing_keeps_ends_and_equal_values() {
+        let mix = |a, b, share| gather(mix_wide(spread(a), spread(b), share));
         assert_eq!(mix(0xff10_2030, 0xffa0_b0c0, 0), 0xff10_2030);
         assert_eq!(mix(0xff10_2030, 0xffa0_b0c0, 256), 0xffa0_b0c0);
         for share in 0..=256 {

@@ -206,7 +206,8 @@ impl<'a> Running<'a> {
         let app = (opening.create)(&cc).map_err(|error| anyhow!("cannot start: {error}"))?;
         let now = Instant::now();
         let rate = window.current_monitor().and_then(|m| m.refresh_rate_millihertz());
-        let rate = rate.unwrap_or(60_000).clamp(30_000, 240_000);
+        // Screens that do not exist report anything.
+        let rate = rate.filter(|rate| (24_000..=240_000).contains(rate)).unwrap_or(60_000);
         let interval = Duration::from_secs_f64(1000.0 / f64::from(rate));
         Ok(Self {
             screen: Screen { surface, canvas: Canvas::new(), changes: VecDeque::new(), is_stale: true },

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use egui::epaint::{ImageData, ImageDelta};
 use egui::{TextureFilter, TextureId, TexturesDelta};
 
-use super::color::{mix, pack};
+use super::color::{gather, mix_wide, pack, spread};
+
+/// Texels of a row that are mixed ahead at most; a tile needs fewer unless a picture is made smaller.
+const MAX_COLUMNS: usize = 256;
 
 /// A texture; clamped at its border.
 pub(super) struct Texture {
@@ -119,17 +122,34 @@ impl Texture {
             }
             return;
         }
-        let (above, below) = (self.row(y.floor() as i64), self.row(y.floor() as i64 + 1));
-        let share_y = ((y - y.floor()) * 256.0) as u32;
         // 48.16 fixed point.
         let (mut x, step) = ((f64::from(x) * 65536.0) as i64, (f64::from(step_x) * 65536.0) as i64);
+        let end = x + step * out.len() as i64;
+        let (first, beyond) = (x.min(end) >> 16, (x.max(end) >> 16) + 2);
+        let (above, below) = (self.row(y.floor() as i64), self.row(y.floor() as i64 + 1));
+        let share_y = ((y - y.floor()) * 256.0) as u64;
+        let column = |at: i64| {
+            let at = at.clamp(0, last) as usize;
+            mix_wide(spread(above[at]), spread(below[at]), share_y)
+        };
+        if (beyond - first) as usize > MAX_COLUMNS {
+            // Made much smaller: few texels of many are looked at.
+            for out in out {
+                let mixed = mix_wide(column(x >> 16), column((x >> 16) + 1), ((x >> 8) & 255) as u64);
+                put(out, gather(mixed));
+                x += step;
+            }
+            return;
+        }
+        // Texels are mixed downwards once, and then to the right for each pixel.
+        let mut columns = [0u64; MAX_COLUMNS];
+        let columns = &mut columns[..(beyond - first) as usize];
+        columns.iter_mut().zip(first..).for_each(|(out, at)| *out = column(at));
         for out in out {
-            let at = x >> 16;
-            let (left, right) = (at.clamp(0, last) as usize, (at + 1).clamp(0, last) as usize);
-            let share_x = ((x >> 8) & 255) as u32;
-            let top = mix(above[left], above[right], share_x);
-            let bottom = mix(below[left], below[right], share_x);
-            put(out, mix(top, bottom, share_y));
+            let at = ((x >> 16) - first) as usize;
+            if let Some([left, right]) = columns.get(at..at + 2) {
+                put(out, gather(mix_wide(*left, *right, ((x >> 8) & 255) as u64)));
+            }
             x += step;
         }
     }
