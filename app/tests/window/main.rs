@@ -4,7 +4,6 @@ mod driver;
 mod geometry;
 mod overlays;
 mod reading;
-mod software;
 mod states;
 mod touch;
 
