@@ -680,9 +680,12 @@ impl eframe::App for LanternApp {
         for command in commands {
             self.apply(&ctx, command);
         }
-        for key in std::mem::take(&mut self.panels.studies.wanted) {
-            if let Some(series) = self.document.series(key) {
-                self.tasks.request_thumbnail(series);
+        // Small pictures wait for the large one.
+        if !self.tasks.is_first_picture_awaited() {
+            for key in std::mem::take(&mut self.panels.studies.wanted) {
+                if let Some(series) = self.document.series(key) {
+                    self.tasks.request_thumbnail(series);
+                }
             }
         }
         let wanted = viewports::wanted_scenes(&self.document, &self.panels.viewports, ctx.pixels_per_point());

@@ -246,7 +246,7 @@ impl Pictures {
 
     /// What draws the window itself.
     pub fn window_adapter(&self) -> String {
-        let Some(window) = &self.window else { return String::new() };
+        let Some(window) = &self.window else { return "processor".to_owned() };
         let info = window.adapter.get_info();
         format!("{} ({:?})", info.name, info.backend)
     }
@@ -305,6 +305,10 @@ impl Pictures {
             }
             (Pixels::Memory(image), _, Some(blitter)) => Some(Texture::Blit(blitter.upload(&image, None))),
             (Pixels::Texture(texture), _, Some(blitter)) => Some(Texture::Blit(blitter.show(texture))),
+            (Pixels::Memory(image), Some(Texture::Managed(mut handle)), None) => {
+                handle.set(color_image(&image), TextureOptions::LINEAR);
+                Some(Texture::Managed(handle))
+            }
             (Pixels::Memory(image), _, None) => {
                 let name = format!("viewport {}", picture.viewport.0);
                 Some(Texture::Managed(ctx.load_texture(name, color_image(&image), TextureOptions::LINEAR)))

@@ -3,6 +3,7 @@
 
 mod measure;
 mod screenshot;
+pub mod software;
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -11,10 +12,13 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use eframe::UserEvent;
 use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup, WgpuSetupCreateNew};
 use egui::{Pos2, Vec2, ViewportBuilder, ViewportCommand};
 use render_core::RendererChoice;
 use render_core::gpu::GpuContext;
+use winit::event_loop::EventLoop;
+use winit::platform::run_on_demand::EventLoopExtRunOnDemand as _;
 
 use crate::app::LanternApp;
 use crate::settings::Settings;
@@ -103,8 +107,19 @@ fn open(options: &WindowOptions, script: Option<Box<dyn Script>>) -> anyhow::Res
         Rc::new(RefCell::new(Session { app: None, script, is_reopening: false, place: Place::default() }));
     let mut losses = 0;
     let mut is_software = false;
+    // Used for another attempt, for a process may have only one.
+    let mut event_loop = None;
+    if !is_drawn_by_card() {
+        match open_without_card(options, &session, &mut event_loop) {
+            Err(error) if session.borrow().app.is_none() && event_loop.is_some() => {
+                tracing::warn!("{error:#}; trying a software graphics device");
+                is_software = true;
+            }
+            ended => return ended,
+        }
+    }
     loop {
-        let ended = open_once(options, &session, is_software);
+        let ended = open_once(options, &session, is_software, event_loop.as_mut());
         let (is_reopening, is_lost) = {
             let mut session = session.borrow_mut();
             let is_lost = session.app.as_ref().is_some_and(LanternApp::is_device_lost);
@@ -134,28 +149,76 @@ fn open(options: &WindowOptions, script: Option<Box<dyn Script>>) -> anyhow::Res
 
 type Panic = Box<dyn Any + Send>;
 
-/// Opens one window and returns when it is gone. The outer error is a panic.
-fn open_once(
+/// Whether a graphics card draws the window. `LANTERN_WINDOW`, `card` or `processor`, decides if it is set.
+fn is_drawn_by_card() -> bool {
+    match std::env::var("LANTERN_WINDOW").as_deref() {
+        Ok("card") => true,
+        Ok("processor") => false,
+        _ => GpuContext::is_hardware_present(),
+    }
+}
+
+/// Opens a window that the processor draws and returns when it is gone.
+///
+/// Leaves the event loop behind if there is one.
+fn open_without_card(
     options: &WindowOptions,
     session: &Rc<RefCell<Session>>,
-    is_software: bool,
-) -> Result<anyhow::Result<()>, Panic> {
+    event_loop: &mut Option<EventLoop<UserEvent>>,
+) -> anyhow::Result<()> {
+    let made = EventLoop::<UserEvent>::with_user_event().build();
+    let event_loop = event_loop.insert(made.map_err(|e| anyhow::anyhow!("cannot open a window: {e}"))?);
     let is_scripted = session.borrow().script.is_some();
-    let native = native_options(options, session.borrow().place, is_software, is_scripted);
+    // There is no card for pictures either; looking for one again takes time.
+    let renderer =
+        if options.renderer == RendererChoice::Auto { RendererChoice::Cpu } else { options.renderer };
+    let window = software::SoftwareWindow {
+        viewport: viewport_builder(options, session.borrow().place),
+        storage_name: (!is_scripted).then_some("lantern"),
+        create: app_creator(options, session, renderer),
+    };
+    software::run(event_loop, window)
+}
+
+/// Makes the application in its first window, and moves it into any other.
+fn app_creator<'a>(
+    options: &'a WindowOptions,
+    session: &Rc<RefCell<Session>>,
+    renderer: RendererChoice,
+) -> eframe::AppCreator<'a> {
     let shared = session.clone();
-    let create = move |cc: &eframe::CreationContext<'_>| {
+    Box::new(move |cc| {
         let mut session = shared.borrow_mut();
+        let is_scripted = session.script.is_some();
         match &mut session.app {
-            Some(app) => app.move_to(cc, options.renderer),
+            Some(app) => app.move_to(cc, renderer),
             none => {
                 let settings = (!is_scripted).then(|| Settings::load(cc.storage));
-                *none = Some(LanternApp::new(cc, options.renderer, options.paths.clone(), settings));
+                *none = Some(LanternApp::new(cc, renderer, options.paths.clone(), settings));
             }
         }
         drop(session);
         Ok(Box::new(Shell { session: shared }) as Box<dyn eframe::App>)
-    };
-    let result = catch_unwind(AssertUnwindSafe(|| eframe::run_native("lantern", native, Box::new(create))));
+    })
+}
+
+/// Opens one window on a graphics device and returns when it is gone. The outer error is a panic.
+fn open_once(
+    options: &WindowOptions,
+    session: &Rc<RefCell<Session>>,
+    is_software: bool,
+    event_loop: Option<&mut EventLoop<UserEvent>>,
+) -> Result<anyhow::Result<()>, Panic> {
+    let is_scripted = session.borrow().script.is_some();
+    let native = native_options(options, session.borrow().place, is_software, is_scripted);
+    let create = app_creator(options, session, options.renderer);
+    let result = catch_unwind(AssertUnwindSafe(|| match event_loop {
+        None => eframe::run_native("lantern", native, create),
+        Some(event_loop) => {
+            let mut window = eframe::create_native("lantern", native, create, event_loop);
+            event_loop.run_app_on_demand(&mut window).map_err(eframe::Error::from)
+        }
+    }));
     // The toolkit's error is not `Send`, which anyhow needs.
     result.map(|ended| ended.map_err(|error| anyhow::anyhow!("cannot open a window: {error}")))
 }
@@ -166,21 +229,8 @@ fn native_options(
     is_software: bool,
     is_scripted: bool,
 ) -> eframe::NativeOptions {
-    let size = place.size.unwrap_or_else(|| Vec2::from(options.size.map(|points| points as f32)));
-    let mut viewport = ViewportBuilder::default()
-        .with_app_id("lantern")
-        .with_title("Lantern")
-        .with_icon(icon())
-        .with_inner_size(size)
-        .with_min_inner_size([640.0, 420.0])
-        .with_maximized(place.is_maximised)
-        .with_fullscreen(place.is_full_screen)
-        .with_drag_and_drop(true);
-    if let Some(position) = place.position {
-        viewport = viewport.with_position(position);
-    }
     eframe::NativeOptions {
-        viewport,
+        viewport: viewport_builder(options, place),
         renderer: eframe::Renderer::Wgpu,
         wgpu_options: WgpuConfiguration {
             wgpu_setup: wgpu_setup(is_software),
@@ -190,6 +240,23 @@ fn native_options(
         // Grey values of pixels are shown as they were computed.
         dithering: false,
         ..eframe::NativeOptions::default()
+    }
+}
+
+fn viewport_builder(options: &WindowOptions, place: Place) -> ViewportBuilder {
+    let size = place.size.unwrap_or_else(|| Vec2::from(options.size.map(|points| points as f32)));
+    let viewport = ViewportBuilder::default()
+        .with_app_id("lantern")
+        .with_title("Lantern")
+        .with_icon(icon())
+        .with_inner_size(size)
+        .with_min_inner_size([640.0, 420.0])
+        .with_maximized(place.is_maximised)
+        .with_fullscreen(place.is_full_screen)
+        .with_drag_and_drop(true);
+    match place.position {
+        Some(position) => viewport.with_position(position),
+        None => viewport,
     }
 }
 

@@ -9,7 +9,7 @@ mod rendering;
 mod sample;
 mod thumbnails;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -153,6 +153,8 @@ pub struct Tasks {
     pub scan: Option<Scan>,
     next_scan: u64,
     loads_in_progress: usize,
+    /// Reads that wait until the first picture of their series is there; dropping one lets it go on.
+    held_loads: BTreeMap<SeriesKey, Sender<()>>,
 }
 
 impl Tasks {
@@ -163,7 +165,17 @@ impl Tasks {
         let (renderer, pictures) = start_renderer(source, &outbox);
         let thumbnails = thumbnails::start(outbox.clone());
         sample::start(outbox.clone());
-        Self { outbox, inbox, renderer, pictures, thumbnails, scan: None, next_scan: 0, loads_in_progress: 0 }
+        Self {
+            outbox,
+            inbox,
+            renderer,
+            pictures,
+            thumbnails,
+            scan: None,
+            next_scan: 0,
+            loads_in_progress: 0,
+            held_loads: BTreeMap::new(),
+        }
     }
 
     /// Draws with another renderer from now on; pictures of the one before are not taken any more.
@@ -175,7 +187,13 @@ impl Tasks {
     pub fn next_message(&mut self) -> Option<Message> {
         let message = self.inbox.try_recv().or_else(|_| self.pictures.try_recv()).ok()?;
         match &message {
-            Message::Loaded { .. } => self.loads_in_progress = self.loads_in_progress.saturating_sub(1),
+            Message::Loaded { key, .. } => {
+                self.held_loads.remove(key);
+                self.loads_in_progress = self.loads_in_progress.saturating_sub(1);
+            }
+            Message::Picture(picture) => {
+                self.held_loads.remove(&picture.series);
+            }
             Message::Scanned { scan, .. } if self.scan.as_ref().is_some_and(|s| s.id == *scan) => {
                 self.scan = None;
             }
@@ -217,7 +235,14 @@ impl Tasks {
         let progress = Progress::new();
         series.volume.start(progress.clone());
         self.loads_in_progress += 1;
-        opening::load(series.key, series.source.clone(), progress, self.outbox.clone());
+        let (hold, first_picture) = channel();
+        self.held_loads.insert(series.key, hold);
+        opening::load(series.key, series.source.clone(), progress, first_picture, self.outbox.clone());
+    }
+
+    /// Whether a series that is being read has no picture yet; other work had better wait.
+    pub fn is_first_picture_awaited(&self) -> bool {
+        !self.held_loads.is_empty()
     }
 
     /// Asks for a small picture of a series.

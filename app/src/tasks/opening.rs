@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 use imaging::ImagingError;
 use imaging::formats::{self, ReadLimits};
@@ -14,6 +16,9 @@ use crate::document::{LoadedVolume, SeriesKey, SeriesSource};
 /// Most bins of the histogram behind the transfer function and percentiles.
 const HISTOGRAM_BINS: usize = 4096;
 
+/// How long reading the rest waits for the first picture, which may never be asked for: no slice may be in view.
+const FIRST_PICTURE_PATIENCE: Duration = Duration::from_millis(150);
+
 pub(super) fn scan(scan: u64, paths: Vec<PathBuf>, progress: Progress, outbox: Outbox) {
     spawn("scan", move || {
         let result = formats::scan(&paths, &progress);
@@ -21,7 +26,14 @@ pub(super) fn scan(scan: u64, paths: Vec<PathBuf>, progress: Progress, outbox: O
     });
 }
 
-pub(super) fn load(key: SeriesKey, source: SeriesSource, progress: Progress, outbox: Outbox) {
+/// Reads the middle slice, waits until `first_picture` ends, so that nothing competes with it, and reads the rest.
+pub(super) fn load(
+    key: SeriesKey,
+    source: SeriesSource,
+    progress: Progress,
+    first_picture: Receiver<()>,
+    outbox: Outbox,
+) {
     spawn("load", move || {
         let result = match source {
             SeriesSource::Memory(volume) => Ok(volume),
@@ -30,6 +42,8 @@ pub(super) fn load(key: SeriesKey, source: SeriesSource, progress: Progress, out
                     // The first picture. If this slice cannot be read, loading tells why.
                     if let Ok(slice) = formats::load_slice(&entry, entry.dims.z / 2, 0) {
                         outbox.send(Message::FirstSlice { key, slice: Arc::new(slice) });
+                        // Nothing is sent; either end of waiting is fine.
+                        let _ = first_picture.recv_timeout(FIRST_PICTURE_PATIENCE);
                     }
                 }
                 formats::load(&entry, ReadLimits::default(), &progress).map(Arc::new)

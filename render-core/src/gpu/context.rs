@@ -136,6 +136,15 @@ impl GpuContext {
         adapter.features() & WANTED_FEATURES
     }
 
+    /// Whether this machine has any adapter that is hardware. Opens none.
+    pub fn is_hardware_present() -> bool {
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+        descriptor.backends = wgpu::Backends::from_env().unwrap_or(wgpu::Backends::all());
+        let instance = wgpu::Instance::new(descriptor);
+        let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+        adapters.iter().any(Self::is_real_gpu)
+    }
+
     /// Whether an adapter is hardware, not a software rasteriser.
     pub fn is_real_gpu(adapter: &wgpu::Adapter) -> bool {
         is_real_gpu(&adapter.get_info())
