@@ -1,5 +1,6 @@
 //! Inputs on which a fuzz target once failed (`fuzz/`), and one good file of each target, opened the same way.
 
+#[allow(unreachable_pub, reason = "the library of the fuzz targets exports it")]
 #[path = "../fuzz/src/exercise.rs"]
 mod exercise;
 
