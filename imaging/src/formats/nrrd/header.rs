@@ -150,7 +150,7 @@ impl Header {
             }
             // Axes without a place are also written as vectors of NaN.
             let has_place = !vector.iter().take(count).all(|n| n.is_nan());
-            if has_place && vector.iter().any(|n| !n.is_finite()) {
+            if has_place && vector.iter().any(|n| n.is_nan()) {
                 return Err(self.bad(key));
             }
             vectors.push(has_place.then_some(DVec3::from_array(vector)));
