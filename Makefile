@@ -57,6 +57,19 @@ test: setup cargo-deny ## Run everything that CI runs
 	fi
 	desktop-file-validate packaging/linux/lantern.desktop
 
+# Seconds for each target, and which; they are listed in fuzz/README.md.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= dicom derived nifti metaimage nrrd raster archive dicomdir
+
+.PHONY: fuzz
+fuzz: ## Fuzz every reader (FUZZ_SECONDS=60 each, FUZZ_TARGETS=...); needs nightly Rust and cargo-fuzz
+	fuzz/seed.sh
+	cd fuzz && cargo +nightly fuzz build
+	cd fuzz && for target in $(FUZZ_TARGETS); do \
+		nice -n 19 cargo +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) \
+			-max_len=65536 -timeout=10 -rss_limit_mb=3000 -malloc_limit_mb=512; \
+	done
+
 .PHONY: deb
 deb: setup ## Build the Debian package
 	@cargo deb --version >/dev/null 2>&1 || cargo install --locked --debug cargo-deb@$(CARGO_DEB_VERSION)

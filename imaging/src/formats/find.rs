@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use walkdir::WalkDir;
 
-use super::FILE_FORMATS;
 #[cfg(feature = "dicom")]
 use super::dicom;
+use super::{FILE_FORMATS, FileFormat};
 use crate::ImagingError;
 use crate::geometry::Dims;
 use crate::series::{Catalog, SeriesEntry, SkippedFile};
@@ -135,12 +135,15 @@ fn collect(
         #[cfg(feature = "dicom")]
         if let Some(references) = dicom::directory_references(path) {
             for reference in references {
-                if reference.is_file() {
-                    candidates.push(Candidate { path: reference, is_named: false });
-                } else {
-                    let reason = "listed in the DICOMDIR but missing".to_owned();
-                    skipped.push(SkippedFile { path: reference, reason, is_sound: false });
-                }
+                let (path, reason) = match reference {
+                    Ok(path) if path.is_file() => {
+                        candidates.push(Candidate { path, is_named: false });
+                        continue;
+                    }
+                    Ok(path) => (path, "listed in the DICOMDIR but missing"),
+                    Err(path) => (path, "listed in the DICOMDIR but outside its folder; not opened"),
+                };
+                skipped.push(SkippedFile { path, reason: reason.to_owned(), is_sound: false });
             }
             return Ok(());
         }
@@ -218,7 +221,7 @@ fn look_at(candidate: &Candidate, progress: &Progress) -> Result<Vec<Found>, Ima
             };
         }
         if let Some(format) = FILE_FORMATS.iter().find(|format| (format.is_candidate)(path, &head)) {
-            return one((format.read_entry)(path).map(|entry| Found::Entry(Box::new(entry))));
+            return one(read_entry(format, path, &head));
         }
         if dicom::looks_like_dicom(&head) {
             return match read_dicom() {
@@ -234,10 +237,18 @@ fn look_at(candidate: &Candidate, progress: &Progress) -> Result<Vec<Found>, Ima
     {
         let _ = progress;
         if let Some(format) = FILE_FORMATS.iter().find(|format| (format.is_candidate)(path, &head)) {
-            return one((format.read_entry)(path).map(|entry| Found::Entry(Box::new(entry))));
+            return one(read_entry(format, path, &head));
         }
     }
     one(Ok(unknown(candidate, &head)))
+}
+
+fn read_entry(format: &FileFormat, path: &Path, head: &[u8]) -> Result<Found, ImagingError> {
+    if head.is_empty() {
+        let reason = "the file is empty".to_owned();
+        return Err(ImagingError::Damaged { path: path.to_path_buf(), reason });
+    }
+    (format.read_entry)(path).map(|entry| Found::Entry(Box::new(entry)))
 }
 
 #[cfg(feature = "dicom")]

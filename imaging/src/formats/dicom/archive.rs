@@ -74,12 +74,13 @@ impl ZipArchiveFile {
         }
         let mut members = Vec::new();
         for index in 0..archive.len() {
-            let Ok(member) = archive.by_index_raw(index) else { continue };
-            if member.is_dir() {
-                continue;
-            }
-            let Ok(name) = member.name() else { continue };
-            let name = name.replace('\\', "/");
+            // A member whose place or name is damaged is listed too: reading it will say what is wrong.
+            let name = match archive.by_index_raw(index) {
+                Ok(member) if member.is_dir() => continue,
+                Ok(member) => member.name().ok().map(|name| name.replace('\\', "/")),
+                Err(_) => None,
+            };
+            let name = name.unwrap_or_else(|| format!("member {}", index + 1));
             let inside: PathBuf =
                 Path::new(&name).components().filter(|c| matches!(c, Component::Normal(_))).collect();
             let is_hidden = inside.components().any(|c| is_junk_name(&c.as_os_str().to_string_lossy()));

@@ -173,7 +173,11 @@ fn decode(scheme: Scheme, uid: &str, format: &PixelFormat, data: &[u8]) -> Resul
             let CodestreamKind::JpegLs { is_interleaved } = stream.kind else {
                 return Err("not a JPEG-LS codestream".to_owned());
             };
-            let bytes = widen(adapter(uid, format, data)?, stream.precision, sample_bytes);
+            // CharLS 2.4.5 counts its bits through all of 32-bit arithmetic where a stream ends without any marker.
+            let is_closed = data.windows(2).rev().take(4).any(|pair| pair == [0xFF, 0xD9]);
+            let closed =
+                if is_closed { Cow::Borrowed(data) } else { Cow::Owned([data, &[0xFF, 0xD9]].concat()) };
+            let bytes = widen(adapter(uid, format, &closed)?, stream.precision, sample_bytes);
             let photometric = undo_label(format.photometric);
             let is_planar = !is_interleaved && format.samples > 1;
             Decoded { bytes, is_planar, photometric, precision: Some(stream.precision) }

@@ -10,9 +10,13 @@ use crate::report::EncapsulatedDocument;
 
 pub(super) fn read(object: &Object<'_>, limits: ReadLimits) -> Result<EncapsulatedDocument, ImagingError> {
     let Some(place) = object.header.noted else {
+        object.check_complete()?;
         return Err(object.damaged("holds no document"));
     };
     let found_bytes = place.len.unwrap_or(0);
+    if found_bytes == 0 {
+        return Err(object.damaged("the document is empty"));
+    }
     // The value is cut off exactly if the walk met the end of the object inside it.
     if object.header.is_truncated {
         return Err(object.damaged("the document is cut off"));

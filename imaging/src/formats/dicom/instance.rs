@@ -19,6 +19,9 @@ use crate::volume::Rescale;
 /// Most frames of one object; what real multi-frame objects hold is far below.
 const MAX_FRAMES: u64 = 1 << 17;
 
+/// Positions beyond this are no places in a patient: ten kilometres.
+const FARTHEST_MM: f64 = 1e7;
+
 /// How the samples of a stored pixel are to be understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Photometric {
@@ -269,6 +272,24 @@ pub(crate) fn interpret_pixels(
         },
         _ => None,
     };
+    if modality_lut.is_some()
+        && lut_item.is_some_and(|item| is_short_table(item, tags::LUT_DESCRIPTOR, tags::LUT_DATA))
+    {
+        let text = "the modality lookup table is shorter than it says or of unknown width; its last entry is repeated";
+        warnings.push(SeriesWarning::Other(text.to_owned()));
+    }
+    let palettes = [
+        (tags::RED_PALETTE_DESCRIPTOR, tags::RED_PALETTE_DATA),
+        (tags::GREEN_PALETTE_DESCRIPTOR, tags::GREEN_PALETTE_DATA),
+        (tags::BLUE_PALETTE_DESCRIPTOR, tags::BLUE_PALETTE_DATA),
+    ];
+    if palette.is_some()
+        && palettes.into_iter().any(|(descriptor, data)| is_short_table(set, descriptor, data))
+    {
+        let text =
+            "the colour palette is shorter than it says or of unknown width; its last colour is repeated";
+        warnings.push(SeriesWarning::Other(text.to_owned()));
+    }
     let units = match modality.as_str() {
         "RTDOSE" => set.text(tags::DOSE_UNITS),
         "PT" => set.text(tags::UNITS),
@@ -308,6 +329,17 @@ pub(crate) fn interpret_pixels(
         truncation,
         warnings,
     }))
+}
+
+/// Whether a plain table holds fewer entries than its descriptor says, or entries of no width.
+fn is_short_table(set: &DataSet, descriptor: tags::Tag, data: tags::Tag) -> bool {
+    let (Some([count, _, bits]), Some(bytes)) = (set.array::<3>(descriptor), set.bytes(data)) else {
+        return false;
+    };
+    let count = if count == 0.0 { 65536 } else { count as usize };
+    // Entries of eight bits may be packed two to a word.
+    let entry_bytes = if bits == 8.0 { 1 } else { 2 };
+    !(1.0..=16.0).contains(&bits) || bytes.len() < count * entry_bytes
 }
 
 fn inner(group: Option<&DataSet>, tag: tags::Tag) -> Option<&DataSet> {
@@ -498,6 +530,11 @@ fn frames(
     // Reconstructed nuclear slices: one position for the first, a signed distance for the rest (PS3.3 C.8.4.15).
     let is_tomo = modality == "NM" && image_type.contains("RECON TOMO");
     let tomo_step = set.number(tags::SPACING_BETWEEN_SLICES).filter(|_| is_tomo);
+    let is_no_number = |tag| set.text(tag).is_some() && set.number(tag).is_none();
+    if !format.is_color() && [tags::RESCALE_SLOPE, tags::RESCALE_INTERCEPT].into_iter().any(is_no_number) {
+        let text = "rescale slope or intercept is not a number; 1 and 0 are used in its place";
+        warnings.push(SeriesWarning::Other(text.to_owned()));
+    }
     let is_inherited = is_inherited_rescale(set, format);
     if is_inherited {
         let text = "a rescale that this secondary capture took over from its source is not applied";
@@ -535,6 +572,7 @@ fn frames(
                 .or(in_volume.map(|(position, _)| position))
                 .or_else(|| detector?.array(tags::IMAGE_POSITION_PATIENT))
                 .map(DVec3::from_array);
+            position = position.filter(|p| p.abs().max_element() <= FARTHEST_MM);
             let orientation = plane(tags::PLANE_ORIENTATION_SEQUENCE)
                 .array::<6>(tags::IMAGE_ORIENTATION_PATIENT)
                 .or(in_volume.map(|(_, orientation)| orientation))

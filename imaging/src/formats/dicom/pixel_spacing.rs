@@ -29,9 +29,12 @@ impl PixelSpacing {
     }
 }
 
-/// Two positive numbers.
+/// What can be the size of a pixel, from a nanometre to a metre; other numbers are damage.
+const PLAUSIBLE_MM: std::ops::RangeInclusive<f64> = 1e-6..=1e3;
+
+/// Two lengths that pixels can have.
 pub(super) fn pair(set: &DataSet, tag: Tag) -> Option<[f64; 2]> {
-    set.array::<2>(tag).filter(|pair| pair.iter().all(|&s| s.is_finite() && s > 0.0))
+    set.array::<2>(tag).filter(|pair| pair.iter().all(|s| PLAUSIBLE_MM.contains(s)))
 }
 
 /// Spacing that an object as a whole states.
@@ -68,7 +71,8 @@ pub(super) fn of_object(set: &DataSet, charset: &Charset, modality: &str) -> Pix
     }
     let regions = ultrasound_regions(set);
     let unknown = if regions.is_empty() { SpacingSource::Missing } else { SpacingSource::UltrasoundRegions };
-    match pair(set, tags::PIXEL_ASPECT_RATIO) {
+    let is_positive = |ratio: &[f64; 2]| ratio.iter().all(|&n| n > 0.0);
+    match set.array::<2>(tags::PIXEL_ASPECT_RATIO).filter(is_positive) {
         // Vertical over horizontal; PS3.3 C.7.6.3.1.7. Regions of ultrasound never stretch the picture.
         Some([vertical, horizontal]) => {
             let source = if regions.is_empty() {

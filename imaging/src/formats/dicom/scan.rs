@@ -75,8 +75,9 @@ pub(crate) fn read_archive(
         .collect()
 }
 
-/// Files that a DICOMDIR refers to, or `None` if `path` is no DICOMDIR.
-pub(crate) fn directory_references(path: &Path) -> Option<Vec<PathBuf>> {
+/// Files that a DICOMDIR refers to, or `None` if `path` is no DICOMDIR. A reference that leads out of the folder is
+/// an error: the name as written, never to be opened.
+pub(crate) fn directory_references(path: &Path) -> Option<Vec<Result<PathBuf, PathBuf>>> {
     let mut bytes = Location::File(path.to_path_buf()).open().ok()?;
     let header = dataset::read_header(&mut bytes).ok()?;
     let records = header.data_set.items(tags::DIRECTORY_RECORD_SEQUENCE);
@@ -89,7 +90,9 @@ pub(crate) fn directory_references(path: &Path) -> Option<Vec<PathBuf>> {
         let id = charset.text(record, tags::REFERENCED_FILE_ID);
         let parts: Vec<&str> = id.split('\\').map(str::trim).filter(|part| !part.is_empty()).collect();
         let is_below = parts.iter().all(|part| !matches!(*part, "." | "..") && !part.contains('/'));
-        (!parts.is_empty() && is_below).then(|| resolve(folder, &parts))
+        let is_below = is_below && !parts.iter().any(|part| part.contains(':'));
+        let written = || PathBuf::from(id.replace('\\', "/"));
+        (!parts.is_empty()).then(|| if is_below { Ok(resolve(folder, &parts)) } else { Err(written()) })
     });
     Some(references.collect())
 }

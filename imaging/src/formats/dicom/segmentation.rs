@@ -33,7 +33,10 @@ pub(super) fn read(object: Object<'_>, limits: ReadLimits) -> Result<Segmentatio
         }
         Some("LABELMAP") => SegmentationKind::LabelMap,
         Some(other) => return Err(object.unsupported(format!("segmentation type `{other}`"))),
-        None => return Err(object.damaged("segmentation type is missing")),
+        None => {
+            object.check_complete()?;
+            return Err(object.damaged("segmentation type is missing"));
+        }
     };
     object.check_complete()?;
     // A deflated object, whose bytes are not those of the file, holds no fragments.

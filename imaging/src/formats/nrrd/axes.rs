@@ -91,6 +91,9 @@ fn in_space(
     warnings: &mut Vec<SeriesWarning>,
 ) -> Result<DAffine3, ImagingError> {
     let origin = header.vectors("space origin")?.and_then(|v| v.first().copied().flatten());
+    if origin.is_some() && header.components("space origin") != header.components("space directions") {
+        return Err(header.bad("space origin"));
+    }
     if origin.is_none() {
         warnings.push(SeriesWarning::NoPosition);
     }

@@ -148,12 +148,21 @@ impl Header {
             if count < 2 {
                 return Err(self.bad(key));
             }
-            let vector = DVec3::from_array(vector);
             // Axes without a place are also written as vectors of NaN.
-            vectors.push((!vector.is_nan()).then_some(vector));
+            let has_place = !vector.iter().take(count).all(|n| n.is_nan());
+            if has_place && vector.iter().any(|n| n.is_nan()) {
+                return Err(self.bad(key));
+            }
+            vectors.push(has_place.then_some(DVec3::from_array(vector)));
             rest = after.trim_start();
         }
         Ok(Some(vectors))
+    }
+
+    /// Components of the first vector of a field.
+    pub(super) fn components(&self, key: &str) -> Option<usize> {
+        let (_, rest) = self.text(key)?.split_once('(')?;
+        Some(rest.split_once(')')?.0.split(',').count())
     }
 
     /// The error for a field whose value makes no sense.

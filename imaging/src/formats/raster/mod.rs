@@ -80,6 +80,11 @@ pub(crate) fn load(
     progress.check()?;
     let (header, decoder) = open(path, limits)?;
     progress.set_total(header.decoded_bytes());
+    if header.format == ImageFormat::Jpeg && !has_end_marker(path).map_err(|e| ImagingError::io(path, e))? {
+        // The decoder would make up what is missing.
+        let reason = "the file ends within the image".to_owned();
+        return Err(ImagingError::Damaged { path: path.to_path_buf(), reason });
+    }
     let mut image = DynamicImage::from_decoder(decoder).map_err(|e| failed(path, e))?;
     image.apply_orientation(header.orientation);
     progress.check()?;
@@ -213,6 +218,16 @@ fn read_head(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut head = Vec::new();
     File::open(path)?.take(4096).read_to_end(&mut head)?;
     Ok(head)
+}
+
+/// Whether the compressed data of a JPEG is followed by an end-of-image marker (ITU T.81 B.1.1.3).
+fn has_end_marker(path: &Path) -> std::io::Result<bool> {
+    let bytes = std::fs::read(path)?;
+    // Within compressed data 0xFF is followed by 0 or a restart marker, so the pair can be nothing else.
+    let scan = bytes.windows(2).rposition(|pair| pair == [0xFF, 0xDA]);
+    Ok(scan
+        .and_then(|at| bytes.get(at..))
+        .is_some_and(|rest| rest.windows(2).any(|pair| pair == [0xFF, 0xD9])))
 }
 
 /// BMP knows grey only as a palette of greys.

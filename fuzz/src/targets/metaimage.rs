@@ -1,0 +1,4 @@
+//! See `imaging_fuzz::TARGETS`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| imaging_fuzz::run("metaimage", bytes));
