@@ -7,6 +7,7 @@ use super::codec;
 use super::instance::{Frame, Instance, Photometric, SampleFormat};
 use super::pixels::VoxelKind;
 use super::stack::{self, FrameRef, Placed, Stack, Stacking, natural_order};
+use crate::fault::{self, Fault};
 use crate::formats::Origin;
 use crate::series::{SeriesEntry, SeriesWarning, SkippedFile, SourceFrame, SourceKind};
 use crate::verdict::Level;
@@ -183,7 +184,7 @@ fn mismatch(a: &Placed<'_>, b: &Placed<'_>) -> Option<&'static str> {
 }
 
 fn is_inverted(photometric: Photometric) -> bool {
-    photometric == Photometric::Monochrome1
+    photometric == Photometric::Monochrome1 && !fault::is_active(Fault::DoubleInversion)
 }
 
 /// Within a tenth of a degree.

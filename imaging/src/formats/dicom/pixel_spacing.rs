@@ -6,6 +6,7 @@
 use super::dataset::DataSet;
 use super::tags::{self, Tag};
 use super::text::Charset;
+use crate::fault::{self, Fault};
 use crate::spacing::{
     CalibrationKind, MagnificationSource, RegionFormat, RegionUnit, SpacingSource, UltrasoundRegion,
 };
@@ -31,7 +32,9 @@ impl PixelSpacing {
 
 /// Two positive numbers.
 pub(super) fn pair(set: &DataSet, tag: Tag) -> Option<[f64; 2]> {
-    set.array::<2>(tag).filter(|pair| pair.iter().all(|&s| s.is_finite() && s > 0.0))
+    let [row_mm, column_mm] =
+        set.array::<2>(tag).filter(|pair| pair.iter().all(|&s| s.is_finite() && s > 0.0))?;
+    Some(if fault::is_active(Fault::SwappedSpacing) { [column_mm, row_mm] } else { [row_mm, column_mm] })
 }
 
 /// Spacing that an object as a whole states.

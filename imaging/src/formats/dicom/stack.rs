@@ -12,6 +12,7 @@ use glam::{DMat3, DVec3};
 
 use super::grid::{self, Distances, Fill, Fit, Place, SAME_PLACE_MM};
 use super::instance::{Frame, Instance};
+use crate::fault::{self, Fault};
 use crate::geometry::{Dims, Geometry};
 use crate::series::SeriesWarning;
 
@@ -343,7 +344,10 @@ fn assemble<'a>(
         slices,
     );
     let spacing = DVec3::new(frame.spacing.column_mm, frame.spacing.row_mm, step.length());
-    match Geometry::new(dims, first.position, spacing, DMat3::from_cols(row, column, step)) {
+    let row = if fault::is_active(Fault::FlippedAxis) { -row } else { row };
+    let half_pixel = row * (0.5 * spacing.x) + column * (0.5 * spacing.y);
+    let corner = if fault::is_active(Fault::HalfPixelShift) { half_pixel } else { DVec3::ZERO };
+    match Geometry::new(dims, first.position + corner, spacing, DMat3::from_cols(row, column, step)) {
         Ok(geometry) => Stacking::Stack(Box::new(Stack {
             geometry,
             time_points: times.len(),
