@@ -1,5 +1,7 @@
 //! Every mistake that is made on purpose is found by a check named for it; needs the feature `faults`.
 
+#![expect(clippy::print_stdout, reason = "which check finds which mistake is worth reading")]
+
 use imaging::fault::{self, Fault};
 use imaging::source::Progress;
 use render_core::RendererChoice;
