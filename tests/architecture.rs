@@ -104,8 +104,8 @@ fn inside_imaging_the_core_does_not_import_formats() {
 #[test]
 fn no_default_and_no_package_can_break_the_program_on_purpose() {
     for package in metadata().workspace_packages() {
-        let default = package.features.get("default").into_iter().flatten();
-        assert!(default.into_iter().all(|f| !f.contains("faults")), "{} breaks itself", package.name);
+        let mut default = package.features.get("default").into_iter().flatten();
+        assert!(default.all(|f| !f.contains("faults")), "{} breaks itself", package.name);
         // `faults` is asked for by name, in the two crates that have it, and by no dependency of any kind.
         let has = package.features.keys().any(|f| f == "faults");
         assert_eq!(has, matches!(package.name.as_str(), "imaging" | "selftest"), "{}", package.name);

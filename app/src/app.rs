@@ -22,9 +22,7 @@ use crate::panels::start_page::{StartContext, StartState};
 use crate::panels::status_bar::MemoryMeter;
 use crate::panels::studies::StudiesState;
 use crate::panels::transfer_function::CurveState;
-use crate::panels::{
-    help, inspector, menu_bar, palette, start_page, status_bar, studies, verification,
-};
+use crate::panels::{help, inspector, menu_bar, palette, start_page, status_bar, studies, verification};
 use crate::settings::Settings;
 use crate::tasks::{Message, Picked, RendererSource, SystemFont, Task, Tasks};
 use crate::text::{self, UserMessage};

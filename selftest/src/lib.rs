@@ -101,9 +101,7 @@ pub fn run(
             progress.check()?;
             let name = format!("{prefix}/{}", check.name);
             let outcome = match &mut painter {
-                Ok(painter) => {
-                    Outcome::of(name, check.what, quietly(|| (check.run)(&workplace, painter)))
-                }
+                Ok(painter) => Outcome::of(name, check.what, quietly(|| (check.run)(&workplace, painter))),
                 Err(reason) if choice == RendererChoice::Gpu => {
                     Outcome::of(name, check.what, Err(SelftestError::unexpected(reason.clone())))
                 }

@@ -129,7 +129,8 @@ impl Report {
 
     /// One sentence: how many passed, failed and were left out.
     pub fn summary(&self) -> String {
-        let [passed, failed, skipped] = [Status::Passed, Status::Failed, Status::Skipped].map(|s| self.count(s));
+        let [passed, failed, skipped] =
+            [Status::Passed, Status::Failed, Status::Skipped].map(|s| self.count(s));
         let mut text = format!("{passed} passed, {failed} failed");
         if skipped > 0 {
             let _ = write!(text, ", {skipped} skipped");

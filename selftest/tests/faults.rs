@@ -39,7 +39,8 @@ fn every_mistake_is_found_by_its_check_and_the_sound_program_passes() {
             .map(|outcome| outcome.name.as_str())
             .collect();
         println!("{}: {failed:?}", fault.name());
-        for name in finders(fault).iter().filter(|name| report.adapter.is_some() || !name.starts_with("gpu/")) {
+        for name in finders(fault).iter().filter(|name| report.adapter.is_some() || !name.starts_with("gpu/"))
+        {
             assert!(failed.contains(name), "{} is not found by {name}: {}", fault.name(), report.text());
         }
     }

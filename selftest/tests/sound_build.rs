@@ -7,7 +7,8 @@ use selftest::{SelftestError, Status};
 
 #[test]
 fn every_check_passes_in_a_sound_build() {
-    let report = selftest::run(RendererChoice::Auto, &Progress::new(), |_| {}).expect("there is a place for files");
+    let report =
+        selftest::run(RendererChoice::Auto, &Progress::new(), |_| {}).expect("there is a place for files");
     assert!(report.is_passed(), "{}", report.text());
     assert_eq!(report.count(Status::Skipped) > 0, report.adapter.is_none(), "{}", report.text());
 }

@@ -45,7 +45,7 @@ struct AdapterDocument<'a> {
 #[derive(Debug, Serialize)]
 struct CheckDocument<'a> {
     name: &'a str,
-    checks: &'static str,
+    what: &'static str,
     status: &'static str,
     measured: Option<f64>,
     limit: Option<f64>,
@@ -57,7 +57,7 @@ impl<'a> CheckDocument<'a> {
     fn of(outcome: &'a Outcome) -> Self {
         Self {
             name: &outcome.name,
-            checks: outcome.what,
+            what: outcome.what,
             status: outcome.status.name(),
             measured: outcome.measured.and_then(finite),
             limit: outcome.limit,

@@ -244,9 +244,7 @@ impl Action {
             | Self::ToggleStudies
             | Self::ToggleInspector
             | Self::ToggleFullScreen => Group::Layout,
-            Self::Palette | Self::Help | Self::VerifyWorkstation | Self::About | Self::Cancel => {
-                Group::Help
-            }
+            Self::Palette | Self::Help | Self::VerifyWorkstation | Self::About | Self::Cancel => Group::Help,
         }
     }
 

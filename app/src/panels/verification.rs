@@ -11,38 +11,39 @@ use crate::theme;
 /// Draws the dialog.
 pub fn verification_ui(ctx: &egui::Context, task: &Task<Report>, queue: &CommandQueue) {
     let send = |command| queue.send(Command::App(command));
-    let response = Modal::new(egui::Id::unique("verification")).frame(theme::dialog_frame()).show(ctx, |ui| {
-        let size = ctx.content_rect().size();
-        ui.set_width(880.0f32.min(size.x - 64.0));
-        ui.heading("Verify this workstation");
-        let text = "Phantoms with known answers are written, read, measured and drawn on this machine.";
-        ui.label(RichText::new(text).color(theme::TEXT_QUIET));
-        ui.add_space(theme::space::PANEL);
-        state_ui(ui, task);
-        ui.add_space(theme::space::PANEL);
-        if let Some(report) = task.value() {
-            // Heading, state and buttons keep their place.
-            ScrollArea::both().max_height(size.y - 220.0).show(ui, |ui| table_ui(ui, report));
-            ui.add_space(theme::space::GROUP);
-        }
-        ui.horizontal(|ui| {
-            if task.progress().is_some() {
-                if ui.button("Cancel").clicked() {
-                    send(AppCommand::CancelVerification);
+    let response =
+        Modal::new(egui::Id::unique("verification")).frame(theme::dialog_frame()).show(ctx, |ui| {
+            let size = ctx.content_rect().size();
+            ui.set_width(880.0f32.min(size.x - 64.0));
+            ui.heading("Verify this workstation");
+            let text = "Phantoms with known answers are written, read, measured and drawn on this machine.";
+            ui.label(RichText::new(text).color(theme::TEXT_QUIET));
+            ui.add_space(theme::space::PANEL);
+            state_ui(ui, task);
+            ui.add_space(theme::space::PANEL);
+            if let Some(report) = task.value() {
+                // Heading, state and buttons keep their place.
+                ScrollArea::both().max_height(size.y - 220.0).show(ui, |ui| table_ui(ui, report));
+                ui.add_space(theme::space::GROUP);
+            }
+            ui.horizontal(|ui| {
+                if task.progress().is_some() {
+                    if ui.button("Cancel").clicked() {
+                        send(AppCommand::CancelVerification);
+                    }
+                } else if ui.button("Run again").clicked() {
+                    send(AppCommand::VerifyWorkstation);
                 }
-            } else if ui.button("Run again").clicked() {
-                send(AppCommand::VerifyWorkstation);
-            }
-            if let Some(report) = task.value()
-                && ui.button("Copy report").clicked()
-            {
-                ctx.copy_text(report.text());
-            }
-            if ui.button("Close").clicked() {
-                send(AppCommand::CloseOverlay);
-            }
+                if let Some(report) = task.value()
+                    && ui.button("Copy report").clicked()
+                {
+                    ctx.copy_text(report.text());
+                }
+                if ui.button("Close").clicked() {
+                    send(AppCommand::CloseOverlay);
+                }
+            });
         });
-    });
     if response.should_close() {
         send(AppCommand::CloseOverlay);
     }

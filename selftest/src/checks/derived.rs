@@ -38,7 +38,8 @@ pub(super) fn segmentation(workplace: &Workplace) -> Result<Measured, SelftestEr
     let pixel = |i: usize, z: usize| is_marked(i % columns, i / columns, z);
     let bits: Vec<bool> =
         SLICES.into_iter().flat_map(|z| (0..columns * rows).map(move |i| pixel(i, z))).collect();
-    let packed = |eight: &[bool]| eight.iter().enumerate().fold(0, |byte, (i, bit)| byte | u8::from(*bit) << i);
+    let packed =
+        |eight: &[bool]| eight.iter().enumerate().fold(0, |byte, (i, bit)| byte | u8::from(*bit) << i);
     let bytes: Vec<u8> = bits.chunks(8).map(packed).collect();
     let measures = Elements::new()
         .ds(0x0028_0030, &[slice.row_spacing_mm, slice.column_spacing_mm])
@@ -124,8 +125,9 @@ pub(super) fn suv(workplace: &Workplace) -> Result<Measured, SelftestError> {
     let factor = suv_body_weight(&uptake_header(&entry)?)
         .map_err(|reason| SelftestError::unexpected(reason.to_string()))?;
     let rescale = factor.rescale(volume.rescale());
-    let deviation = worst(known.iter().enumerate().map(|(i, suv)| {
-        volume.voxels().get(i).map_or(f64::NAN, |stored| rescale.apply(stored) / suv - 1.0)
-    }));
+    let deviation =
+        worst(known.iter().enumerate().map(|(i, suv)| {
+            volume.voxels().get(i).map_or(f64::NAN, |stored| rescale.apply(stored) / suv - 1.0)
+        }));
     Ok(Measured { deviation, limit: 1e-9, unit: "of the value" })
 }

@@ -78,7 +78,9 @@ fn window(center: f64, width: f64, function: VoiFunction) -> Result<Window, Self
 }
 
 /// Worst of several ramps.
-fn worst_of(all: impl IntoIterator<Item = Result<Measured, SelftestError>>) -> Result<Measured, SelftestError> {
+fn worst_of(
+    all: impl IntoIterator<Item = Result<Measured, SelftestError>>,
+) -> Result<Measured, SelftestError> {
     let found: Result<Vec<Measured>, SelftestError> = all.into_iter().collect();
     Ok(levels(worst(found?.iter().map(|measured| measured.deviation))))
 }
@@ -161,7 +163,8 @@ fn opened(
 
 /// The mapping that the window opens a series with.
 fn own_mapping(entry: &SeriesEntry) -> Result<GreyMapping, SelftestError> {
-    let window = entry.windows.first().ok_or_else(|| SelftestError::unexpected("the file's window was lost"))?;
+    let window =
+        entry.windows.first().ok_or_else(|| SelftestError::unexpected("the file's window was lost"))?;
     Ok(GreyMapping { window: window.window, is_inverted: entry.is_inverted })
 }
 
@@ -172,8 +175,7 @@ pub(super) fn smpte(workplace: &Workplace, painter: &mut Painter) -> Result<Meas
     let picture = draw_pixels(painter, volume, own_mapping(&entry)?)?;
     let middle = PATCH_PX / 2;
     let [black, five] = [level(&picture, 0, 0), level(&picture, middle, middle)];
-    let [white, ninety_five] =
-        [level(&picture, 0, PATCH_PX), level(&picture, middle, PATCH_PX + middle)];
+    let [white, ninety_five] = [level(&picture, 0, PATCH_PX), level(&picture, middle, PATCH_PX + middle)];
     if five - black < 10.0 || white - ninety_five < 10.0 {
         let text = format!("5 % is {five} on {black}, 95 % is {ninety_five} on {white}");
         return Err(SelftestError::unexpected(text));

@@ -53,7 +53,8 @@ pub(super) fn stored_values(workplace: &Workplace) -> Result<Measured, SelftestE
 pub(super) fn pixel_spacing(workplace: &Workplace) -> Result<Measured, SelftestError> {
     let marks = [(10, 5), (50, 5), (10, 45)];
     let slice = Slice { row_spacing_mm: 0.9, column_spacing_mm: 0.4, ..Slice::axial(64, 56) };
-    let value = |column, row| marks.iter().position(|mark| *mark == (column, row)).map_or(0, |i| i as i16 + 1);
+    let value =
+        |column, row| marks.iter().position(|mark| *mark == (column, row)).map_or(0, |i| i as i16 + 1);
     let (_, volume) = workplace.open(&[slice.ct(1, value).file()])?;
     let place = |wanted: f64| {
         let found = indices(&volume).find(|index| volume.value_at(*index, 0, 0) == Some(wanted));
@@ -121,8 +122,7 @@ pub(super) fn position(workplace: &Workplace) -> Result<Measured, SelftestError>
 }
 
 /// The six directions along the axes.
-const DIRECTIONS: [DVec3; 6] =
-    [DVec3::X, DVec3::NEG_X, DVec3::Y, DVec3::NEG_Y, DVec3::Z, DVec3::NEG_Z];
+const DIRECTIONS: [DVec3; 6] = [DVec3::X, DVec3::NEG_X, DVec3::Y, DVec3::NEG_Y, DVec3::Z, DVec3::NEG_Z];
 
 pub(super) fn orientations(workplace: &Workplace) -> Result<Measured, SelftestError> {
     let mut deviation = 0.0f64;
@@ -132,8 +132,14 @@ pub(super) fn orientations(workplace: &Workplace) -> Result<Measured, SelftestEr
             for sense in [1.0, -1.0] {
                 let position = DVec3::new(-11.0, 23.0, -37.0);
                 let axes = [row, column];
-                let first =
-                    Slice { position, axes, row_spacing_mm: 2.0, column_spacing_mm: 1.5, columns: 5, rows: 4 };
+                let first = Slice {
+                    position,
+                    axes,
+                    row_spacing_mm: 2.0,
+                    column_spacing_mm: 1.5,
+                    columns: 5,
+                    rows: 4,
+                };
                 let numbered = Numbered { first, step: row.cross(column) * (sense * 2.5), count: 3 };
                 let (_, volume) = workplace.open(&numbered.files())?;
                 count_of(&numbered, &volume)?;
@@ -262,7 +268,8 @@ pub(super) fn missing_slice(workplace: &Workplace) -> Result<Measured, SelftestE
         return Err(SelftestError::unexpected(format!("slices {empty:?} are empty instead of 3")));
     }
     let deviations = indices(&volume).filter(|[.., z]| *z != 3).map(|index| {
-        let lps = volume.geometry().lps_from_index().transform_point3(DVec3::from_array(index.map(|i| i as f64)));
+        let lps =
+            volume.geometry().lps_from_index().transform_point3(DVec3::from_array(index.map(|i| i as f64)));
         volume.value_at(index, 0, 0).map_or(f64::NAN, |value| lps.z - value / 10.0)
     });
     Ok(mm(worst(deviations)))

@@ -37,7 +37,10 @@ fn planes(ramp: &Ramp) -> Result<Vec<SlicePlane>, SelftestError> {
         let oblique = SlicePlane::oblique_axes(normal, DVec3::Z);
         axes.push(oblique.ok_or_else(|| SelftestError::unexpected("an oblique plane has no axes"))?);
     }
-    Ok(axes.into_iter().map(|(right, down)| SlicePlane { center_lps, right, down, mm_per_px: 0.83 }).collect())
+    Ok(axes
+        .into_iter()
+        .map(|(right, down)| SlicePlane { center_lps, right, down, mm_per_px: 0.83 })
+        .collect())
 }
 
 /// Place of the middle of a pixel, from the definition of a picture plane.
@@ -133,14 +136,22 @@ fn is_ink(digit: usize, x: usize, y: usize) -> bool {
 pub(super) fn slab_digits(_: &Workplace, painter: &mut Painter) -> Result<Measured, SelftestError> {
     let [columns, rows] = [3 * DOT_PX, 5 * DOT_PX];
     let steps = DMat3::from_diagonal(DVec3::new(1.0, 1.0, 2.0));
-    let volume =
-        volume_of([columns, rows, 10], DVec3::ZERO, steps, |[x, y, z]| if is_ink(z, x, y) { 1000 } else { 0 })?;
+    let volume = volume_of(
+        [columns, rows, 10],
+        DVec3::ZERO,
+        steps,
+        |[x, y, z]| if is_ink(z, x, y) { 1000 } else { 0 },
+    )?;
     let volume = Arc::new(volume);
     let mut deviations = Vec::new();
     for middle in 1..9usize {
         for mode in [SlabMode::Max, SlabMode::Min, SlabMode::Mean] {
             let plane = SlicePlane {
-                center_lps: DVec3::new((columns - 1) as f64 * 0.5, (rows - 1) as f64 * 0.5, middle as f64 * 2.0),
+                center_lps: DVec3::new(
+                    (columns - 1) as f64 * 0.5,
+                    (rows - 1) as f64 * 0.5,
+                    middle as f64 * 2.0,
+                ),
                 right: DVec3::X,
                 down: DVec3::Y,
                 mm_per_px: 1.0,

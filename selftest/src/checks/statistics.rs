@@ -79,9 +79,15 @@ fn differences(found: &Measurement, mut values: Vec<f64>) -> Vec<f64> {
 }
 
 pub(super) fn left_out(_: &Workplace) -> Result<Measured, SelftestError> {
-    let padded = volume_of([4, 4, 1], DVec3::ZERO, DMat3::IDENTITY, |[x, y, _]| {
-        if x == y { -2000 } else { (4 * y + x) as i16 }
-    })?;
+    let padded =
+        volume_of(
+            [4, 4, 1],
+            DVec3::ZERO,
+            DMat3::IDENTITY,
+            |[x, y, _]| {
+                if x == y { -2000 } else { (4 * y + x) as i16 }
+            },
+        )?;
     let meta = VolumeMeta { padding: Some([-2000.0, -2000.0]), ..padded.meta().clone() };
     let padded = Volume::new(meta, padded.voxels().clone())?;
     let found = measured(&padded, Region::Everything)?;
@@ -101,7 +107,10 @@ pub(super) fn left_out(_: &Workplace) -> Result<Measured, SelftestError> {
     let empty = [Region::Shape { slice, shape: &nowhere }, Region::Mask(&diagonal)];
     for region in empty {
         if let Some(values) = measured(&padded, region)?.values {
-            return Err(SelftestError::unexpected(format!("a region without pixels has {} values", values.count)));
+            return Err(SelftestError::unexpected(format!(
+                "a region without pixels has {} values",
+                values.count
+            )));
         }
     }
     Ok(Measured { deviation: worst(deviations), limit: 1e-9, unit: "of the value" })

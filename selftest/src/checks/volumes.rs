@@ -48,7 +48,8 @@ fn level(picture: &ImageF32, x: u32, y: u32) -> f64 {
 /// A block of 40 × 30 × 20 voxels of a millimetre from the front, without perspective: 40 mm wide and 20 mm high.
 pub(super) fn length(_: &Workplace, painter: &mut Painter) -> Result<Measured, SelftestError> {
     let block = [(12, 52), (17, 47), (22, 42)];
-    let is_inside = |index: [usize; 3]| index.iter().zip(block).all(|(i, (low, high))| (low..high).contains(i));
+    let is_inside =
+        |index: [usize; 3]| index.iter().zip(block).all(|(i, (low, high))| (low..high).contains(i));
     let volume = volume_of([64; 3], DVec3::ZERO, DMat3::IDENTITY, |i| if is_inside(i) { 1000 } else { 0 })?;
     let volume = Arc::new(volume);
     let height_mm = 60.0;
@@ -58,8 +59,7 @@ pub(super) fn length(_: &Workplace, painter: &mut Painter) -> Result<Measured, S
     };
     let grey = GreyMapping { window: Window::spanning(499.0, 501.0), is_inverted: false };
     let size = 240u32;
-    let scene =
-        VolumeScene { size_px: [size; 2], ..scene(&volume, camera, VolumeMode::Mip { grey }) };
+    let scene = VolumeScene { size_px: [size; 2], ..scene(&volume, camera, VolumeMode::Mip { grey }) };
     let picture = painter.volume(&scene)?;
     let shown = picture.to_srgb8([0.0; 3]);
     let lit = |at: &dyn Fn(u32) -> (u32, u32)| {
