@@ -49,6 +49,7 @@ test: setup cargo-deny ## Run everything that CI runs
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	cargo test --workspace --locked
+	cargo test -p selftest --features faults --test faults --locked
 	cargo deny --log-level error check licenses bans sources
 	@if cargo deny --log-level off fetch db; then \
 		cargo deny --log-level error check advisories; \

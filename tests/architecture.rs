@@ -8,7 +8,8 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("imaging", &[]),
     ("render-core", &["imaging"]),
-    ("lantern", &["imaging", "render-core"]),
+    ("selftest", &["imaging", "render-core"]),
+    ("lantern", &["imaging", "render-core", "selftest"]),
     ("test-support", &[]),
     ("workspace-tests", &[]),
 ];
@@ -97,6 +98,19 @@ fn inside_imaging_the_core_does_not_import_formats() {
     for module in ["geometry.rs", "volume.rs", "intensity.rs"] {
         let text = std::fs::read_to_string(source.join(module)).unwrap();
         assert!(!text.contains("formats"), "{module} mentions formats");
+    }
+}
+
+#[test]
+fn no_default_and_no_package_can_break_the_program_on_purpose() {
+    for package in metadata().workspace_packages() {
+        let mut default = package.features.get("default").into_iter().flatten();
+        assert!(default.all(|f| !f.contains("faults")), "{} breaks itself", package.name);
+        // `faults` is asked for by name, in the two crates that have it, and by no dependency of any kind.
+        let has = package.features.keys().any(|f| f == "faults");
+        assert_eq!(has, matches!(package.name.as_str(), "imaging" | "selftest"), "{}", package.name);
+        let asks = package.dependencies.iter().any(|d| d.features.iter().any(|f| f == "faults"));
+        assert!(!asks, "{} asks for faults", package.name);
     }
 }
 

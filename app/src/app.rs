@@ -22,9 +22,9 @@ use crate::panels::start_page::{StartContext, StartState};
 use crate::panels::status_bar::MemoryMeter;
 use crate::panels::studies::StudiesState;
 use crate::panels::transfer_function::CurveState;
-use crate::panels::{help, inspector, menu_bar, palette, start_page, status_bar, studies};
+use crate::panels::{help, inspector, menu_bar, palette, start_page, status_bar, studies, verification};
 use crate::settings::Settings;
-use crate::tasks::{Message, Picked, RendererSource, SystemFont, Tasks};
+use crate::tasks::{Message, Picked, RendererSource, SystemFont, Task, Tasks};
 use crate::text::{self, UserMessage};
 use crate::theme;
 use crate::viewports::{self, ViewportContext, ViewportState};
@@ -41,6 +41,7 @@ enum Overlay {
     Help,
     About,
     TypePath,
+    Verification,
 }
 
 /// Panel state: what drawing remembers and nobody else needs.
@@ -250,6 +251,8 @@ impl LanternApp {
                 self.panels.notices.push(Severity::Warning, text::message_for_notice(&notice));
             }
             Message::Picture(picture) => self.pictures.accept(ctx, picture),
+            Message::Verified(Ok(report)) => self.tasks.verification = Task::Ready(report),
+            Message::Verified(Err(message)) => self.tasks.verification.fail(message),
             Message::PictureFailed { viewport, error } => {
                 tracing::warn!(%error, "picture could not be drawn");
                 self.pictures.fail(viewport, UserMessage::from(&error));
@@ -451,6 +454,11 @@ impl LanternApp {
             }
             AppCommand::ShowHelp => panels.overlay = Overlay::Help,
             AppCommand::ShowAbout => panels.overlay = Overlay::About,
+            AppCommand::VerifyWorkstation => {
+                panels.overlay = Overlay::Verification;
+                self.tasks.verify();
+            }
+            AppCommand::CancelVerification => self.tasks.cancel_verification(),
             AppCommand::CloseOverlay => {
                 if panels.overlay == Overlay::None {
                     panels.notices.dismiss_all();
@@ -601,6 +609,9 @@ impl LanternApp {
             }
             Overlay::Help => help::help_ui(ctx, &self.keymap, &self.queue),
             Overlay::About => help::about_ui(ctx, &self.queue),
+            Overlay::Verification => {
+                verification::verification_ui(ctx, &self.tasks.verification, &self.queue);
+            }
             Overlay::TypePath => {
                 let response = egui::Modal::new(egui::Id::unique("type path"))
                     .frame(theme::dialog_frame())

@@ -11,6 +11,7 @@
 pub mod annotation;
 pub mod contours;
 pub mod derived;
+pub mod fault;
 pub mod formats;
 pub mod geometry;
 pub mod intensity;

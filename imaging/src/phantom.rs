@@ -1,4 +1,7 @@
-//! Analytic volumes with known answers, for demos and tests.
+//! Analytic volumes with known answers, for demos, tests and the self-test.
+
+#[cfg(feature = "dicom")]
+pub mod dicom_file;
 
 use glam::{DMat3, DVec3};
 

@@ -1,6 +1,7 @@
 // Purpose: values for numbers and slices: interpolated in f32 from single voxels, never by the texture unit.
 // Input: continuous index. Output: stored units above the base value, per channel.
 // Twin: `Volume::sample_linear`.
+// STORED_BIAS is 0, but in builds that are broken on purpose to try the self-test.
 // import volume
 
 fn stored_at(index: vec3<i32>) -> vec4<f32> {
@@ -31,7 +32,7 @@ fn stored_nearest(index: vec3<f32>) -> vec4<f32> {
 
 fn stored_sample(index: vec3<f32>, is_linear: bool) -> vec4<f32> {
     if is_linear {
-        return stored_linear(index);
+        return stored_linear(index) + STORED_BIAS;
     }
-    return stored_nearest(index);
+    return stored_nearest(index) + STORED_BIAS;
 }

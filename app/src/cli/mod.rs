@@ -8,6 +8,7 @@ mod output;
 mod probe;
 mod render;
 mod select;
+mod selftest;
 mod values;
 
 use std::ffi::OsString;
@@ -58,6 +59,7 @@ enum Verb {
     Render(render::Arguments),
     #[command(subcommand)]
     Bench(bench::Arguments),
+    Selftest(selftest::Arguments),
 }
 
 /// `--renderer` as typed.
@@ -117,6 +119,7 @@ pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Some(Verb::Render(arguments)) => render::run(&arguments),
         Some(Verb::Bench(arguments)) => bench::run(&arguments, started),
+        Some(Verb::Selftest(arguments)) => selftest::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -93,6 +93,7 @@ pub enum Action {
     InvertLevelDrag,
     Palette,
     Help,
+    VerifyWorkstation,
     About,
     Cancel,
 }
@@ -128,7 +129,7 @@ impl Action {
         all.extend(Tool::ALL.map(A::Tool));
         all.extend([A::NextViewport, A::PreviousViewport, A::ToggleMaximised, A::FourUp]);
         all.extend([A::ToggleStudies, A::ToggleInspector, A::ToggleFullScreen, A::InvertLevelDrag]);
-        all.extend([A::Palette, A::Help, A::About, A::Cancel]);
+        all.extend([A::Palette, A::Help, A::VerifyWorkstation, A::About, A::Cancel]);
         all
     }
 
@@ -190,6 +191,7 @@ impl Action {
             Self::InvertLevelDrag => "Window drag: swap up and down",
             Self::Palette => "Search commands…",
             Self::Help => "Keyboard and mouse",
+            Self::VerifyWorkstation => "Verify this workstation…",
             Self::About => "About Lantern",
             Self::Cancel => "Close dialog, cancel",
         };
@@ -242,7 +244,7 @@ impl Action {
             | Self::ToggleStudies
             | Self::ToggleInspector
             | Self::ToggleFullScreen => Group::Layout,
-            Self::Palette | Self::Help | Self::About | Self::Cancel => Group::Help,
+            Self::Palette | Self::Help | Self::VerifyWorkstation | Self::About | Self::Cancel => Group::Help,
         }
     }
 
@@ -333,6 +335,7 @@ impl Action {
             Self::InvertLevelDrag => app(AppCommand::ToggleInvertedLevelDrag),
             Self::Palette => app(AppCommand::ShowPalette),
             Self::Help => app(AppCommand::ShowHelp),
+            Self::VerifyWorkstation => app(AppCommand::VerifyWorkstation),
             Self::About => app(AppCommand::ShowAbout),
             Self::Cancel => app(AppCommand::CloseOverlay),
         }

@@ -44,6 +44,8 @@ pub enum AppCommand {
     ShowPalette,
     ShowHelp,
     ShowAbout,
+    VerifyWorkstation,
+    CancelVerification,
     CloseOverlay,
     TogglePanel(PanelKind),
     ToggleInvertedLevelDrag,

@@ -81,7 +81,9 @@ pub fn menu_bar_ui(
                 &[Action::InterpolationLinear, Action::InterpolationNearest, Action::InvertLevelDrag],
             );
         });
-        ui.menu_button("Help", |ui| entries(ui, &[Action::Help, Action::Palette, Action::About]));
+        ui.menu_button("Help", |ui| {
+            entries(ui, &[Action::Help, Action::Palette, Action::VerifyWorkstation, Action::About]);
+        });
         ui.add_space(theme::space::GROUP);
         let is_open = !document.series.is_empty();
         for tool in Tool::ALL.into_iter().filter(|_| is_open) {

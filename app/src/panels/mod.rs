@@ -9,3 +9,4 @@ pub mod start_page;
 pub mod status_bar;
 pub mod studies;
 pub mod transfer_function;
+pub mod verification;

@@ -8,6 +8,7 @@ mod opening;
 mod rendering;
 mod sample;
 mod thumbnails;
+mod verifying;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ use imaging::series::Catalog;
 use imaging::source::Progress;
 use imaging::volume::{Volume, VolumeId};
 use render_core::image::Image8;
-use render_core::{AdapterReport, RenderError, RenderNotice};
+use render_core::{AdapterReport, RenderError, RenderNotice, RendererChoice};
 
 use crate::document::{LoadedVolume, Series, SeriesKey, SeriesSource, ViewportId};
 use crate::text::UserMessage;
@@ -113,6 +114,7 @@ pub enum Message {
     RenderNotice(RenderNotice, AdapterReport),
     Picture(Picture),
     PictureFailed { viewport: ViewportId, error: RenderError },
+    Verified(Result<selftest::Report, UserMessage>),
 }
 
 /// Lets a worker report and wake the window.
@@ -151,6 +153,10 @@ pub struct Tasks {
     thumbnails: Sender<(SeriesKey, thumbnails::ThumbnailSource)>,
     /// The scan that is going on; a new one replaces it.
     pub scan: Option<Scan>,
+    /// The self-test.
+    pub verification: Task<selftest::Report>,
+    /// What the self-test may draw on: as the window was told.
+    verify_on: RendererChoice,
     next_scan: u64,
     loads_in_progress: usize,
     /// Reads that wait until the first picture of their series is there; dropping one lets it go on.
@@ -162,6 +168,10 @@ impl Tasks {
     pub fn start(source: RendererSource, wake: impl Fn() + Send + Sync + 'static) -> Self {
         let (sender, inbox) = channel();
         let outbox = Outbox { sender, wake: Arc::new(wake) };
+        let verify_on = match &source {
+            RendererSource::Open(choice) => *choice,
+            RendererSource::Shared { .. } => RendererChoice::Auto,
+        };
         let (renderer, pictures) = start_renderer(source, &outbox);
         let thumbnails = thumbnails::start(outbox.clone());
         sample::start(outbox.clone());
@@ -172,6 +182,8 @@ impl Tasks {
             pictures,
             thumbnails,
             scan: None,
+            verification: Task::Idle,
+            verify_on,
             next_scan: 0,
             loads_in_progress: 0,
             held_loads: BTreeMap::new(),
@@ -268,6 +280,23 @@ impl Tasks {
     /// Looks for fonts of the system that have these letters.
     pub fn find_fonts(&self, missing: BTreeSet<char>) {
         fonts::find(missing, self.outbox.clone());
+    }
+
+    /// Runs the self-test, unless it is running.
+    pub fn verify(&mut self) {
+        if self.verification.progress().is_none() {
+            let progress = Progress::new();
+            self.verification.start(progress.clone());
+            verifying::start(self.verify_on, progress, self.outbox.clone());
+        }
+    }
+
+    /// Stops the self-test; what an earlier run found stays.
+    pub fn cancel_verification(&mut self) {
+        if let Some(progress) = self.verification.progress() {
+            progress.cancel();
+            self.verification.cancel();
+        }
     }
 
     /// Lets the user pick a folder in the desktop's dialog.

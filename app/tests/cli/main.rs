@@ -5,6 +5,7 @@ mod bad_input;
 mod data;
 mod objects;
 mod pictures;
+mod selftest;
 mod usage;
 
 use std::path::Path;
@@ -31,6 +32,7 @@ fn json(verb: &str, arguments: &[&str]) -> Value {
     let document: Value = serde_json::from_slice(&output.stdout).expect("stdout is one JSON document");
     let schema = match verb.split(' ').next() {
         Some("info") => include_str!("../../../docs/schema/info.schema.json"),
+        Some("selftest") => include_str!("../../../docs/schema/selftest.schema.json"),
         Some("probe") => include_str!("../../../docs/schema/probe.schema.json"),
         _ => include_str!("../../../docs/schema/bench.schema.json"),
     };

@@ -4,9 +4,18 @@ use super::{lantern, sample, stderr, text};
 
 #[test]
 fn every_verb_explains_itself() {
-    for verb in
-        ["", "info", "probe", "render", "bench", "bench load", "bench slice", "bench volume", "bench window"]
-    {
+    for verb in [
+        "",
+        "info",
+        "probe",
+        "render",
+        "bench",
+        "bench load",
+        "bench slice",
+        "bench volume",
+        "bench window",
+        "selftest",
+    ] {
         let mut arguments: Vec<&str> = verb.split_whitespace().collect();
         arguments.push("--help");
         let output = lantern(&arguments);
@@ -35,6 +44,8 @@ fn bad_usage_ends_with_two_and_says_what_is_wrong() {
     check(&["render", path, "--view", "sideways", "--out", "x.png"], "sideways");
     check(&["render", path, "--view", "axial", "--preset", "Purple", "--out", "x.png"], "Purple");
     check(&["render", path, "--view", "oblique", "--normal=0,0,0", "--out", "x.png"], "--normal");
+    check(&["selftest", "surplus"], "surplus");
+    check(&["selftest", "--renderer", "crayon"], "crayon");
     check(&["bench", "volume", path, "--frames", "0"], "--frames");
 }
 

@@ -6,6 +6,7 @@ mod overlays;
 mod reading;
 mod states;
 mod touch;
+mod verification;
 
 use egui::{Vec2, vec2};
 

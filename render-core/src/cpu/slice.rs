@@ -18,7 +18,7 @@ use super::Options;
 use super::grid::{Samples, stored, with_samples};
 use super::lanes::{Avx2, Lanes, PairSample, Portable, WIDTH, exp2};
 use super::sampler::Sampler;
-use super::slice_any;
+use super::{slice_any, stored_bias};
 use crate::image::Image8;
 use crate::scene::{GreyMapping, Interpolation, SlabMode, SliceScene};
 
@@ -107,7 +107,7 @@ impl SliceView {
             _ => 0.0,
         };
         let mut rescale = volume.rescale();
-        rescale.intercept += rescale.slope * f64::from(offset);
+        rescale.intercept += rescale.slope * f64::from(offset + stored_bias());
         let plane = &scene.plane;
         let offsets_mm = scene.slab.offsets_mm(volume.geometry());
         let normal_index = to_index.transform_vector3(plane.normal());

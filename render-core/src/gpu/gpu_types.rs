@@ -4,6 +4,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::cpu::stored_bias;
 use crate::scene::{MAX_CLIP_PLANES, MAX_RAY_SAMPLES, MAX_SLAB_SAMPLES};
 use crate::transfer_function::LUT_ENTRIES;
 
@@ -200,5 +201,6 @@ pub(crate) fn wgsl_constants() -> String {
     let mut wgsl: String =
         unsigned.iter().map(|(name, value)| format!("const {name}: u32 = {value}u;\n")).collect();
     wgsl.push_str(&format!("const EARLY_TERMINATION_ALPHA: f32 = {EARLY_TERMINATION_ALPHA:?};\n"));
+    wgsl.push_str(&format!("const STORED_BIAS: f32 = {:?};\n", stored_bias()));
     wgsl
 }

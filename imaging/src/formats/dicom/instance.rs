@@ -11,6 +11,7 @@ use super::tags;
 use super::text::Charset;
 use super::voi;
 use crate::ImagingError;
+use crate::fault::{self, Fault};
 use crate::intensity::NamedWindow;
 use crate::series::{SeriesAttributes, SeriesWarning};
 use crate::spacing::{SpacingSource, UltrasoundRegion};
@@ -311,7 +312,8 @@ pub(crate) fn interpret_pixels(
         padding: padding(set, &format),
         is_inverted: !format.is_color()
             && (format.photometric == Photometric::Monochrome1
-                || set.text(tags::PRESENTATION_LUT_SHAPE).as_deref() == Some("INVERSE")),
+                || set.text(tags::PRESENTATION_LUT_SHAPE).as_deref() == Some("INVERSE"))
+            && !fault::is_active(Fault::DoubleInversion),
         is_lossy: set.text(tags::LOSSY_IMAGE_COMPRESSION).as_deref() == Some("01"),
         concatenation: set.text(tags::CONCATENATION_UID).map(|uid| {
             (uid, set.integer(tags::CONCATENATION_FRAME_OFFSET_NUMBER).unwrap_or(0).max(0) as u64)

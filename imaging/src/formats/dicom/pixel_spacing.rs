@@ -6,6 +6,7 @@
 use super::dataset::DataSet;
 use super::tags::{self, Tag};
 use super::text::Charset;
+use crate::fault::{self, Fault};
 use crate::spacing::{
     CalibrationKind, MagnificationSource, RegionFormat, RegionUnit, SpacingSource, UltrasoundRegion,
 };
@@ -34,7 +35,9 @@ const PLAUSIBLE_MM: std::ops::RangeInclusive<f64> = 1e-6..=1e3;
 
 /// Two lengths that pixels can have.
 pub(super) fn pair(set: &DataSet, tag: Tag) -> Option<[f64; 2]> {
-    set.array::<2>(tag).filter(|pair| pair.iter().all(|s| PLAUSIBLE_MM.contains(s)))
+    let [row_mm, column_mm] =
+        set.array::<2>(tag).filter(|pair| pair.iter().all(|s| PLAUSIBLE_MM.contains(s)))?;
+    Some(if fault::is_active(Fault::SwappedSpacing) { [column_mm, row_mm] } else { [row_mm, column_mm] })
 }
 
 /// Spacing that an object as a whole states.

@@ -12,6 +12,7 @@ use glam::{DMat3, DVec3};
 
 use super::grid::{self, Distances, Fill, Fit, Place, SAME_PLACE_MM};
 use super::instance::{Frame, Instance};
+use crate::fault::{self, Fault};
 use crate::geometry::{Dims, Geometry};
 use crate::series::SeriesWarning;
 
@@ -84,7 +85,7 @@ struct Slice<'a> {
     depth: f64,
 }
 
-/// Frames by frame of reference, if there are several and each holds at least two files.
+/// Frames by frame of reference, if there are several and each holds at least three frames on average.
 ///
 /// Positions of different frames of reference have nothing to do with each other. A UID for every file is what some
 /// de-identification leaves; it says nothing.
@@ -98,11 +99,7 @@ fn by_frame_of_reference<'a>(frames: &[Placed<'a>]) -> Option<Vec<Vec<Placed<'a>
     for placed in frames {
         parts.entry(uid(placed)?).or_default().push(*placed);
     }
-    let is_one_file = |part: &Vec<Placed<'a>>| {
-        let first = part.first().map(|placed| placed.at.instance);
-        part.iter().all(|placed| Some(placed.at.instance) == first)
-    };
-    let is_meant = !parts.values().any(is_one_file);
+    let is_meant = parts.len() * 3 <= frames.len();
     is_meant.then(|| parts.into_values().collect())
 }
 
@@ -343,7 +340,10 @@ fn assemble<'a>(
         slices,
     );
     let spacing = DVec3::new(frame.spacing.column_mm, frame.spacing.row_mm, step.length());
-    match Geometry::new(dims, first.position, spacing, DMat3::from_cols(row, column, step)) {
+    let row = if fault::is_active(Fault::FlippedAxis) { -row } else { row };
+    let half_pixel = row * (0.5 * spacing.x) + column * (0.5 * spacing.y);
+    let corner = if fault::is_active(Fault::HalfPixelShift) { half_pixel } else { DVec3::ZERO };
+    match Geometry::new(dims, first.position + corner, spacing, DMat3::from_cols(row, column, step)) {
         Ok(geometry) => Stacking::Stack(Box::new(Stack {
             geometry,
             time_points: times.len(),
