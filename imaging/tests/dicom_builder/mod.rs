@@ -1,11 +1,11 @@
 //! Opens small DICOM files that `imaging::phantom::dicom_file` wrote.
-#![expect(dead_code, reason = "each test uses the parts it needs")]
+#![allow(dead_code, reason = "each test uses the parts it needs")]
 
 use std::path::{Path, PathBuf};
 
 use imaging::derived::{Derived, DerivedObject};
 use imaging::formats::{ReadLimits, load_object, scan};
-#[expect(unused_imports, reason = "each test uses the parts it needs")]
+#[allow(unused_imports, reason = "each test uses the parts it needs")]
 pub(crate) use imaging::phantom::dicom_file::{Elements as Set, object};
 use imaging::source::Progress;
 
