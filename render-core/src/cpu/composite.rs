@@ -3,7 +3,7 @@
 use super::grid::{CELL_SHIFT, Grid};
 use super::lanes::{Lanes, WIDTH, axes};
 use super::patch::{PAIR_ONE, PatchSampler, Place};
-use super::rays::{Packet, RayQueue};
+use super::rays::{Ray, Team};
 use super::shading::Shading;
 use super::skip::SkipMap;
 use super::traverse::Traverse;
@@ -80,84 +80,153 @@ pub(crate) struct CompositeView<'a> {
 }
 
 /// Lanes that must be free before waiting rays move in; moving costs about as much as one sample.
-const FREE: u32 = 3;
+const FREE: u32 = 2;
 
-/// Lanes that must have something to see before samples are taken, while others are still leaping.
-const FULL: u32 = 6;
+/// Rays that a team at the end of its queue leaves for the next round.
+const LAST: u32 = 3;
 
 /// Samples ahead of the current one whose voxels are asked for early.
 const AHEAD: i32 = 6;
 
-/// Draws all rays of a queue: linear colours, premultiplied, go to their pixels.
+/// Room for the rays of a tile, kept from tile to tile.
+#[derive(Default)]
+pub(crate) struct Pool {
+    pub(crate) rays: Vec<Ray>,
+    hidden: Vec<u32>,
+    visible: Vec<u32>,
+    next_hidden: Vec<u32>,
+    next_visible: Vec<u32>,
+}
+
+/// Takes all rays of a pool to their ends.
 ///
-/// A ray that is done makes room for the next one, so that lanes are rarely idle.
+/// Rays that look for something to see and rays that sample it go in separate teams of eight, so that all lanes of a
+/// team have the same to do. A ray that is done, or has to change teams, makes room for the next one.
 #[inline(always)]
 pub(crate) fn composite<L: Lanes>(
     l: L,
     view: &CompositeView<'_>,
     sampler: &PatchSampler<'_, L>,
-    queue: &mut RayQueue,
-    pixels: &mut [[f32; 4]],
+    pool: &mut Pool,
 ) {
-    let mut packet = Packet::EMPTY;
-    let mut targets = [None; WIDTH];
-    let mut sums = [[0.0; WIDTH]; 4];
-    loop {
-        let mut is_done = true;
-        for lane in 0..WIDTH {
-            if packet.first[lane] >= packet.end[lane] {
-                if let Some(pixel) = targets[lane].and_then(|i: usize| pixels.get_mut(i)) {
-                    *pixel = sums.map(|sum| sum[lane]);
-                }
-                targets[lane] = queue.pop(&mut packet, lane);
-                for sum in &mut sums {
-                    sum[lane] = 0.0;
-                }
-            }
-            is_done &= targets[lane].is_none();
-        }
-        if is_done {
-            return;
-        }
-        let free = if queue.is_empty() { WIDTH as u32 } else { FREE };
-        march(l, view, sampler, &mut packet, &mut sums, free);
+    let Pool { rays, hidden, visible, next_hidden, next_visible } = pool;
+    hidden.clear();
+    hidden.extend(0..rays.len() as u32);
+    visible.clear();
+    while !(hidden.is_empty() && visible.is_empty()) {
+        next_hidden.clear();
+        next_visible.clear();
+        search(l, view, sampler, rays, hidden, visible, next_hidden);
+        sample(l, view, sampler, rays, visible, next_hidden, next_visible);
+        std::mem::swap(hidden, next_hidden);
+        std::mem::swap(visible, next_visible);
     }
 }
 
-/// Takes eight rays onwards until so many of them are done.
+/// Lanes that must be free before a team breaks up.
+///
+/// The last rays of a queue wait for the next round instead of marching on in a team that is nearly empty, if there
+/// is something else to do meanwhile.
+#[inline(always)]
+fn free_lanes(is_queue_empty: bool, has_other_work: bool) -> u32 {
+    match (is_queue_empty, has_other_work) {
+        (false, _) => FREE,
+        (true, true) => WIDTH as u32 - LAST,
+        (true, false) => WIDTH as u32,
+    }
+}
+
+/// Takes rays through what is invisible until they may see something.
+#[inline(always)]
+fn search<L: Lanes>(
+    l: L,
+    view: &CompositeView<'_>,
+    sampler: &PatchSampler<'_, L>,
+    rays: &mut [Ray],
+    waiting: &[u32],
+    found: &mut Vec<u32>,
+    left: &mut Vec<u32>,
+) {
+    let mut waiting = waiting.iter();
+    let mut team = Team::EMPTY;
+    loop {
+        team.fill(rays, &mut waiting);
+        if team.used == 0 {
+            return;
+        }
+        let is_last = waiting.len() == 0;
+        let free = free_lanes(is_last, !found.is_empty());
+        let mut traverse = Traverse::<L, CELL_SHIFT>::new(l, view.grid.cells, &team.packet);
+        let searching = loop {
+            let active = traverse.active();
+            let place = sampler.place(traverse.position());
+            let word = traverse.word(sampler, &place, &view.skip.cells);
+            let visible = octant_bit(l, word, &place);
+            let hidden = l.and_not(active, visible);
+            traverse.leap(&place, l.and(word, l.int(0xff)), hidden);
+            let searching = l.mask_bits(hidden);
+            if searching.count_ones() + free <= WIDTH as u32 {
+                break searching;
+            }
+        };
+        team.packet.first = l.int_array(traverse.number());
+        team.leave(!searching, rays, found);
+        if is_last {
+            team.leave(searching, rays, left);
+        }
+    }
+}
+
+/// Samples along rays while they may see something.
+#[inline(always)]
+fn sample<L: Lanes>(
+    l: L,
+    view: &CompositeView<'_>,
+    sampler: &PatchSampler<'_, L>,
+    rays: &mut [Ray],
+    waiting: &[u32],
+    hidden: &mut Vec<u32>,
+    left: &mut Vec<u32>,
+) {
+    let mut waiting = waiting.iter();
+    let mut team = Team::EMPTY;
+    loop {
+        team.fill(rays, &mut waiting);
+        if team.used == 0 {
+            return;
+        }
+        let is_last = waiting.len() == 0;
+        let free = free_lanes(is_last, !hidden.is_empty());
+        let seeing = march(l, view, sampler, &mut team, free);
+        team.leave(!seeing, rays, hidden);
+        if is_last {
+            team.leave(seeing, rays, left);
+        }
+    }
+}
+
+/// Samples along a team's rays until so many of them see nothing more; tells which still do.
 #[inline(always)]
 fn march<L: Lanes>(
     l: L,
     view: &CompositeView<'_>,
     sampler: &PatchSampler<'_, L>,
-    packet: &mut Packet,
-    sums: &mut [[f32; WIDTH]; 4],
+    team: &mut Team,
     free: u32,
-) {
-    let mut traverse = Traverse::<L, CELL_SHIFT>::new(l, view.grid.cells, packet);
+) -> u32 {
+    let mut traverse = Traverse::<L, CELL_SHIFT>::new(l, view.grid.cells, &team.packet);
     // Not `map`: a closure would be compiled without the kernel's processor features.
     let ray_shading = match view.shading {
-        Some(shading) => Some(shading.for_rays(l, &packet.direction_lps)),
+        Some(shading) => Some(shading.for_rays(l, &team.packet.direction_lps)),
         None => None,
     };
     let zero = l.float(0.0);
+    let sums = &team.sums;
     let [mut red, mut green, mut blue, mut alpha] =
         [l.floats(&sums[0]), l.floats(&sums[1]), l.floats(&sums[2]), l.floats(&sums[3])];
-    loop {
-        let active = traverse.active();
-        if l.mask_bits(active).count_ones() + free <= WIDTH as u32 {
-            break;
-        }
-        let place = sampler.place(traverse.position());
-        let word = traverse.word(sampler, &place, &view.skip.cells);
-        let visible = l.and(active, octant_bit(l, word, &place));
-        let hidden = l.and_not(active, visible);
-        if l.mask_bits(hidden) != 0 {
-            traverse.leap(&place, l.and(word, l.int(0xff)), hidden);
-            if l.mask_bits(visible).count_ones() < FULL {
-                continue;
-            }
-        }
+    let mut visible = traverse.active();
+    let mut place = sampler.place(traverse.position());
+    let seeing = loop {
         // Neighbouring samples rarely differ in visibility, so cells are asked only now and then. A sample in an
         // invisible cell is wasted, not wrong. All samples of a run are read before any is blended: whether a ray
         // has become opaque then delays no reading.
@@ -194,10 +263,18 @@ fn march<L: Lanes>(
             alpha = l.add(alpha, weight);
             traverse.stop(l.lt(l.float(OPAQUE), alpha));
         }
-    }
-    packet.first = l.int_array(traverse.number());
-    packet.end = l.int_array(traverse.end());
-    *sums = [l.float_array(red), l.float_array(green), l.float_array(blue), l.float_array(alpha)];
+        place = sampler.place(traverse.position());
+        let word = traverse.word(sampler, &place, &view.skip.cells);
+        visible = l.and(l.and(visible, traverse.active()), octant_bit(l, word, &place));
+        let seeing = l.mask_bits(visible);
+        if seeing.count_ones() + free <= WIDTH as u32 {
+            break seeing;
+        }
+    };
+    team.packet.first = l.int_array(traverse.number());
+    team.packet.end = l.int_array(traverse.end());
+    team.sums = [l.float_array(red), l.float_array(green), l.float_array(blue), l.float_array(alpha)];
+    seeing
 }
 
 /// Mask of the places whose octant may show anything, by the words of their cells.

@@ -1,4 +1,5 @@
 //! Maximum intensity projection of eight rays at once.
+#![expect(unsafe_code, reason = "cells are read without bounds checks after clamping the index")]
 
 use super::grid::{CELL_SHIFT, Grid};
 use super::lanes::{Lanes, WIDTH};
@@ -7,12 +8,16 @@ use super::rays::Packet;
 use super::traverse::Traverse;
 use crate::scene::GreyMapping;
 
-/// Steps between samples of the first, sparse walk.
-const SPARSE: i32 = 24;
+/// Steps between bounds looked at in the first, sparse walk.
+const SPARSE: i32 = 20;
 /// Samples looked at around a neighbour's maximum before anything else.
 const NEARBY: [i32; 3] = [0, -4, 4];
+/// Samples looked at around the place with the highest bound.
+const AROUND: [i32; 4] = [-6, 0, 6, 12];
 /// Samples taken before cells are asked again.
-const RUN: usize = 2;
+const RUN: usize = 3;
+/// Lanes that must have something to sample, while others are still leaping.
+const FULL: u32 = 4;
 
 /// What all packets of a projection share.
 #[derive(Debug)]
@@ -20,6 +25,8 @@ pub(crate) struct MipView<'a> {
     pub(crate) grid: &'a Grid,
     /// Highest sample of each [`mip_cells`] cell, times the sign of the rescale slope.
     pub(crate) bounds: &'a [f32],
+    /// Highest sample of each cell of the grid, or the lowest if the sign is negative; two's complement.
+    fine_bounds: &'a [u16],
     /// Sample values times this are higher for higher modality values.
     pub(crate) sign: f32,
     /// Signed samples at or below this are black anyway, those at or above `top` white.
@@ -69,6 +76,7 @@ impl<'a> MipView<'a> {
         Self {
             grid,
             bounds,
+            fine_bounds: bytemuck::cast_slice(if sign < 0.0 { &grid.lows } else { &grid.highs }),
             sign,
             floor: limit(-1e-6, f32::NEG_INFINITY),
             top: limit(1.0 + 1e-6, f32::INFINITY),
@@ -108,43 +116,69 @@ pub(crate) fn maximum<L: Lanes>(
     }
     traverse.rewind(first);
     traverse.stop(l.lt(l.float(view.top), highest));
-    // A sparse walk first: a high value found early lets the second walk leap over nearly everything.
+    // The most promising place first: a high value found early lets the second walk leap over nearly everything.
+    let mut best = l.float(f32::NEG_INFINITY);
+    let mut best_at = first;
     loop {
         let active = traverse.active();
         if l.mask_bits(active) == 0 {
             break;
         }
         let place = sampler.place(traverse.position());
+        let bound = traverse.bound(sampler, &place, view.bounds);
+        let better = l.and(active, l.lt(best, bound));
+        best = l.select(better, bound, best);
+        best_at = l.iselect(better, traverse.number(), best_at);
+        traverse.advance(SPARSE);
+    }
+    for shift in AROUND {
+        traverse.rewind(l.imax(l.iadd(best_at, l.int(shift)), first));
+        let place = sampler.place(traverse.position());
         let value = l.mul(sampler.sample(&place).0, sign);
-        let higher = l.and(active, l.lt(highest, value));
+        let higher = l.and(traverse.active(), l.lt(highest, value));
         highest = l.select(higher, value, highest);
         at = l.iselect(higher, traverse.number(), at);
-        traverse.advance(SPARSE);
     }
     traverse.rewind(first);
     traverse.stop(l.lt(l.float(view.top), highest));
+    let fine_cells = [l.int(view.grid.cells[0] as i32), l.int(view.grid.cells[1] as i32)];
+    let unit = l.float(view.sign * PAIR_ONE);
     loop {
         let active = traverse.active();
         if l.mask_bits(active) == 0 {
             break;
         }
-        let mut place = sampler.place(traverse.position());
+        let place = sampler.place(traverse.position());
         let bound = traverse.bound(sampler, &place, view.bounds);
         let promising = l.and(active, l.lt(highest, bound));
-        traverse.leap(&place, l.int(1), l.and_not(active, promising));
-        if l.mask_bits(promising) == 0 {
-            continue;
+        let mut hidden = l.and_not(active, promising);
+        let mut sampled = promising;
+        if l.mask_bits(promising) != 0 {
+            let cell = sampler.cell::<CELL_SHIFT>(&place, fine_cells);
+            // SAFETY: places are clamped to the volume, and the grid's cells cover it.
+            let word = unsafe { l.gather_u16(view.fine_bounds, cell) };
+            let bound = l.mul(l.to_float(l.shr::<16>(l.shl::<16>(word))), unit);
+            sampled = l.and(promising, l.lt(highest, bound));
+            hidden = l.and_not(active, sampled);
         }
-        for step in 0..RUN {
-            if step > 0 {
-                place = sampler.place(traverse.position());
+        if l.mask_bits(hidden) != 0 {
+            // A promising cell that is none in this part of it: only the octant is left, which is a cell of the grid.
+            traverse.leap(&place, l.and_not(l.int(1), promising), hidden);
+            if l.mask_bits(sampled).count_ones() < FULL {
+                continue;
             }
-            let sampled = l.and(promising, traverse.active());
-            let value = l.mul(sampler.sample(&place).0, sign);
-            let higher = l.and(sampled, l.lt(highest, value));
+        }
+        let mut values = [highest; RUN];
+        for (step, value) in values.iter_mut().enumerate() {
+            let place = sampler.place(traverse.position_after(step as i32));
+            *value = l.mul(sampler.sample(&place).0, sign);
+        }
+        for value in values {
+            let taken = l.and(sampled, traverse.active());
+            let higher = l.and(taken, l.lt(highest, value));
             highest = l.select(higher, value, highest);
             at = l.iselect(higher, traverse.number(), at);
-            traverse.step(sampled);
+            traverse.step(taken);
         }
         traverse.stop(l.lt(l.float(view.top), highest));
     }

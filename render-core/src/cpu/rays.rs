@@ -49,65 +49,106 @@ impl Packet {
     }
 }
 
-/// Rays that have something to show, waiting for a lane.
-#[derive(Debug, Default)]
-pub(crate) struct RayQueue {
-    rays: Vec<QueuedRay>,
-    next: usize,
-}
-
-/// One ray of a [`Packet`], and the pixel it is for.
+/// A ray on its way: everything that is kept of it while it has no lane. As large as a line of the cache.
 #[derive(Debug, Clone, Copy)]
-struct QueuedRay {
+#[repr(align(64))]
+pub(crate) struct Ray {
     start: [f32; 3],
     delta: [f32; 3],
     direction_lps: [f32; 3],
-    first: i32,
+    /// Number of the current sample.
+    k: i32,
+    /// One past the last sample.
     end: i32,
-    pixel: usize,
+    /// Linear red, green and blue, premultiplied, and opacity so far.
+    pub(crate) sums: [f32; 4],
+    /// Where the colour goes.
+    pub(crate) pixel: u32,
 }
 
-impl RayQueue {
-    /// Drops all rays.
-    pub(crate) fn clear(&mut self) {
-        self.rays.clear();
-        self.next = 0;
-    }
-
-    /// Appends a lane of a packet if it has samples.
+impl Ray {
+    /// A lane of a packet; `None` if it has no samples.
     #[inline(always)]
-    pub(crate) fn push(&mut self, packet: &Packet, lane: usize, pixel: usize) {
-        if packet.first[lane] < packet.end[lane] {
-            self.rays.push(QueuedRay {
-                start: packet.start.map(|v| v[lane]),
-                delta: packet.delta.map(|v| v[lane]),
-                direction_lps: packet.direction_lps.map(|v| v[lane]),
-                first: packet.first[lane],
-                end: packet.end[lane],
-                pixel,
-            });
+    pub(crate) fn of_lane(packet: &Packet, lane: usize, pixel: usize) -> Option<Self> {
+        (packet.first[lane] < packet.end[lane]).then(|| Self {
+            start: [packet.start[0][lane], packet.start[1][lane], packet.start[2][lane]],
+            delta: [packet.delta[0][lane], packet.delta[1][lane], packet.delta[2][lane]],
+            direction_lps: [
+                packet.direction_lps[0][lane],
+                packet.direction_lps[1][lane],
+                packet.direction_lps[2][lane],
+            ],
+            k: packet.first[lane],
+            end: packet.end[lane],
+            sums: [0.0; 4],
+            pixel: pixel as u32,
+        })
+    }
+}
+
+/// Eight rays side by side, or fewer.
+#[derive(Debug)]
+pub(crate) struct Team {
+    pub(crate) packet: Packet,
+    pub(crate) sums: [[f32; WIDTH]; 4],
+    /// Which ray is in a lane.
+    ids: [u32; WIDTH],
+    /// Bits of lanes that hold a ray.
+    pub(crate) used: u32,
+}
+
+impl Team {
+    /// No rays.
+    pub(crate) const EMPTY: Self =
+        Self { packet: Packet::EMPTY, sums: [[0.0; WIDTH]; 4], ids: [0; WIDTH], used: 0 };
+
+    /// Puts waiting rays into free lanes.
+    #[inline(always)]
+    pub(crate) fn fill(&mut self, rays: &[Ray], waiting: &mut std::slice::Iter<'_, u32>) {
+        for lane in 0..WIDTH {
+            if self.used >> lane & 1 == 1 {
+                continue;
+            }
+            let Some((&id, ray)) = waiting.next().and_then(|id| Some((id, rays.get(*id as usize)?))) else {
+                // An empty lane must not march on.
+                self.packet.first[lane] = 0;
+                self.packet.end[lane] = 0;
+                continue;
+            };
+            for axis in 0..3 {
+                self.packet.start[axis][lane] = ray.start[axis];
+                self.packet.delta[axis][lane] = ray.delta[axis];
+                self.packet.direction_lps[axis][lane] = ray.direction_lps[axis];
+            }
+            self.packet.first[lane] = ray.k;
+            self.packet.end[lane] = ray.end;
+            for channel in 0..4 {
+                self.sums[channel][lane] = ray.sums[channel];
+            }
+            self.ids[lane] = id;
+            self.used |= 1 << lane;
         }
     }
 
-    /// Whether no ray waits.
+    /// Takes the rays of some lanes out, and queues those with samples left.
     #[inline(always)]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.next >= self.rays.len()
-    }
-
-    /// Moves the next ray into a lane and tells its pixel.
-    #[inline(always)]
-    pub(crate) fn pop(&mut self, packet: &mut Packet, lane: usize) -> Option<usize> {
-        let ray = self.rays.get(self.next)?;
-        self.next += 1;
-        for axis in 0..3 {
-            packet.start[axis][lane] = ray.start[axis];
-            packet.delta[axis][lane] = ray.delta[axis];
-            packet.direction_lps[axis][lane] = ray.direction_lps[axis];
+    pub(crate) fn leave(&mut self, lanes: u32, rays: &mut [Ray], queue: &mut Vec<u32>) {
+        for lane in 0..WIDTH {
+            if lanes & self.used & 1 << lane == 0 {
+                continue;
+            }
+            self.used &= !(1 << lane);
+            let id = self.ids[lane];
+            let Some(ray) = rays.get_mut(id as usize) else { continue };
+            ray.k = self.packet.first[lane];
+            ray.end = self.packet.end[lane];
+            for channel in 0..4 {
+                ray.sums[channel] = self.sums[channel][lane];
+            }
+            if ray.k < ray.end {
+                queue.push(id);
+            }
         }
-        packet.first[lane] = ray.first;
-        packet.end[lane] = ray.end;
-        Some(ray.pixel)
     }
 }
 

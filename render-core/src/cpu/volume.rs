@@ -6,19 +6,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
-use super::composite::{CompositeView, composite};
+use super::composite::{CompositeView, Pool, composite};
 use super::grid::Grid;
 use super::lanes::{Avx2, Lanes, Portable, WIDTH};
 use super::mip::{MipView, maximum};
 use super::patch::PatchSampler;
-use super::rays::{PACKET_HEIGHT, PACKET_WIDTH, RayMaker, RayQueue};
+use super::rays::{PACKET_HEIGHT, PACKET_WIDTH, Ray, RayMaker};
 use crate::image::{ImageF32, decode_srgb};
 use crate::scene::GreyMapping;
 
 /// Rows of pixels that one task draws.
 const BAND: usize = 8;
 /// A band is drawn in tiles of this many pixels across, so that neighbours meet in the cache.
-const TILE: usize = 64;
+const TILE: usize = 128;
 
 /// What a packet becomes.
 pub(crate) enum Pass<'a> {
@@ -87,9 +87,9 @@ fn packets(columns: Range<usize>, rows: usize) -> impl Iterator<Item = (usize, u
 #[inline(always)]
 fn draw_composite<L: Lanes>(l: L, sampler: &PatchSampler<'_, L>, view: &CompositeView<'_>, band: Band<'_>) {
     let rows = band.pixels.len() / band.width;
-    let mut queue = RayQueue::default();
+    let mut pool = Pool::default();
     for tile in (0..band.width).step_by(TILE) {
-        queue.clear();
+        pool.rays.clear();
         for (x, y) in packets(tile..(tile + TILE).min(band.width), rows) {
             let packet = band.rays.packet(x, band.first_row + y);
             if packet.is_empty() {
@@ -97,10 +97,17 @@ fn draw_composite<L: Lanes>(l: L, sampler: &PatchSampler<'_, L>, view: &Composit
             }
             for lane in 0..WIDTH {
                 let (px, py) = (x + lane % PACKET_WIDTH, y + lane / PACKET_WIDTH);
-                queue.push(&packet, lane, py * band.width + px);
+                if let Some(ray) = Ray::of_lane(&packet, lane, py * band.width + px) {
+                    pool.rays.push(ray);
+                }
             }
         }
-        composite(l, view, sampler, &mut queue, band.pixels);
+        composite(l, view, sampler, &mut pool);
+        for ray in &pool.rays {
+            if let Some(pixel) = band.pixels.get_mut(ray.pixel as usize) {
+                *pixel = ray.sums;
+            }
+        }
     }
 }
 
