@@ -172,7 +172,7 @@ fn complaint(case: &Case, folder: &Path) -> Option<String> {
     let told = outcome.told.join("; ");
     if std::env::var_os("PRINT_CORPUS").is_some() {
         let verb = if outcome.is_shown { "shown" } else { "refused" };
-        println!("{} -> {verb}, {} KiB of {size} bytes: {told}", case.name, used >> 10);
+        eprintln!("{} -> {verb}, {} KiB of {size} bytes: {told}", case.name, used >> 10);
     }
     let per_byte = if case.is_deflated { BYTES_PER_DEFLATED_BYTE } else { BYTES_PER_BYTE };
     let (must_show, text) = match case.expected {

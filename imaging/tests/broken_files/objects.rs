@@ -26,7 +26,7 @@ fn cuts() -> Vec<Case> {
     ] {
         let file = good::read(path);
         for (mutation, part) in [("a third", 3), ("half", 2)] {
-            let at = file.len() / part | 1;
+            let at = (file.len() / part) | 1;
             cases.push(object(
                 name,
                 &format!("cut to {mutation}"),

@@ -13,7 +13,7 @@ pub(crate) fn cases() -> Vec<Case> {
         // 64 × 64 samples of two bytes end the file.
         let pixels_at = file.len() - 8192;
         for percent in [25, 50, 75] {
-            let at = pixels_at * percent / 100 | 1;
+            let at = (pixels_at * percent / 100) | 1;
             let mutation = format!("{name}: header cut at {percent} percent");
             cases.push(Case::file(mutation, name, file[..at].to_vec(), Refused("middle of the header")));
             let at = pixels_at + 8192 * percent / 100;
