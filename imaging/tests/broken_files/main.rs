@@ -46,7 +46,7 @@ const BYTES_PER_BYTE: usize = 64;
 /// What a byte of deflated data may cost; deflate packs no better than 1032 to 1.
 const BYTES_PER_DEFLATED_BYTE: usize = 1100;
 /// Far above what any case needs, far below what a person would call hanging.
-const MAX_DURATION: Duration = Duration::from_secs(5);
+const MAX_DURATION: Duration = Duration::from_secs(60);
 
 /// What must happen to a broken file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

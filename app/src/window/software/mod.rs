@@ -2,7 +2,7 @@
 //! the desktop shows.
 //!
 //! A software graphics driver computes every pixel of every frame anew, through shaders and textures; drawing only
-//! what changed takes a small part of that. Start at [`Canvas`]; [`run`] is the window around it.
+//! what changed takes a small part of that. Start at [`Canvas`]; `run` is the window around it.
 
 mod canvas;
 mod color;
