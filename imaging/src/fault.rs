@@ -1,7 +1,7 @@
 //! Deliberate mistakes, to prove that the self-test finds them.
 //!
 //! Without the feature `faults` nothing here costs anything: [`is_active`] is `false` at compile time. With it, one
-//! mistake at a time is switched on by [`inject`] or by `LANTERN_FAULT=<name>` at the start. The feature is refused
+//! mistake at a time is switched on by `inject` or by `LANTERN_FAULT=<name>` at the start. The feature is refused
 //! without debug assertions, so that no release can be broken.
 
 #[cfg(all(feature = "faults", not(debug_assertions)))]
