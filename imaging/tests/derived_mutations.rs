@@ -3,10 +3,8 @@
 
 mod dicom_builder;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dicom_builder::{Set, object};
 use glam::DVec3;
@@ -16,92 +14,12 @@ use imaging::formats::{ReadLimits, load_object, scan, uptake_header};
 use imaging::geometry::{Dims, Geometry};
 use imaging::source::Progress;
 use imaging::uptake::suv_body_weight;
+use test_support::allocations::{Counting, peak_during};
+use test_support::damage::{Chance, mutate};
 use test_support::data;
-
-/// Counts what is allocated, and remembers the most.
-struct Counting;
-
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-fn count(size: usize) {
-    let live = LIVE.fetch_add(size, Ordering::Relaxed) + size;
-    PEAK.fetch_max(live, Ordering::Relaxed);
-}
-
-#[expect(unsafe_code, reason = "an allocator cannot be written without")]
-// SAFETY: every call goes to the system allocator unchanged; counting touches no memory.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-/// SplitMix64; a failure prints file and round, which give the same bytes again.
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % below.max(1) as u64) as usize
-    }
-}
-
-fn mutate(bytes: &[u8], chance: &mut Chance) -> Vec<u8> {
-    let mut mutant = bytes.to_vec();
-    let reach = if chance.next(3) > 0 { mutant.len().min(8192) } else { mutant.len() };
-    match chance.next(7) {
-        0 => mutant.truncate(chance.next(reach)),
-        1 => {
-            let at = chance.next(reach).min(mutant.len().saturating_sub(4));
-            let lie = [u32::MAX, 0x7FFF_FFFF, 0xFFFF_FFFE, 0, 0x0001_0000][chance.next(5)];
-            mutant[at..at + 4].copy_from_slice(&lie.to_le_bytes());
-        }
-        2 => {
-            let at = chance.next(reach);
-            mutant.drain(at..(at + 1 + chance.next(16)).min(bytes.len()));
-        }
-        3 => {
-            let at = chance.next(reach);
-            let piece = mutant[at..(at + 64).min(mutant.len())].to_vec();
-            let to = chance.next(reach);
-            mutant.splice(to..to, piece);
-        }
-        4 => {
-            // Numbers written as text become other numbers.
-            let digits: Vec<usize> = (0..reach).filter(|&i| mutant[i].is_ascii_digit()).collect();
-            for _ in 0..=chance.next(6) {
-                if let Some(&at) = digits.get(chance.next(digits.len())) {
-                    mutant[at] = b"0123456789eE-+."[chance.next(15)];
-                }
-            }
-        }
-        _ => {
-            for _ in 0..=chance.next(8) {
-                let at = chance.next(reach);
-                mutant[at] ^= 1 << chance.next(8);
-            }
-        }
-    }
-    mutant
-}
 
 /// Does with a file whatever the program may do with one. Returns how many objects could be loaded.
 fn open(path: &Path) -> usize {
@@ -217,15 +135,12 @@ fn damaged_objects_neither_panic_nor_take_memory() {
         assert_eq!(open(&path), usize::from(is_object), "{name}");
         let mut chance = Chance(seed as u64 + 77);
         for round in 0..ROUNDS {
-            let mutant = mutate(bytes, &mut chance);
+            let mutant = mutate(bytes, 8192, &mut chance);
             std::fs::write(&path, &mutant).expect("writable");
-            let before = LIVE.load(Ordering::Relaxed);
-            PEAK.store(before, Ordering::Relaxed);
-            let outcome = catch_unwind(AssertUnwindSafe(|| open(&path)));
+            let (outcome, used) = peak_during(|| catch_unwind(AssertUnwindSafe(|| open(&path))));
             assert!(outcome.is_ok(), "panic: {name}, round {round}");
             loaded += outcome.unwrap_or(0);
             tried += 1;
-            let used = PEAK.load(Ordering::Relaxed).saturating_sub(before);
             // Inflating explains the factor; everything else is a small multiple of the file.
             let allowed = (24 << 20) + 1100 * mutant.len().min(1 << 17);
             assert!(used <= allowed, "{} MiB: {name}, round {round}, {} bytes", used >> 20, mutant.len());

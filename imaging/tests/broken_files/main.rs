@@ -15,7 +15,6 @@
 //! `PRINT_CORPUS=1 cargo test -p imaging --test broken_files -- --nocapture` prints what is said about each.
 #![expect(clippy::unwrap_used, reason = "test code; the lint knows only functions marked as tests")]
 
-mod allocations;
 mod containers;
 #[path = "../dicom_writer/mod.rs"]
 mod dicom_writer;
@@ -38,6 +37,10 @@ use imaging::ImagingError;
 use imaging::derived::Derived;
 use imaging::formats::{ReadLimits, load, load_object, scan};
 use imaging::source::Progress;
+use test_support::allocations::{Counting, peak_during};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 /// What may be used whatever the size of the file: buffers, threads, tables of the codecs.
 const BASE_BYTES: usize = 4 << 20;
@@ -46,7 +49,7 @@ const BYTES_PER_BYTE: usize = 64;
 /// What a byte of deflated data may cost; deflate packs no better than 1032 to 1.
 const BYTES_PER_DEFLATED_BYTE: usize = 1100;
 /// Far above what any case needs, far below what a person would call hanging.
-const MAX_DURATION: Duration = Duration::from_secs(60);
+const MAX_DURATION: Duration = Duration::from_secs(5);
 
 /// What must happen to a broken file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,8 +168,7 @@ fn complaint(case: &Case, folder: &Path) -> Option<String> {
     }
     let size: usize = case.files.iter().map(|(_, bytes)| bytes.len()).sum();
     let start = std::time::Instant::now();
-    let (outcome, used) =
-        allocations::peak_during(|| catch_unwind(AssertUnwindSafe(|| open(&folder.join(&case.open)))));
+    let (outcome, used) = peak_during(|| catch_unwind(AssertUnwindSafe(|| open(&folder.join(&case.open)))));
     let took = start.elapsed();
     let Ok(outcome) = outcome else { return Some("panicked".to_owned()) };
     let told = outcome.told.join("; ");
