@@ -116,8 +116,8 @@ pub(crate) fn composite<L: Lanes>(
     while !(hidden.is_empty() && visible.is_empty()) {
         next_hidden.clear();
         next_visible.clear();
-        search(l, view, sampler, rays, hidden, visible, next_hidden);
-        sample(l, view, sampler, rays, visible, next_hidden, next_visible);
+        send(l, view, sampler, Task::Search, rays, [hidden, visible, next_hidden]);
+        send(l, view, sampler, Task::Sample, rays, [visible, next_hidden, next_visible]);
         std::mem::swap(hidden, next_hidden);
         std::mem::swap(visible, next_visible);
     }
@@ -136,71 +136,65 @@ fn free_lanes(is_queue_empty: bool, has_other_work: bool) -> u32 {
     }
 }
 
-/// Takes rays through what is invisible until they may see something.
+/// What all rays of a team do.
+#[derive(Clone, Copy)]
+enum Task {
+    /// Go through what is invisible until something may be seen.
+    Search,
+    /// Sample until nothing may be seen.
+    Sample,
+}
+
+/// Sends the waiting rays through a task: those that end it with samples left go to `done`, the last few that have
+/// not ended it to `left`.
+#[inline(always)]
+fn send<L: Lanes>(
+    l: L,
+    view: &CompositeView<'_>,
+    sampler: &PatchSampler<'_, L>,
+    task: Task,
+    rays: &mut [Ray],
+    [waiting, done, left]: [&mut Vec<u32>; 3],
+) {
+    let mut waiting = waiting.iter();
+    let mut team = Team::EMPTY;
+    loop {
+        team.fill(rays, &mut waiting);
+        if team.used == 0 {
+            return;
+        }
+        let is_last = waiting.len() == 0;
+        let free = free_lanes(is_last, !done.is_empty());
+        let busy = match task {
+            Task::Search => search(l, view, sampler, &mut team, free),
+            Task::Sample => march(l, view, sampler, &mut team, free),
+        };
+        team.leave(!busy, rays, done);
+        if is_last {
+            team.leave(busy, rays, left);
+        }
+    }
+}
+
+/// Takes a team through what is invisible until so many of its rays may see something or end; tells which go on.
 #[inline(always)]
 fn search<L: Lanes>(
     l: L,
     view: &CompositeView<'_>,
     sampler: &PatchSampler<'_, L>,
-    rays: &mut [Ray],
-    waiting: &[u32],
-    found: &mut Vec<u32>,
-    left: &mut Vec<u32>,
-) {
-    let mut waiting = waiting.iter();
-    let mut team = Team::EMPTY;
+    team: &mut Team,
+    free: u32,
+) -> u32 {
+    let mut traverse = Traverse::<L, CELL_SHIFT>::new(l, view.grid.cells, &team.packet);
     loop {
-        team.fill(rays, &mut waiting);
-        if team.used == 0 {
-            return;
-        }
-        let is_last = waiting.len() == 0;
-        let free = free_lanes(is_last, !found.is_empty());
-        let mut traverse = Traverse::<L, CELL_SHIFT>::new(l, view.grid.cells, &team.packet);
-        let searching = loop {
-            let active = traverse.active();
-            let place = sampler.place(traverse.position());
-            let word = traverse.word(sampler, &place, &view.skip.cells);
-            let visible = octant_bit(l, word, &place);
-            let hidden = l.and_not(active, visible);
-            traverse.leap(&place, l.and(word, l.int(0xff)), hidden);
-            let searching = l.mask_bits(hidden);
-            if searching.count_ones() + free <= WIDTH as u32 {
-                break searching;
-            }
-        };
-        team.packet.first = l.int_array(traverse.number());
-        team.leave(!searching, rays, found);
-        if is_last {
-            team.leave(searching, rays, left);
-        }
-    }
-}
-
-/// Samples along rays while they may see something.
-#[inline(always)]
-fn sample<L: Lanes>(
-    l: L,
-    view: &CompositeView<'_>,
-    sampler: &PatchSampler<'_, L>,
-    rays: &mut [Ray],
-    waiting: &[u32],
-    hidden: &mut Vec<u32>,
-    left: &mut Vec<u32>,
-) {
-    let mut waiting = waiting.iter();
-    let mut team = Team::EMPTY;
-    loop {
-        team.fill(rays, &mut waiting);
-        if team.used == 0 {
-            return;
-        }
-        let is_last = waiting.len() == 0;
-        let free = free_lanes(is_last, !hidden.is_empty());
-        let seeing = march(l, view, sampler, &mut team, free);
-        team.leave(!seeing, rays, hidden);
-        if is_last {
-            team.leave(seeing, rays, left);
+        let place = sampler.place(traverse.position());
+        let word = traverse.word(sampler, &place, &view.skip.cells);
+        let hidden = l.and_not(traverse.active(), octant_bit(l, word, &place));
+        traverse.leap(&place, l.and(word, l.int(0xff)), hidden);
+        let searching = l.mask_bits(hidden);
+        if searching.count_ones() + free <= WIDTH as u32 {
+            team.packet.first = l.int_array(traverse.number());
+            return searching;
         }
     }
 }
