@@ -79,7 +79,7 @@ impl CpuRenderer {
 
     /// A renderer that keeps at most about `bytes` beside the volumes themselves.
     ///
-    /// A volume of 512³ voxels, of any type, costs about 465 MiB: its voxels once more in 16 bits and in bricks
+    /// A volume of 512³ voxels, of any type, costs about 570 MiB: its voxels once more in 16 bits and in bricks
     /// that overlap, and the ranges of their values.
     pub fn with_budget(bytes: usize) -> Self {
         Self { cache: Arc::new(Cache::new(bytes)), is_portable: false }

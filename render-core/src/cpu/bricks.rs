@@ -1,27 +1,28 @@
-//! Voxels in the order in which rays meet them: bricks of 8³ samples instead of rows across the whole volume.
+//! Voxels in the order in which rays meet them: bricks of 16³ samples instead of rows across the whole volume.
 //!
-//! A trilinear patch in a volume stored row by row touches four rows far apart; in a brick it touches two or three
-//! lines of the cache, and its neighbours' patches mostly the same ones. Bricks overlap by one voxel, so that a patch
-//! never leaves its brick, and offsets within a patch are the same everywhere.
+//! A trilinear patch in a volume stored row by row touches four rows far apart; in a brick it touches two to four
+//! lines of the cache, and its neighbours' patches mostly the same ones. Bricks overlap by three voxels, so that a
+//! patch with all neighbours that a gradient needs lies in one brick, and offsets within it are the same everywhere.
 
 use rayon::prelude::*;
 
 use super::lanes::PairSample;
 
 /// Edge of a brick in samples.
-const EDGE: usize = 8;
+const EDGE: usize = 16;
 /// Patches along the edge of a brick, and the distance between bricks in voxels.
-pub(crate) const STRIDE: usize = EDGE - 1;
+pub(crate) const STRIDE: usize = EDGE - 3;
 /// Offset of the next row in a brick.
 pub(crate) const ROW: usize = EDGE;
 /// Offset of the next slice in a brick.
 pub(crate) const SLICE: usize = EDGE * EDGE;
 /// Samples of a brick.
-pub(crate) const BRICK: usize = EDGE * EDGE * EDGE;
+const BRICK: usize = EDGE * EDGE * EDGE;
 
 /// One time point as bricks of signed 16-bit *lane values*, x fastest within a brick and among bricks.
 ///
-/// Beyond the volume the outermost voxels are repeated.
+/// A brick begins one voxel before its first patch and ends one voxel after its last. Beyond the volume the outermost
+/// voxels are repeated.
 #[derive(Debug)]
 pub(crate) struct Bricks {
     samples: Vec<i16>,
@@ -47,11 +48,13 @@ impl Bricks {
         let row_of_bricks = counts[0] * BRICK;
         samples.par_chunks_mut(row_of_bricks).enumerate().for_each(|(row, bricks)| {
             let (by, bz) = (row % counts[1], row / counts[1]);
+            // The voxel of a sample of a brick along an axis.
+            let voxel = |brick: usize, sample: usize, n: usize| {
+                (brick * STRIDE + sample).saturating_sub(1).min(n - 1)
+            };
             for z in 0..EDGE {
-                let source_z = (bz * STRIDE + z).min(dims[2] - 1);
                 for y in 0..EDGE {
-                    let source_y = (by * STRIDE + y).min(dims[1] - 1);
-                    let start = (source_z * dims[1] + source_y) * dims[0];
+                    let start = (voxel(bz, z, dims[2]) * dims[1] + voxel(by, y, dims[1])) * dims[0];
                     copy_row(&source[start..start + dims[0]], &mut bricks[z * SLICE + y * ROW..]);
                 }
             }
@@ -78,9 +81,9 @@ impl Bricks {
 /// Spreads a row of voxels over a row of bricks.
 fn copy_row<S: PairSample>(source: &[S], bricks: &mut [i16]) {
     for (brick, out) in bricks.chunks_mut(BRICK).enumerate() {
-        let rest = &source[(brick * STRIDE).min(source.len() - 1)..];
+        let first = (brick * STRIDE).checked_sub(1);
         let out = &mut out[..EDGE];
-        match rest.first_chunk::<EDGE>() {
+        match first.and_then(|first| source.get(first..)?.first_chunk::<EDGE>()) {
             Some(whole) => {
                 for (to, from) in out.iter_mut().zip(whole) {
                     *to = from.to_lane();
@@ -88,7 +91,8 @@ fn copy_row<S: PairSample>(source: &[S], bricks: &mut [i16]) {
             }
             None => {
                 for (i, to) in out.iter_mut().enumerate() {
-                    *to = rest[i.min(rest.len() - 1)].to_lane();
+                    let voxel = (brick * STRIDE + i).saturating_sub(1);
+                    *to = source[voxel.min(source.len() - 1)].to_lane();
                 }
             }
         }
@@ -100,8 +104,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_patch_lies_in_one_brick_with_the_voxels_of_the_volume() {
-        let dims = [17, 9, 8];
+    fn every_patch_lies_in_one_brick_with_its_neighbours() {
+        let dims = [30, 15, 14];
         let value = |x: usize, y: usize, z: usize| (x + 100 * y + 1000 * z) as i16;
         let mut source = Vec::new();
         for z in 0..dims[2] {
@@ -117,10 +121,14 @@ mod tests {
                     let within = x % STRIDE + y % STRIDE * ROW + z % STRIDE * SLICE;
                     let index =
                         x / STRIDE * strides[0] + y / STRIDE * strides[1] + z / STRIDE * strides[2] + within;
-                    for corner in 0..8 {
-                        let (i, j, k) = (corner & 1, corner >> 1 & 1, corner >> 2);
+                    for at in 0..64 {
+                        let (i, j, k) = (at & 3, at >> 2 & 3, at >> 4);
                         let found = bricks.samples()[index + i + j * ROW + k * SLICE];
-                        assert_eq!(found, value(x + i, y + j, z + k), "{x} {y} {z} corner {corner}");
+                        let voxel =
+                            |first: usize, by: usize, n: usize| (first + by).saturating_sub(1).min(n - 1);
+                        let expected =
+                            value(voxel(x, i, dims[0]), voxel(y, j, dims[1]), voxel(z, k, dims[2]));
+                        assert_eq!(found, expected, "patch {x} {y} {z}, sample {i} {j} {k}");
                     }
                 }
             }

@@ -224,15 +224,14 @@ fn march<L: Lanes>(
         // Neighbouring samples rarely differ in visibility, so cells are asked only now and then. A sample in an
         // invisible cell is wasted, not wrong. All samples of a run are read before any is blended: whether a ray
         // has become opaque then delays no reading.
-        let mut places = [place; RUN];
         let mut run = [(zero, l.int(0)); RUN];
         let mut patches = [None; RUN];
         sampler.prefetch(&sampler.place(traverse.position_after(AHEAD)));
         for step in 0..RUN {
             if step > 0 {
-                places[step] = sampler.place(traverse.position_after(step as i32));
+                place = sampler.place(traverse.position_after(step as i32));
             }
-            let (value, patch) = sampler.sample(&places[step]);
+            let (value, patch) = sampler.sample(&place);
             patches[step] = Some(patch);
             run[step] = view.lut.lookup(l, value);
         }
@@ -247,7 +246,7 @@ fn march<L: Lanes>(
             }
             let mut color = unpack(l, packed);
             if let (Some(shading), Some(ray), Some(patch)) = (view.shading, &ray_shading, &patches[step]) {
-                let g = sampler.differences(&places[step], patch, shown_bits);
+                let g = sampler.differences(patch);
                 color = shading.lit(l, ray, g, color);
             }
             let weight = l.select(shown, l.mul(l.sub(l.float(1.0), alpha), opacity), zero);

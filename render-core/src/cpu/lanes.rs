@@ -198,6 +198,11 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     /// # Safety
     /// Two samples must be readable at `base + index` for each lane; indices count as unsigned.
     unsafe fn gather_pairs<S: PairSample>(self, base: *const S, index: Self::I) -> Self::I;
+    /// Four neighbours along x as two pairs.
+    ///
+    /// # Safety
+    /// Four samples must be readable at `base + index` for each lane; indices count as unsigned.
+    unsafe fn gather_quads(self, base: *const i16, index: Self::I) -> [Self::I; 2];
     /// Entries of a table, extended with zeros.
     ///
     /// # Safety

@@ -2,6 +2,9 @@
 //!
 //! Along x, a pair of neighbours is weighted with one 16-bit multiply-add, so values are exact to 2⁻¹⁵ of the
 //! difference between two voxels; y and z are in `f32`. Results are lane values times [`PAIR_ONE`].
+//!
+//! A gradient is the difference of the samples one voxel further and one voxel back, which meet the same weights as
+//! the sample itself. With what bricks repeat beyond the volume these samples are the clamped ones of the reference.
 #![expect(unsafe_code, reason = "voxels are read without bounds checks after clamping the index")]
 
 use super::bricks::{Bricks, ROW, SLICE, STRIDE};
@@ -10,8 +13,8 @@ use super::lanes::{Lanes, axes};
 /// A weight of one in the 16-bit multiply-add.
 pub(crate) const PAIR_ONE: f32 = 16384.0;
 
-/// Last voxel of a brick at which a patch starts.
-const LAST: i32 = STRIDE as i32 - 1;
+/// Offset of a patch from the first of its neighbours: one sample back along each axis.
+const INNER: usize = 1 + ROW + SLICE;
 
 /// Reads one time point.
 pub(crate) struct PatchSampler<'a, L: Lanes> {
@@ -41,18 +44,14 @@ struct Rows<L: Lanes> {
     y1z1: L::F,
 }
 
-/// A patch at hand: everything that value and gradient share.
+/// Where the voxels of a patch lie and what they count.
 #[derive(Clone, Copy)]
 pub(crate) struct Patch<L: Lanes> {
+    /// Of the first neighbour.
     index: L::I,
-    /// Voxel within its brick, along each axis.
-    local: [L::I; 3],
     weights_x: L::I,
     fy: L::F,
     fz: L::F,
-    rows: Rows<L>,
-    z0: L::F,
-    z1: L::F,
 }
 
 impl<'a, L: Lanes> PatchSampler<'a, L> {
@@ -85,140 +84,122 @@ impl<'a, L: Lanes> PatchSampler<'a, L> {
         l.iadd(l.imul(l.iadd(l.imul(z, cells[1]), y), cells[0]), x)
     }
 
-    /// Pairs at `index + offset`, weighted along x.
-    ///
-    /// # Safety
-    /// Two samples must be readable there for each lane.
+    /// Offset of the first neighbours of the patches at a place.
     #[inline(always)]
-    unsafe fn row_at(&self, index: L::I, offset: usize, weights: L::I) -> L::F {
+    fn index(&self, place: &Place<L>) -> L::I {
         let l = self.l;
-        // SAFETY: the caller promises that each sum stays inside; wrapping only forms the base of the sum.
-        let pairs = unsafe { l.gather_pairs(self.samples.as_ptr().wrapping_add(offset), index) };
-        l.to_float(l.mul_add_pairs(pairs, weights))
-    }
-
-    /// The four rows of the patches at `index`.
-    ///
-    /// # Safety
-    /// Each index must be that of a patch.
-    #[inline(always)]
-    unsafe fn rows(&self, index: L::I, weights: L::I) -> Rows<L> {
-        // SAFETY: a patch lies inside one brick.
-        unsafe {
-            Rows {
-                y0z0: self.row_at(index, 0, weights),
-                y1z0: self.row_at(index, ROW, weights),
-                y0z1: self.row_at(index, SLICE, weights),
-                y1z1: self.row_at(index, SLICE + ROW, weights),
-            }
-        }
-    }
-
-    /// Offset of the patches at a place, and their voxels within their bricks.
-    #[inline(always)]
-    fn index(&self, place: &Place<L>) -> (L::I, [L::I; 3]) {
-        let l = self.l;
-        let base = axes!(axis => l.to_float(place.base[axis]));
         // Half a voxel keeps rounding away from whole bricks; exact below 2²⁰ voxels.
-        let brick = axes!(axis => {
+        let jump = axes!(axis => {
+            let base = l.to_float(place.base[axis]);
             let share = l.float(1.0 / STRIDE as f32);
-            l.truncate(l.mul_add(base[axis], share, l.float(0.5 / STRIDE as f32)))
+            l.imul(l.truncate(l.mul_add(base, share, l.float(0.5 / STRIDE as f32))), self.jumps[axis])
         });
-        let jump = axes!(axis => l.imul(brick[axis], self.jumps[axis]));
         let [x, y, z] = place.base;
-        let within = l.iadd(x, l.iadd(l.shl::<3>(y), l.shl::<6>(z)));
-        let index = l.iadd(l.iadd(within, jump[0]), l.iadd(jump[1], jump[2]));
-        let local = axes!(axis => l.isub(place.base[axis], l.imul(brick[axis], l.int(STRIDE as i32))));
-        (index, local)
+        let within =
+            l.iadd(x, l.iadd(l.shl::<{ ROW.ilog2() as i32 }>(y), l.shl::<{ SLICE.ilog2() as i32 }>(z)));
+        l.iadd(l.iadd(within, jump[0]), l.iadd(jump[1], jump[2]))
     }
 
     /// Asks for the patches at a place, which will be read soon.
     #[inline(always)]
     pub(crate) fn prefetch(&self, place: &Place<L>) {
-        let (index, _) = self.index(place);
-        self.l.prefetch(self.samples.as_ptr(), index);
-        self.l.prefetch(self.samples.as_ptr().wrapping_add(SLICE + ROW), index);
+        let index = self.index(place);
+        self.l.prefetch(self.samples.as_ptr().wrapping_add(INNER), index);
+        self.l.prefetch(self.samples.as_ptr().wrapping_add(INNER + SLICE), index);
+    }
+
+    /// The pair `offset` after the first neighbour, weighted along x.
+    ///
+    /// # Safety
+    /// Two samples must be readable there for each lane.
+    #[inline(always)]
+    unsafe fn row(&self, patch: &Patch<L>, offset: usize) -> L::F {
+        let l = self.l;
+        // SAFETY: the caller promises that each sum stays inside; wrapping only forms the base of the sum.
+        let pairs = unsafe { l.gather_pairs(self.samples.as_ptr().wrapping_add(offset), patch.index) };
+        l.to_float(l.mul_add_pairs(pairs, patch.weights_x))
+    }
+
+    /// A row of the patch with its neighbours along x: the pair `offset` after the first neighbour weighted along x,
+    /// and the difference of the pairs one voxel further and one voxel back.
+    ///
+    /// # Safety
+    /// Two samples must be readable there for each lane, and one on either side of them.
+    #[inline(always)]
+    unsafe fn long_row(&self, patch: &Patch<L>, offset: usize) -> [L::F; 2] {
+        let l = self.l;
+        let first = self.samples.as_ptr().wrapping_add(offset - 1);
+        // SAFETY: the caller promises that each sum stays inside; wrapping only forms the base of the sum.
+        let [low, high] = unsafe { l.gather_quads(first, patch.index) };
+        let middle = l.or(l.and(l.shr::<16>(low), l.int(0xffff)), l.shl::<16>(high));
+        let w = patch.weights_x;
+        let difference = l.isub(l.mul_add_pairs(high, w), l.mul_add_pairs(low, w));
+        [l.to_float(l.mul_add_pairs(middle, w)), l.to_float(difference)]
+    }
+
+    /// The patches at a place.
+    #[inline(always)]
+    fn patch(&self, place: &Place<L>) -> Patch<L> {
+        let l = self.l;
+        let [fx, fy, fz] = axes!(axis => l.sub(place.p[axis], l.to_float(place.base[axis])));
+        let wx = l.truncate(l.mul_add(fx, l.float(PAIR_ONE), l.float(0.5)));
+        let weights_x = l.or(l.isub(l.int(PAIR_ONE as i32), wx), l.shl::<16>(wx));
+        Patch { index: self.index(place), weights_x, fy, fz }
     }
 
     /// Trilinear values at a place, and what a gradient there needs.
     #[inline(always)]
     pub(crate) fn sample(&self, place: &Place<L>) -> (L::F, Patch<L>) {
-        let l = self.l;
-        let (index, local) = self.index(place);
-        let base = axes!(axis => l.to_float(place.base[axis]));
-        let [fx, fy, fz] = axes!(axis => l.sub(place.p[axis], base[axis]));
-        let wx = l.truncate(l.mul_add(fx, l.float(PAIR_ONE), l.float(0.5)));
-        let weights_x = l.or(l.isub(l.int(PAIR_ONE as i32), wx), l.shl::<16>(wx));
+        let patch = self.patch(place);
         // SAFETY: `place` keeps 0 <= base <= max(n - 2, 0) on each axis, and bricks cover all these patches.
-        let rows = unsafe { self.rows(index, weights_x) };
-        let z0 = lerp(l, rows.y0z0, rows.y1z0, fy);
-        let z1 = lerp(l, rows.y0z1, rows.y1z1, fy);
-        (lerp(l, z0, z1, fz), Patch { index, local, weights_x, fy, fz, rows, z0, z1 })
+        let rows = unsafe {
+            Rows {
+                y0z0: self.row(&patch, INNER),
+                y1z0: self.row(&patch, INNER + ROW),
+                y0z1: self.row(&patch, INNER + SLICE),
+                y1z1: self.row(&patch, INNER + SLICE + ROW),
+            }
+        };
+        (bilinear(self.l, &rows, patch.fy, patch.fz), patch)
     }
 
     /// Difference of the samples one voxel after and before along each index axis.
     ///
     /// Samples are clamped to the outer voxel centres, as in the reference.
     #[inline(always)]
-    pub(crate) fn differences(&self, place: &Place<L>, patch: &Patch<L>, wanted: u32) -> [L::F; 3] {
+    pub(crate) fn differences(&self, patch: &Patch<L>) -> [L::F; 3] {
         let l = self.l;
-        let mut inside = l.int(-1);
-        for axis in 0..3 {
-            let b = place.base[axis];
-            let near = l.and(l.ilt(l.int(0), b), l.ilt(b, self.last_base[axis]));
-            inside = l.and(inside, near);
-        }
-        if wanted != 0 && l.mask_bits(inside) & wanted == wanted {
-            // SAFETY: lanes outside `inside` are moved to patch 0 and by nothing; the others have neighbours.
-            unsafe { self.inner_differences(inside, patch) }
-        } else {
-            self.border_differences(place)
-        }
-    }
-
-    /// # Safety
-    /// For lanes of `inside`, `1 <= base <= n - 3` must hold on each axis.
-    #[inline(always)]
-    unsafe fn inner_differences(&self, inside: L::I, patch: &Patch<L>) -> [L::F; 3] {
-        let l = self.l;
-        let Patch { index, local, weights_x: w, fy, fz, rows, z0, z1 } = *patch;
-        let steps = [1, ROW as i32, SLICE as i32];
-        // Indices of the patches one voxel before and after along each axis.
-        let before = axes!(axis => {
-            let jump = l.and(l.ieq(local[axis], l.int(0)), self.jumps[axis]);
-            l.isub(index, l.and(inside, l.iadd(l.int(steps[axis]), jump)))
-        });
-        let after = axes!(axis => {
-            let jump = l.and(l.ieq(local[axis], l.int(LAST)), self.jumps[axis]);
-            l.iadd(index, l.and(inside, l.iadd(l.int(steps[axis]), jump)))
-        });
-        // SAFETY: the caller promises that the neighbours of an inner patch exist; other lanes stay at their patch.
-        unsafe {
-            let (low, high) = (self.rows(before[0], w), self.rows(after[0], w));
-            let dx = l.sub(bilinear(l, &high, fy, fz), bilinear(l, &low, fy, fz));
-            // The neighbour before ends where the patch begins, so two of its rows suffice; likewise after.
-            let (low, high) = (self.row_at(before[1], 0, w), self.row_at(after[1], ROW, w));
-            let dy0 = lerp(l, l.sub(rows.y1z0, low), l.sub(high, rows.y0z0), fy);
-            let (low, high) = (self.row_at(before[1], SLICE, w), self.row_at(after[1], SLICE + ROW, w));
-            let dy1 = lerp(l, l.sub(rows.y1z1, low), l.sub(high, rows.y0z1), fy);
-            let low = lerp(l, self.row_at(before[2], 0, w), self.row_at(before[2], ROW, w), fy);
-            let high = lerp(l, self.row_at(after[2], SLICE, w), self.row_at(after[2], SLICE + ROW, w), fy);
-            let dz = lerp(l, l.sub(z1, low), l.sub(high, z0), fz);
-            [dx, lerp(l, dy0, dy1, fz), dz]
-        }
-    }
-
-    #[inline(always)]
-    fn border_differences(&self, place: &Place<L>) -> [L::F; 3] {
-        axes!(axis => self.l.sub(self.moved(place, axis, 1.0), self.moved(place, axis, -1.0)))
-    }
-
-    /// The sample `by` voxels further along an axis.
-    #[inline(always)]
-    fn moved(&self, place: &Place<L>, axis: usize, by: f32) -> L::F {
-        let mut p = place.p;
-        p[axis] = self.l.add(p[axis], self.l.float(by));
-        self.sample(&self.place(p)).0
+        let Patch { fy, fz, .. } = *patch;
+        // SAFETY: as in `sample`; bricks also cover the neighbours of a patch. Reading the rows of the patch once more
+        // costs less than keeping them.
+        let ([y0z0, dx00], [y1z0, dx10], [y0z1, dx01], [y1z1, dx11]) = unsafe {
+            (
+                self.long_row(patch, INNER),
+                self.long_row(patch, INNER + ROW),
+                self.long_row(patch, INNER + SLICE),
+                self.long_row(patch, INNER + SLICE + ROW),
+            )
+        };
+        let dx = bilinear(l, &Rows { y0z0: dx00, y1z0: dx10, y0z1: dx01, y1z1: dx11 }, fy, fz);
+        // SAFETY: as above.
+        let [y00, y30, y01, y31, z00, z10, z03, z13] = unsafe {
+            [
+                self.row(patch, INNER - ROW),
+                self.row(patch, INNER + 2 * ROW),
+                self.row(patch, INNER + SLICE - ROW),
+                self.row(patch, INNER + SLICE + 2 * ROW),
+                self.row(patch, INNER - SLICE),
+                self.row(patch, INNER - SLICE + ROW),
+                self.row(patch, INNER + 2 * SLICE),
+                self.row(patch, INNER + 2 * SLICE + ROW),
+            ]
+        };
+        // What lies before a patch ends where the patch begins, so two rows more suffice on either side.
+        let dy0 = lerp(l, l.sub(y1z0, y00), l.sub(y30, y0z0), fy);
+        let dy1 = lerp(l, l.sub(y1z1, y01), l.sub(y31, y0z1), fy);
+        let (z0, z1) = (lerp(l, y0z0, y1z0, fy), lerp(l, y0z1, y1z1, fy));
+        let (low, high) = (lerp(l, z00, z10, fy), lerp(l, z03, z13, fy));
+        [dx, lerp(l, dy0, dy1, fz), lerp(l, l.sub(z1, low), l.sub(high, z0), fz)]
     }
 }
 

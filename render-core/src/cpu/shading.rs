@@ -3,7 +3,7 @@
 //! Works on gradients in index space: with `M = index_from_lps` the LPS gradient is `Mᵀ g`, so its product with a
 //! direction `v` is `g · (M v)` and its squared length is `gᵀ (M Mᵀ) g`.
 
-use glam::{DMat3, DVec3};
+use glam::{DMat3, Vec3};
 use imaging::volume::Rescale;
 
 use super::lanes::{Lanes, WIDTH, axes, exp2, log2};
@@ -15,9 +15,10 @@ use crate::scene::Lighting;
 #[derive(Debug, Clone)]
 pub(crate) struct Shading {
     light: Lighting,
-    index_from_lps: DMat3,
-    metric: DMat3,
-    lamp_lps: DVec3,
+    index_from_lps: [Vec3; 3],
+    metric: [Vec3; 3],
+    lamp_lps: Vec3,
+    lamp_index: Vec3,
     /// Gradient length in modality units per mm, over full shading, of one unit of sample difference.
     weight_scale: f32,
 }
@@ -42,9 +43,10 @@ impl Shading {
         let unit = rescale.slope.abs() * 0.5 / f64::from(PAIR_ONE);
         Self {
             light,
-            index_from_lps,
-            metric: index_from_lps * index_from_lps.transpose(),
-            lamp_lps,
+            index_from_lps: rows(&index_from_lps),
+            metric: rows(&(index_from_lps * index_from_lps.transpose())),
+            lamp_lps: lamp_lps.as_vec3(),
+            lamp_index: (index_from_lps * lamp_lps).as_vec3(),
             weight_scale: (unit / full_at) as f32,
         }
     }
@@ -52,7 +54,7 @@ impl Shading {
     /// Half-way vectors of eight rays.
     #[inline(always)]
     pub(crate) fn for_rays<L: Lanes>(&self, l: L, direction_lps: &[[f32; WIDTH]; 3]) -> RayShading<L> {
-        let lamp = self.lamp_lps.as_vec3();
+        let lamp = self.lamp_lps;
         let mut half = axes!(axis => l.sub(l.float(lamp[axis]), l.floats(&direction_lps[axis])));
         let length = l.sqrt(dot(l, half, half));
         let is_degenerate = l.lt(length, l.float(1e-6));
@@ -60,7 +62,7 @@ impl Shading {
         for axis in 0..3 {
             half[axis] = l.select(is_degenerate, l.float(lamp[axis]), l.mul(half[axis], inverse));
         }
-        RayShading { half_index: axes!(axis => dot(l, row(l, &self.index_from_lps, axis), half)) }
+        RayShading { half_index: axes!(axis => dot(l, vector(l, self.index_from_lps[axis]), half)) }
     }
 
     /// Lights `color` of samples whose neighbours differ by `g` (see [`super::patch::PatchSampler::differences`]).
@@ -72,12 +74,10 @@ impl Shading {
         g: [L::F; 3],
         color: [L::F; 3],
     ) -> [L::F; 3] {
-        let squared = dot(l, g, axes!(axis => dot(l, row(l, &self.metric, axis), g)));
+        let squared = dot(l, g, axes!(axis => dot(l, vector(l, self.metric[axis]), g)));
         let length = l.sqrt(l.max(squared, l.float(1e-20)));
         let inverse = l.div(l.float(1.0), length);
-        let lamp = (self.index_from_lps * self.lamp_lps).as_vec3();
-        let lamp_index = axes!(axis => l.float(lamp[axis]));
-        let diffuse = l.mul(l.abs(dot(l, g, lamp_index)), inverse);
+        let diffuse = l.mul(l.abs(dot(l, g, vector(l, self.lamp_index))), inverse);
         let towards_half = l.mul(l.abs(dot(l, g, ray.half_index)), inverse);
         let highlight = l.mul(power(l, towards_half, self.light.shininess), l.float(self.light.specular));
         let matt = l.mul_add(diffuse, l.float(self.light.diffuse), l.float(self.light.ambient));
@@ -86,10 +86,14 @@ impl Shading {
     }
 }
 
+fn rows(m: &DMat3) -> [Vec3; 3] {
+    [m.row(0).as_vec3(), m.row(1).as_vec3(), m.row(2).as_vec3()]
+}
+
+/// The same vector in all lanes.
 #[inline(always)]
-fn row<L: Lanes>(l: L, m: &DMat3, row: usize) -> [L::F; 3] {
-    let values = m.row(row).as_vec3();
-    axes!(axis => l.float(values[axis]))
+fn vector<L: Lanes>(l: L, v: Vec3) -> [L::F; 3] {
+    axes!(axis => l.float(v[axis]))
 }
 
 #[inline(always)]

@@ -221,6 +221,14 @@ mod x86 {
             S::unpack(self, raw)
         }
         #[inline(always)]
+        unsafe fn gather_quads(self, base: *const i16, index: I) -> [I; 2] {
+            let i = self.int_array(index);
+            // SAFETY: promised by the caller for every lane; see also the head of this file.
+            unsafe {
+                words!(lane => base.wrapping_add(i[lane] as u32 as usize).cast::<u64>().read_unaligned())
+            }
+        }
+        #[inline(always)]
         unsafe fn gather_u16(self, table: &[u16], index: I) -> I {
             let i = self.int_array(index);
             debug_assert!(i.iter().all(|&i| (i as usize) < table.len()));

@@ -227,6 +227,12 @@ impl Lanes for Portable {
         map(index, |i| i32::from(table[i as usize]))
     }
     #[inline(always)]
+    unsafe fn gather_quads(self, base: *const i16, index: I) -> [I; 2] {
+        // SAFETY: promised by the caller for every lane.
+        let pair = |i: i32, at: usize| unsafe { i16::pair(base.wrapping_add(i as u32 as usize + at)) as i32 };
+        [map(index, |i| pair(i, 0)), map(index, |i| pair(i, 2))]
+    }
+    #[inline(always)]
     unsafe fn gather_wide(self, table: &[u64], index: I) -> [I; 2] {
         [map(index, |i| table[i as usize] as i32), map(index, |i| (table[i as usize] >> 32) as i32)]
     }
