@@ -22,6 +22,7 @@ mod composite;
 mod cube;
 mod grid;
 mod lanes;
+mod light_queue;
 mod mip;
 mod patch;
 mod rays;

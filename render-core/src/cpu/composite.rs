@@ -2,8 +2,9 @@
 
 use super::grid::{CELL_SHIFT, Grid};
 use super::lanes::{Lanes, WIDTH, axes};
+use super::light_queue::LightQueue;
 use super::patch::{PAIR_ONE, PatchSampler, Place};
-use super::rays::{Ray, Team};
+use super::rays::{Packet, Ray, Team};
 use super::shading::Shading;
 use super::skip::SkipMap;
 use super::traverse::Traverse;
@@ -13,7 +14,7 @@ use crate::transfer_function::{LUT_ENTRIES, TransferLut};
 pub(crate) const OPAQUE: f32 = 0.995;
 
 /// Samples taken before cells are asked again.
-const RUN: usize = 4;
+pub(crate) const RUN: usize = 4;
 
 /// A transfer function's table in the form kernels read.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ impl PackedLut {
 
 /// Linear red, green and blue of packed colours.
 #[inline(always)]
-fn unpack<L: Lanes>(l: L, packed: L::I) -> [L::F; 3] {
+pub(crate) fn unpack<L: Lanes>(l: L, packed: L::I) -> [L::F; 3] {
     let red = l.and(l.shr::<21>(packed), l.int(0x7ff));
     let green = l.and(l.shr::<10>(packed), l.int(0x7ff));
     let blue = l.and(packed, l.int(0x3ff));
@@ -88,14 +89,76 @@ const LAST: u32 = 3;
 /// Samples ahead of the current one whose voxels are asked for early.
 const AHEAD: i32 = 6;
 
-/// Room for the rays of a tile, kept from tile to tile.
+/// The rays of a tile; keeps its memory from tile to tile.
 #[derive(Default)]
 pub(crate) struct Pool {
-    pub(crate) rays: Vec<Ray>,
+    rays: Vec<Ray>,
     hidden: Vec<u32>,
     visible: Vec<u32>,
     next_hidden: Vec<u32>,
     next_visible: Vec<u32>,
+    queue: LightQueue,
+}
+
+impl Pool {
+    /// Forgets all rays.
+    pub(crate) fn clear(&mut self) {
+        self.rays.clear();
+        self.hidden.clear();
+        self.visible.clear();
+    }
+
+    /// Adds a ray; whether it still has to look for something to see is only a guess.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, ray: Ray, is_hidden: bool) {
+        let queue = if is_hidden { &mut self.hidden } else { &mut self.visible };
+        queue.push(self.rays.len() as u32);
+        self.rays.push(ray);
+    }
+
+    /// All rays.
+    pub(crate) fn rays(&self) -> &[Ray] {
+        &self.rays
+    }
+}
+
+/// Takes fresh packets through what is invisible until nearly all of their rays may see something or end; tells which
+/// are still on their way.
+///
+/// Each leap waits for the memory that says how far it may go, so two packets go at once.
+#[inline(always)]
+pub(crate) fn seek<L: Lanes>(
+    l: L,
+    view: &CompositeView<'_>,
+    sampler: &PatchSampler<'_, L>,
+    packets: &mut [Packet; 2],
+) -> [u32; 2] {
+    let [a, b] = packets;
+    let mut first = Traverse::<L, CELL_SHIFT>::new(l, view.grid.cells, a);
+    let mut second = Traverse::<L, CELL_SHIFT>::new(l, view.grid.cells, b);
+    loop {
+        let searching = [leap(l, view, sampler, &mut first), leap(l, view, sampler, &mut second)];
+        if searching[0].count_ones().max(searching[1].count_ones()) <= LAST {
+            a.first = l.int_array(first.number());
+            b.first = l.int_array(second.number());
+            return searching;
+        }
+    }
+}
+
+/// Moves those rays by a leap that can see nothing where they are; tells which.
+#[inline(always)]
+fn leap<L: Lanes>(
+    l: L,
+    view: &CompositeView<'_>,
+    sampler: &PatchSampler<'_, L>,
+    traverse: &mut Traverse<L, CELL_SHIFT>,
+) -> u32 {
+    let place = sampler.place(traverse.position());
+    let word = traverse.word(sampler, &place, &view.skip.cells);
+    let hidden = l.and_not(traverse.active(), octant_bit(l, word, &place));
+    traverse.leap(&place, l.and(word, l.int(0xff)), hidden);
+    l.mask_bits(hidden)
 }
 
 /// Takes all rays of a pool to their ends.
@@ -109,15 +172,12 @@ pub(crate) fn composite<L: Lanes>(
     sampler: &PatchSampler<'_, L>,
     pool: &mut Pool,
 ) {
-    let Pool { rays, hidden, visible, next_hidden, next_visible } = pool;
-    hidden.clear();
-    hidden.extend(0..rays.len() as u32);
-    visible.clear();
+    let Pool { rays, hidden, visible, next_hidden, next_visible, queue } = pool;
     while !(hidden.is_empty() && visible.is_empty()) {
         next_hidden.clear();
         next_visible.clear();
-        send(l, view, sampler, Task::Search, rays, [hidden, visible, next_hidden]);
-        send(l, view, sampler, Task::Sample, rays, [visible, next_hidden, next_visible]);
+        send(l, view, sampler, Task::Search, rays, queue, [hidden, visible, next_hidden]);
+        send(l, view, sampler, Task::Sample, rays, queue, [visible, next_hidden, next_visible]);
         std::mem::swap(hidden, next_hidden);
         std::mem::swap(visible, next_visible);
     }
@@ -154,6 +214,7 @@ fn send<L: Lanes>(
     sampler: &PatchSampler<'_, L>,
     task: Task,
     rays: &mut [Ray],
+    queue: &mut LightQueue,
     [waiting, done, left]: [&mut Vec<u32>; 3],
 ) {
     let mut waiting = waiting.iter();
@@ -167,7 +228,7 @@ fn send<L: Lanes>(
         let free = free_lanes(is_last, !done.is_empty());
         let busy = match task {
             Task::Search => search(l, view, sampler, &mut team, free),
-            Task::Sample => march(l, view, sampler, &mut team, free),
+            Task::Sample => march(l, view, sampler, queue, &mut team, free),
         };
         team.leave(!busy, rays, done);
         if is_last {
@@ -187,11 +248,7 @@ fn search<L: Lanes>(
 ) -> u32 {
     let mut traverse = Traverse::<L, CELL_SHIFT>::new(l, view.grid.cells, &team.packet);
     loop {
-        let place = sampler.place(traverse.position());
-        let word = traverse.word(sampler, &place, &view.skip.cells);
-        let hidden = l.and_not(traverse.active(), octant_bit(l, word, &place));
-        traverse.leap(&place, l.and(word, l.int(0xff)), hidden);
-        let searching = l.mask_bits(hidden);
+        let searching = leap(l, view, sampler, &mut traverse);
         if searching.count_ones() + free <= WIDTH as u32 {
             team.packet.first = l.int_array(traverse.number());
             return searching;
@@ -205,6 +262,7 @@ fn march<L: Lanes>(
     l: L,
     view: &CompositeView<'_>,
     sampler: &PatchSampler<'_, L>,
+    queue: &mut LightQueue,
     team: &mut Team,
     free: u32,
 ) -> u32 {
@@ -225,36 +283,53 @@ fn march<L: Lanes>(
         // invisible cell is wasted, not wrong. All samples of a run are read before any is blended: whether a ray
         // has become opaque then delays no reading.
         let mut run = [(zero, l.int(0)); RUN];
-        let mut patches = [None; RUN];
+        let mut patches = [sampler.patch(&place); RUN];
         sampler.prefetch(&sampler.place(traverse.position_after(AHEAD)));
         for step in 0..RUN {
             if step > 0 {
                 place = sampler.place(traverse.position_after(step as i32));
             }
             let (value, patch) = sampler.sample(&place);
-            patches[step] = Some(patch);
+            patches[step] = patch;
             run[step] = view.lut.lookup(l, value);
         }
+        let mut weights = [zero; RUN];
+        let mut shown_bits = [0; RUN];
         for step in 0..RUN {
             let sampled = l.and(visible, traverse.active());
-            let (opacity, packed) = run[step];
+            let opacity = run[step].0;
             let shown = l.and(sampled, l.lt(zero, opacity));
-            let shown_bits = l.mask_bits(shown);
             traverse.step(sampled);
-            if shown_bits == 0 {
-                continue;
-            }
-            let mut color = unpack(l, packed);
-            if let (Some(shading), Some(ray), Some(patch)) = (view.shading, &ray_shading, &patches[step]) {
-                let g = sampler.differences(patch);
-                color = shading.lit(l, ray, g, color);
-            }
             let weight = l.select(shown, l.mul(l.sub(l.float(1.0), alpha), opacity), zero);
-            red = l.mul_add(weight, color[0], red);
-            green = l.mul_add(weight, color[1], green);
-            blue = l.mul_add(weight, color[2], blue);
+            weights[step] = weight;
+            shown_bits[step] = l.mask_bits(shown);
             alpha = l.add(alpha, weight);
             traverse.stop(l.lt(l.float(OPAQUE), alpha));
+        }
+        let mut colors = [[zero; 3]; RUN];
+        match (view.shading, &ray_shading) {
+            (Some(shading), Some(ray)) => {
+                queue.clear();
+                for step in 0..RUN {
+                    queue.push(l, shown_bits[step], &patches[step], run[step].1, ray);
+                }
+                queue.light(l, sampler, shading);
+                let mut from = 0;
+                for step in 0..RUN {
+                    colors[step] = queue.colors(l, from, shown_bits[step]);
+                    from += shown_bits[step].count_ones() as usize;
+                }
+            }
+            _ => {
+                for step in 0..RUN {
+                    colors[step] = unpack(l, run[step].1);
+                }
+            }
+        }
+        for step in 0..RUN {
+            red = l.mul_add(weights[step], colors[step][0], red);
+            green = l.mul_add(weights[step], colors[step][1], green);
+            blue = l.mul_add(weights[step], colors[step][2], blue);
         }
         place = sampler.place(traverse.position());
         let word = traverse.word(sampler, &place, &view.skip.cells);

@@ -188,6 +188,15 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     /// Bit i is the mask of lane i.
     fn mask_bits(self, mask: Self::I) -> u32;
 
+    /// Per lane the lane of `a` whose number `order` holds, 0 to 7.
+    fn permute(self, a: Self::I, order: Self::I) -> Self::I;
+    /// As [`Lanes::permute`].
+    fn permute_floats(self, a: Self::F, order: Self::I) -> Self::F {
+        self.float_of_bits(self.permute(self.bits_of(a), order))
+    }
+    /// An [order](Lanes::permute) from a table that has one for each set of lanes.
+    fn order(self, table: &OrderTable, bits: u32) -> Self::I;
+
     /// Per lane `low(a) * low(b) + high(a) * high(b)` over signed 16-bit halves.
     fn mul_add_pairs(self, a: Self::I, b: Self::I) -> Self::I;
 
@@ -218,6 +227,35 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     /// # Safety
     /// Each index must lie inside the table.
     unsafe fn gather_floats(self, table: &[f32], index: Self::I) -> Self::F;
+}
+
+/// For each set of lanes, an order of all lanes.
+pub(crate) type OrderTable = [[u8; WIDTH]; 1 << WIDTH];
+
+/// Brings the lanes of a set to the front, in their order.
+pub(crate) static GATHERED: OrderTable = orders(false);
+/// The way back from [`GATHERED`].
+pub(crate) static SCATTERED: OrderTable = orders(true);
+
+const fn orders(is_inverse: bool) -> OrderTable {
+    let mut table = [[0; WIDTH]; 1 << WIDTH];
+    let mut set = 0;
+    while set < table.len() {
+        let (mut lane, mut rank) = (0, 0);
+        while lane < WIDTH {
+            if set >> lane & 1 == 1 {
+                if is_inverse {
+                    table[set][lane] = rank as u8;
+                } else {
+                    table[set][rank] = lane as u8;
+                }
+                rank += 1;
+            }
+            lane += 1;
+        }
+        set += 1;
+    }
+    table
 }
 
 /// `2^x` for `-126.0..=126.0`, relative error below 3e-7. Polynomial fitted to `2^f` on `-0.5..=0.5` (Taylor, degree 6).

@@ -48,10 +48,10 @@ struct Rows<L: Lanes> {
 #[derive(Clone, Copy)]
 pub(crate) struct Patch<L: Lanes> {
     /// Of the first neighbour.
-    index: L::I,
-    weights_x: L::I,
-    fy: L::F,
-    fz: L::F,
+    pub(crate) index: L::I,
+    pub(crate) weights_x: L::I,
+    pub(crate) fy: L::F,
+    pub(crate) fz: L::F,
 }
 
 impl<'a, L: Lanes> PatchSampler<'a, L> {
@@ -139,7 +139,7 @@ impl<'a, L: Lanes> PatchSampler<'a, L> {
 
     /// The patches at a place.
     #[inline(always)]
-    fn patch(&self, place: &Place<L>) -> Patch<L> {
+    pub(crate) fn patch(&self, place: &Place<L>) -> Patch<L> {
         let l = self.l;
         let [fx, fy, fz] = axes!(axis => l.sub(place.p[axis], l.to_float(place.base[axis])));
         let wx = l.truncate(l.mul_add(fx, l.float(PAIR_ONE), l.float(0.5)));

@@ -26,7 +26,7 @@ pub(crate) struct Shading {
 /// The parts that depend on the ray only.
 #[derive(Clone, Copy)]
 pub(crate) struct RayShading<L: Lanes> {
-    half_index: [L::F; 3],
+    pub(crate) half_index: [L::F; 3],
 }
 
 impl Shading {

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
-use super::composite::{CompositeView, Pool, composite};
+use super::composite::{CompositeView, Pool, composite, seek};
 use super::grid::Grid;
 use super::lanes::{Avx2, Lanes, Portable, WIDTH};
 use super::mip::{MipView, maximum};
 use super::patch::PatchSampler;
-use super::rays::{PACKET_HEIGHT, PACKET_WIDTH, Ray, RayMaker};
+use super::rays::{PACKET_HEIGHT, PACKET_WIDTH, Packet, Ray, RayMaker};
 use crate::image::{ImageF32, decode_srgb};
 use crate::scene::GreyMapping;
 
@@ -89,23 +89,53 @@ fn draw_composite<L: Lanes>(l: L, sampler: &PatchSampler<'_, L>, view: &Composit
     let rows = band.pixels.len() / band.width;
     let mut pool = Pool::default();
     for tile in (0..band.width).step_by(TILE) {
-        pool.rays.clear();
+        pool.clear();
+        let mut pair = [Packet::EMPTY; 2];
+        let mut corners = [[0; 2]; 2];
+        let mut count = 0;
         for (x, y) in packets(tile..(tile + TILE).min(band.width), rows) {
             let packet = band.rays.packet(x, band.first_row + y);
             if packet.is_empty() {
                 continue;
             }
-            for lane in 0..WIDTH {
-                let (px, py) = (x + lane % PACKET_WIDTH, y + lane / PACKET_WIDTH);
-                if let Some(ray) = Ray::of_lane(&packet, lane, py * band.width + px) {
-                    pool.rays.push(ray);
-                }
+            (pair[count], corners[count]) = (packet, [x, y]);
+            count += 1;
+            if count == pair.len() {
+                seek_and_add(l, sampler, view, &mut pool, &mut pair, corners, band.width);
+                count = 0;
             }
         }
+        if count > 0 {
+            pair[count..].fill(Packet::EMPTY);
+            seek_and_add(l, sampler, view, &mut pool, &mut pair, corners, band.width);
+        }
         composite(l, view, sampler, &mut pool);
-        for ray in &pool.rays {
+        for ray in pool.rays() {
             if let Some(pixel) = band.pixels.get_mut(ray.pixel as usize) {
                 *pixel = ray.sums;
+            }
+        }
+    }
+}
+
+/// Sends a pair of packets ahead and puts their rays into a pool.
+#[inline(always)]
+fn seek_and_add<L: Lanes>(
+    l: L,
+    sampler: &PatchSampler<'_, L>,
+    view: &CompositeView<'_>,
+    pool: &mut Pool,
+    pair: &mut [Packet; 2],
+    corners: [[usize; 2]; 2],
+    width: usize,
+) {
+    let searching = seek(l, view, sampler, pair);
+    for i in 0..pair.len() {
+        let [x, y] = corners[i];
+        for lane in 0..WIDTH {
+            let (px, py) = (x + lane % PACKET_WIDTH, y + lane / PACKET_WIDTH);
+            if let Some(ray) = Ray::of_lane(&pair[i], lane, py * width + px) {
+                pool.add(ray, searching[i] >> lane & 1 == 1);
             }
         }
     }

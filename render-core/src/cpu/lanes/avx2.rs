@@ -22,7 +22,7 @@ impl Avx2 {
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::super::{Lanes, PairSample, WIDTH};
+    use super::super::{Lanes, OrderTable, PairSample, WIDTH};
 
     /// Proof that this processor has AVX2 and FMA.
     #[derive(Debug, Clone, Copy)]
@@ -176,6 +176,7 @@ mod x86 {
             select(mask: I, a: F, b: F) -> F = _mm256_blendv_ps(b, a, _mm256_castsi256_ps(mask));
             iselect(mask: I, a: I, b: I) -> I = _mm256_blendv_epi8(b, a, mask);
             mask_bits(mask: I) -> u32 = _mm256_movemask_ps(_mm256_castsi256_ps(mask)) as u32;
+            permute(a: I, order: I) -> I = _mm256_permutevar8x32_epi32(a, order);
             mul_add_pairs(a: I, b: I) -> I = _mm256_madd_epi16(a, b);
         }
 
@@ -204,6 +205,12 @@ mod x86 {
             unsafe { _mm256_srai_epi32::<N>(a) }
         }
 
+        #[inline(always)]
+        fn order(self, table: &OrderTable, bits: u32) -> I {
+            let order = &table[bits as usize & (table.len() - 1)];
+            // SAFETY: an order has the eight bytes that are read; see also the head of this file.
+            unsafe { _mm256_cvtepu8_epi32(_mm_loadl_epi64(order.as_ptr().cast())) }
+        }
         #[inline(always)]
         fn prefetch<S>(self, base: *const S, index: I) {
             for i in self.int_array(index) {

@@ -1,7 +1,7 @@
 //! Lanes in plain Rust: arrays of eight, for processors without AVX2 and to test the other one against.
 #![expect(unsafe_code, reason = "table reads by index are unsafe in the trait for the sake of AVX2")]
 
-use super::{Lanes, PairSample, WIDTH};
+use super::{Lanes, OrderTable, PairSample, WIDTH};
 
 /// Token of the plain implementation; always available.
 #[derive(Debug, Clone, Copy, Default)]
@@ -209,6 +209,14 @@ impl Lanes for Portable {
         (0..WIDTH).fold(0, |bits, i| bits | (u32::from(mask[i] < 0) << i))
     }
 
+    #[inline(always)]
+    fn permute(self, a: I, order: I) -> I {
+        map(order, |lane| a[lane as usize & (WIDTH - 1)])
+    }
+    #[inline(always)]
+    fn order(self, table: &OrderTable, bits: u32) -> I {
+        map(table[bits as usize & (table.len() - 1)], i32::from)
+    }
     #[inline(always)]
     fn mul_add_pairs(self, a: I, b: I) -> I {
         let (low, high) = (|v: i32| i32::from(v as i16), |v: i32| v >> 16);
