@@ -192,9 +192,14 @@ impl CpuRenderer {
                 let to_index = scene.volume.geometry().index_from_lps().matrix3;
                 let shading = lighting
                     .map(|light| Shading::new(light, &scene.camera, to_index, grid.rescale, look.full_at));
-                let view =
-                    CompositeView { grid, skip: &look.skip, lut: &look.lut, shading: shading.as_ref() };
                 let rays = RayMaker::new(scene, bounds);
+                let view = CompositeView {
+                    grid,
+                    skip: &look.skip,
+                    lut: &look.lut,
+                    shading: shading.as_ref(),
+                    is_sparse: lighting.is_none() && are_rays_sparse(scene),
+                };
                 Ok(volume::draw(&Pass::Composite(view), grid, &rays, scene.size_px, options))
             }
             VolumeMode::Mip { grey } => {
@@ -204,6 +209,13 @@ impl CpuRenderer {
             }
         }
     }
+}
+
+/// Whether neighbouring rays are further apart than voxels.
+fn are_rays_sparse(scene: &VolumeScene) -> bool {
+    let spacing = scene.volume.geometry().spacing_mm();
+    let pitch_mm = scene.camera.height_at_target_mm() / f64::from(scene.size_px[1]);
+    pitch_mm > (spacing.x * spacing.y * spacing.z).cbrt()
 }
 
 /// What a build that is broken on purpose adds to every stored value that it draws; 0 in all others.

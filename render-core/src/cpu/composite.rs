@@ -78,6 +78,9 @@ pub(crate) struct CompositeView<'a> {
     pub(crate) skip: &'a SkipMap,
     pub(crate) lut: &'a PackedLut,
     pub(crate) shading: Option<&'a Shading>,
+    /// Whether it pays to ask for the voxels of every sample early: rays are too far apart to find what their
+    /// neighbours have read, and little else is done with a sample.
+    pub(crate) is_sparse: bool,
 }
 
 /// Lanes that must be free before waiting rays move in; moving costs about as much as one sample.
@@ -284,8 +287,10 @@ fn march<L: Lanes>(
         // has become opaque then delays no reading.
         let mut run = [(zero, l.int(0)); RUN];
         let mut patches = [sampler.patch(&place); RUN];
-        sampler.prefetch(&sampler.place(traverse.position_after(AHEAD)));
         for step in 0..RUN {
+            if step == 0 || view.is_sparse {
+                sampler.prefetch(&sampler.place(traverse.position_after(step as i32 + AHEAD)));
+            }
             if step > 0 {
                 place = sampler.place(traverse.position_after(step as i32));
             }

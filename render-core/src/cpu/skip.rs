@@ -28,7 +28,10 @@ impl SkipMap {
         let visible: Vec<u8> = octants.iter().map(|&mask| if mask == 0 { 0 } else { 255 }).collect();
         let bounds = bounds(&visible, grid);
         let distances = distances(visible, grid.cells);
-        let cells = distances.iter().zip(&octants).map(|(&d, &mask)| u16::from_le_bytes([d, mask])).collect();
+        let mut cells = imaging::memory::zeroed(octants.len()).unwrap_or_else(|_| vec![0; octants.len()]);
+        for ((cell, &d), &mask) in cells.iter_mut().zip(&distances).zip(&octants) {
+            *cell = u16::from_le_bytes([d, mask]);
+        }
         Self { transfer_function, cells, bounds }
     }
 
