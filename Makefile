@@ -60,7 +60,7 @@ test: setup cargo-deny ## Run everything that CI runs
 
 # Seconds for each target, and which; they are listed in fuzz/README.md.
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS ?= dicom derived nifti metaimage nrrd raster archive dicomdir
+FUZZ_TARGETS ?= dicom codestream derived nifti metaimage nrrd raster archive dicomdir
 
 .PHONY: fuzz
 fuzz: ## Fuzz every reader (FUZZ_SECONDS=60 each, FUZZ_TARGETS=...); needs nightly Rust and cargo-fuzz

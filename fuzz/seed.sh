@@ -19,6 +19,13 @@ seed() { # seed TARGET FOLDER NAME-PATTERN...
 
 for set in ../tests/data/dicom ../target/test-data/zoo/zoo; do
 	seed dicom "$set" '*.dcm'
+	# Those with compressed pixel data: an item with a length of its own.
+	mkdir -p corpus/codestream
+	LC_ALL=C grep -rlaP --include='*.dcm' '\xe0\x7f\x10\x00(OB|OW)\x00\x00\xff\xff\xff\xff' "$set" 2>/dev/null |
+		while IFS= read -r file; do
+			[ "$(stat -c %s "$file")" -gt $((MAX_KIB * 1024)) ] ||
+				cp "$file" "corpus/codestream/$(sha1sum < "$file" | cut -c1-16)"
+		done
 	for kind in seg-pm rt sr-wave-other gsps pr sr seg; do
 		seed derived "$set/$kind" '*.dcm'
 	done

@@ -16,6 +16,7 @@ use imaging::uptake::suv_body_weight;
 /// Name of each target, and the name that its input gets on disk; the reader is chosen by both.
 pub const TARGETS: &[(&str, &str)] = &[
     ("dicom", "input.dcm"),
+    ("codestream", "input.dcm"),
     ("derived", "input.dcm"),
     ("nifti", "input.nii"),
     ("metaimage", "input.mha"),

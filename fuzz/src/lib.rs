@@ -1,11 +1,13 @@
 //! The part that all fuzz targets share: one scratch folder in memory per process, and what opening a file means.
 
+mod codestream;
 mod exercise;
 
 use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
+pub use codestream::mutate_codestream;
 pub use exercise::TARGETS;
 
 /// Opens `bytes` as a file of `target`; returning at all is the test.

@@ -14,7 +14,7 @@ use crate::transfer_function::{LUT_ENTRIES, TransferLut};
 pub(crate) const OPAQUE: f32 = 0.995;
 
 /// Samples taken before cells are asked again.
-pub(crate) const RUN: usize = 4;
+pub(crate) const RUN: usize = 6;
 
 /// A transfer function's table in the form kernels read.
 #[derive(Debug)]
