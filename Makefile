@@ -38,7 +38,7 @@ screenshot: setup ## Take the README's screenshot from the real app
 .PHONY: screenshot-only
 screenshot-only:
 	@settings=$$(mktemp -d) && trap 'rm -rf "$$settings"' EXIT && \
-	XDG_DATA_HOME="$$settings" XDG_CONFIG_HOME="$$settings" XDG_CACHE_HOME="$$settings" \
+	XDG_DATA_HOME="$$settings" XDG_CONFIG_HOME="$$settings" XDG_CACHE_HOME="$$settings" XDG_RUNTIME_DIR="$$settings" \
 	xvfb-run -a -s "-screen 0 1600x1000x24 +extension GLX" \
 		timeout 300 target/release/lantern --screenshot "$(SCREENSHOT)" --window-size 1600x1000 $(SAMPLE)
 	@echo "Screenshot: $$(realpath "$(SCREENSHOT)")"
