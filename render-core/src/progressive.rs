@@ -32,7 +32,7 @@ impl Default for ProgressiveOptions {
         Self {
             interactive_budget: Duration::from_millis(33),
             still_frames: 12,
-            still_budget: Duration::from_millis(450),
+            still_budget: Duration::from_millis(400),
             rest: Duration::from_millis(120),
         }
     }

@@ -218,7 +218,7 @@ fn geometry_ui(ui: &mut Ui, document: &Document, series: &Series, queue: &Comman
         let (color, icon, _) = level_look(reason.level);
         ui.horizontal_top(|ui| {
             ui.label(RichText::new(icon).color(color));
-            ui.add(egui::Label::new(reason.to_string()).wrap());
+            ui.add(egui::Label::new(reason.to_string()).wrap().selectable(true));
         });
     }
     let lengths = document.lengths(series);
@@ -267,6 +267,6 @@ fn warning_ui(ui: &mut Ui, warning: &SeriesWarning) {
         let text = warning.to_string();
         let mut chars = text.chars();
         let head: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
-        ui.add(egui::Label::new(format!("{head}{}.", chars.as_str())).wrap());
+        ui.add(egui::Label::new(format!("{head}{}.", chars.as_str())).wrap().selectable(true));
     });
 }
