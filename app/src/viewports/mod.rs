@@ -81,7 +81,9 @@ pub fn grid_ui(ui: &mut Ui, ctx: &ViewportContext<'_>, state: &mut ViewportState
     let scale = ui.ctx().pixels_per_point();
     let rects = rects(area, ctx.settings.split).map(|rect| rect.round_to_pixels(scale));
     match ctx.document.workspace.layout.maximised {
-        Some(id) => viewport_ui(ui, area.round_to_pixels(scale), ctx.document.workspace.viewport(id), ctx, state),
+        Some(id) => {
+            viewport_ui(ui, area.round_to_pixels(scale), ctx.document.workspace.viewport(id), ctx, state)
+        }
         None => {
             for (viewport, rect) in ctx.document.workspace.viewports.iter().zip(rects) {
                 viewport_ui(ui, rect, viewport, ctx, state);
