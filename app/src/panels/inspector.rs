@@ -110,13 +110,7 @@ fn window_ui(ui: &mut Ui, series: &Series, display: &Display, queue: &CommandQue
     });
 }
 
-fn slice_ui(
-    ui: &mut Ui,
-    series: &Series,
-    display: &Display,
-    (id, view): (ViewportId, &SliceView),
-    queue: &CommandQueue,
-) {
+fn slab_ui(ui: &mut Ui, (id, view): (ViewportId, &SliceView), queue: &CommandQueue) {
     ui.horizontal(|ui| {
         quiet(ui, "Slab");
         let set = |slab| queue.send(Command::Slice(SliceCommand::SetSlab { viewport: id, slab }));
@@ -136,6 +130,18 @@ fn slice_ui(
             }
         }
     });
+}
+
+fn slice_ui(
+    ui: &mut Ui,
+    series: &Series,
+    display: &Display,
+    (id, view): (ViewportId, &SliceView),
+    queue: &CommandQueue,
+) {
+    if series.is_volume() {
+        slab_ui(ui, (id, view), queue);
+    }
     ui.horizontal(|ui| {
         quiet(ui, "Interpolation");
         for interpolation in [Interpolation::Linear, Interpolation::Nearest] {
