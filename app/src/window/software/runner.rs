@@ -122,7 +122,12 @@ impl Screen {
     ///
     /// The desktop is told of a frame only if one follows: it would tell when to draw the next one only after that,
     /// and the window would stand still.
-    fn show(&mut self, window: &Window, changed: Vec<PixelRect>, is_whole: bool) -> Result<(), softbuffer::SoftBufferError> {
+    fn show(
+        &mut self,
+        window: &Window,
+        changed: Vec<PixelRect>,
+        is_whole: bool,
+    ) -> Result<(), softbuffer::SoftBufferError> {
         let [Some(width), Some(height)] = self.canvas.size().map(NonZeroU32::new) else { return Ok(()) };
         let is_whole = is_whole || self.is_stale;
         if changed.is_empty() && !is_whole {
