@@ -18,6 +18,7 @@ use crate::document::{Document, LoadedVolume, Series, SeriesKey, ViewportId};
 use crate::gpu_bridge::{self, Pictures};
 use crate::panels::notices::{Notices, Severity};
 use crate::panels::palette::PaletteState;
+use crate::panels::side::SidePanels;
 use crate::panels::start_page::{StartContext, StartState};
 use crate::panels::status_bar::MemoryMeter;
 use crate::panels::studies::StudiesState;
@@ -48,6 +49,8 @@ enum Overlay {
 #[derive(Default)]
 struct PanelState {
     overlay: Overlay,
+    /// The side panel that was opened last.
+    latest: PanelKind,
     palette: PaletteState,
     start: StartState,
     studies: StudiesState,
@@ -465,11 +468,10 @@ impl LanternApp {
                 }
                 panels.overlay = Overlay::None;
             }
-            AppCommand::TogglePanel(PanelKind::Studies) => {
-                self.settings.is_studies_open = !self.settings.is_studies_open;
-            }
-            AppCommand::TogglePanel(PanelKind::Inspector) => {
-                self.settings.is_inspector_open = !self.settings.is_inspector_open;
+            AppCommand::TogglePanel(kind) => {
+                let width = ctx.content_rect().width();
+                let shown = SidePanels::shown(&self.settings, width, panels.latest);
+                shown.toggle(kind, &mut self.settings, &mut panels.latest);
             }
             AppCommand::ToggleInvertedLevelDrag => {
                 self.settings.is_level_drag_inverted = !self.settings.is_level_drag_inverted;
@@ -552,8 +554,9 @@ impl LanternApp {
         let (document, queue, settings) = (&self.document, &self.queue, &self.settings);
         let panels = &mut self.panels;
         self.pictures.background_ui(ui.painter(), ui.ctx().content_rect());
+        let sides = SidePanels::shown(settings, ui.ctx().content_rect().width(), panels.latest);
         Panel::top("menu").frame(theme::bar_frame()).show(ui, |ui| {
-            menu_bar::menu_bar_ui(ui, document, settings, &self.keymap, queue);
+            menu_bar::menu_bar_ui(ui, document, (settings, sides), &self.keymap, queue);
         });
         Panel::bottom("status").frame(theme::bar_frame()).exact_size(24.0).show(ui, |ui| {
             let probe = panels.viewports.probe.as_ref();
@@ -561,13 +564,13 @@ impl LanternApp {
             status_bar::status_bar_ui(ui, document, probe, self.adapter.as_ref(), &self.tasks, extras);
         });
         let has_series = !document.series.is_empty();
-        if has_series && settings.is_studies_open {
+        if has_series && sides.studies {
             let panel = Panel::left("studies").frame(theme::panel_frame()).default_size(248.0);
             panel.size_range(180.0..=480.0).show(ui, |ui| {
                 studies::studies_ui(ui, document, &self.pictures, settings, queue, &mut panels.studies);
             });
         }
-        if has_series && settings.is_inspector_open {
+        if has_series && sides.inspector {
             let panel = Panel::right("inspector").frame(theme::panel_frame()).default_size(272.0);
             panel.size_range(220.0..=480.0).show(ui, |ui| {
                 inspector::inspector_ui(ui, document, queue, &mut panels.curve);

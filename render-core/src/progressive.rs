@@ -7,6 +7,10 @@
 
 use std::time::Duration;
 
+mod cost;
+
+use cost::{Level, Quality};
+
 use crate::scene::{MAX_PICTURE_PX, VolumeScene};
 
 /// What a [`Progressive`] aims for.
@@ -28,7 +32,7 @@ impl Default for ProgressiveOptions {
         Self {
             interactive_budget: Duration::from_millis(33),
             still_frames: 12,
-            still_budget: Duration::from_millis(450),
+            still_budget: Duration::from_millis(400),
             rest: Duration::from_millis(120),
         }
     }
@@ -72,39 +76,6 @@ pub enum Next {
     Settled,
 }
 
-/// A level of quality: share of the picture's edge, and factor on the step.
-#[derive(Debug, Clone, Copy)]
-struct Level {
-    edge: f64,
-    step: f64,
-}
-
-impl Level {
-    /// Work relative to a full frame.
-    fn work(self) -> f64 {
-        self.edge * self.edge / self.step
-    }
-}
-
-/// From full quality down. Edges first: a coarse picture of a turning volume reads better than a noisy one.
-const LEVELS: [Level; 8] = [
-    Level { edge: 1.0, step: 1.0 },
-    Level { edge: 0.75, step: 1.0 },
-    Level { edge: 0.6, step: 1.0 },
-    Level { edge: 0.5, step: 1.0 },
-    Level { edge: 0.5, step: 1.5 },
-    Level { edge: 0.375, step: 1.5 },
-    Level { edge: 0.25, step: 2.0 },
-    Level { edge: 0.125, step: 2.0 },
-];
-
-/// A better level is taken only if it would need no more than this share of the budget, so that quality does not
-/// flicker between two levels.
-const CLIMB_SHARE: f64 = 0.75;
-
-/// Weight of the newest measurement.
-const NEWEST_SHARE: f64 = 0.4;
-
 /// Keeps track of one volume view. `K` is whatever identifies a picture: camera, transfer function, size, …
 #[derive(Debug, Clone)]
 pub struct Progressive<K> {
@@ -114,9 +85,7 @@ pub struct Progressive<K> {
     changed_at: Duration,
     /// From when the time for the still counts: the last change, or the end of a rest with the button down.
     still_began_at: Duration,
-    level: usize,
-    /// Time of a full frame of one megapixel.
-    secs_per_mpx: Option<f64>,
+    quality: Quality,
     /// Whether a frame of this generation was planned while interacting.
     has_interactive: bool,
     /// Whether changes come faster than full frames, so that a reduced one comes first.
@@ -137,8 +106,7 @@ impl<K: PartialEq> Progressive<K> {
             generation: 0,
             changed_at: Duration::ZERO,
             still_began_at: Duration::ZERO,
-            level: LEVELS.len() / 2,
-            secs_per_mpx: None,
+            quality: Quality::new(),
             has_interactive: false,
             is_hurried: false,
             summed: 0,
@@ -181,7 +149,7 @@ impl<K: PartialEq> Progressive<K> {
             self.still_began_at = if is_interacting { now } else { self.changed_at };
         }
         self.in_flight = Some(self.summed);
-        Next::Draw(self.plan(LEVELS[0], self.summed))
+        Next::Draw(self.plan(Level::FULL, self.summed))
     }
 
     /// Takes note of a frame drawn by `now` and the time it took; returns whether to show its picture.
@@ -190,7 +158,11 @@ impl<K: PartialEq> Progressive<K> {
     /// of the new state has begun; they never become part of it. A full frame to be shown belongs into the mean:
     /// frame 0 starts a new one.
     pub fn deliver(&mut self, plan: &FramePlan, took: Duration, now: Duration) -> bool {
-        self.measure(plan, took);
+        if plan.is_full {
+            self.quality.learn_full(megapixels(plan.size_px), took);
+        } else {
+            self.quality.learn(megapixels(plan.size_px), plan.step_factor, took);
+        }
         if plan.generation != self.generation || !plan.is_full {
             return self.summed == 0;
         }
@@ -212,28 +184,8 @@ impl<K: PartialEq> Progressive<K> {
         if self.is_settled() { 1.0 } else { self.summed as f32 / self.options.still_frames.max(1) as f32 }
     }
 
-    fn measure(&mut self, plan: &FramePlan, took: Duration) {
-        let mpx = f64::from(plan.size_px[0]) * f64::from(plan.size_px[1]) * 1e-6 / plan.step_factor;
-        let secs = took.as_secs_f64() / mpx.max(1e-9);
-        self.secs_per_mpx = Some(match self.secs_per_mpx {
-            Some(before) => before + (secs - before) * NEWEST_SHARE,
-            None => secs,
-        });
-    }
-
     fn interactive_plan(&mut self) -> FramePlan {
-        if let Some(secs_per_mpx) = self.secs_per_mpx {
-            let mpx = f64::from(self.full_size_px[0]) * f64::from(self.full_size_px[1]) * 1e-6;
-            let budget = self.options.interactive_budget.as_secs_f64();
-            let secs = |level: usize| secs_per_mpx * mpx * LEVELS[level].work();
-            while self.level + 1 < LEVELS.len() && secs(self.level) > budget {
-                self.level += 1;
-            }
-            while self.level > 0 && secs(self.level - 1) <= budget * CLIMB_SHARE {
-                self.level -= 1;
-            }
-        }
-        let level = LEVELS[self.level];
+        let level = self.quality.choose(megapixels(self.full_size_px), self.options.interactive_budget);
         FramePlan { is_full: false, ..self.plan(level, 0) }
     }
 
@@ -247,6 +199,10 @@ impl<K: PartialEq> Progressive<K> {
             generation: self.generation,
         }
     }
+}
+
+fn megapixels([width, height]: [u32; 2]) -> f64 {
+    f64::from(width) * f64::from(height) * 1e-6
 }
 
 #[cfg(test)]

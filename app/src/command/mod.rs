@@ -54,9 +54,10 @@ pub enum AppCommand {
 }
 
 /// Panels that collapse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(missing_docs, reason = "the panels name themselves")]
 pub enum PanelKind {
+    #[default]
     Studies,
     Inspector,
 }

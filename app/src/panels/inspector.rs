@@ -110,13 +110,7 @@ fn window_ui(ui: &mut Ui, series: &Series, display: &Display, queue: &CommandQue
     });
 }
 
-fn slice_ui(
-    ui: &mut Ui,
-    series: &Series,
-    display: &Display,
-    (id, view): (ViewportId, &SliceView),
-    queue: &CommandQueue,
-) {
+fn slab_ui(ui: &mut Ui, (id, view): (ViewportId, &SliceView), queue: &CommandQueue) {
     ui.horizontal(|ui| {
         quiet(ui, "Slab");
         let set = |slab| queue.send(Command::Slice(SliceCommand::SetSlab { viewport: id, slab }));
@@ -136,6 +130,18 @@ fn slice_ui(
             }
         }
     });
+}
+
+fn slice_ui(
+    ui: &mut Ui,
+    series: &Series,
+    display: &Display,
+    (id, view): (ViewportId, &SliceView),
+    queue: &CommandQueue,
+) {
+    if series.is_volume() {
+        slab_ui(ui, (id, view), queue);
+    }
     ui.horizontal(|ui| {
         quiet(ui, "Interpolation");
         for interpolation in [Interpolation::Linear, Interpolation::Nearest] {
@@ -218,7 +224,7 @@ fn geometry_ui(ui: &mut Ui, document: &Document, series: &Series, queue: &Comman
         let (color, icon, _) = level_look(reason.level);
         ui.horizontal_top(|ui| {
             ui.label(RichText::new(icon).color(color));
-            ui.add(egui::Label::new(reason.to_string()).wrap());
+            ui.add(egui::Label::new(reason.to_string()).wrap().selectable(true));
         });
     }
     let lengths = document.lengths(series);
@@ -267,6 +273,6 @@ fn warning_ui(ui: &mut Ui, warning: &SeriesWarning) {
         let text = warning.to_string();
         let mut chars = text.chars();
         let head: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
-        ui.add(egui::Label::new(format!("{head}{}.", chars.as_str())).wrap());
+        ui.add(egui::Label::new(format!("{head}{}.", chars.as_str())).wrap().selectable(true));
     });
 }

@@ -8,9 +8,13 @@ use render_core::transfer_function::VOLUME_PRESETS;
 
 use crate::command::{Action, AppCommand, Command, CommandQueue, FileCommand, KeyMap};
 use crate::document::{Document, Tool, VolumeStyle};
+use crate::panels::side::SidePanels;
 use crate::settings::Settings;
 use crate::theme;
 use crate::widgets::{hint, icon_button, menu_action};
+
+/// Room for what is written in the search button, in points.
+const ROOM_FOR_WORDS: f32 = 190.0;
 
 fn tool_icon(tool: Tool) -> &'static str {
     match tool {
@@ -27,7 +31,7 @@ fn tool_icon(tool: Tool) -> &'static str {
 pub fn menu_bar_ui(
     ui: &mut Ui,
     document: &Document,
-    settings: &Settings,
+    (settings, sides): (&Settings, SidePanels),
     keymap: &KeyMap,
     queue: &CommandQueue,
 ) {
@@ -95,10 +99,12 @@ pub fn menu_bar_ui(
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if is_open {
-                panel_toggles(ui, settings, keymap, document, queue);
+                panel_toggles(ui, sides, keymap, document, queue);
             }
             let key = keymap.text(Action::Palette).unwrap_or_default();
-            let text = format!("{}  Search commands   {key}", icons::MAGNIFYING_GLASS);
+            // In narrow windows the tools need the room.
+            let words = if ui.available_width() < ROOM_FOR_WORDS { "" } else { "Search commands   " };
+            let text = format!("{}  {words}{key}", icons::MAGNIFYING_GLASS);
             let button = egui::Button::new(RichText::new(text).color(theme::TEXT_QUIET)).fill(theme::FIELD);
             if ui.add(button).accessible_name("Search commands").clicked() {
                 queue.send(Command::App(AppCommand::ShowPalette));
@@ -107,16 +113,10 @@ pub fn menu_bar_ui(
     });
 }
 
-fn panel_toggles(
-    ui: &mut Ui,
-    settings: &Settings,
-    keymap: &KeyMap,
-    document: &Document,
-    queue: &CommandQueue,
-) {
+fn panel_toggles(ui: &mut Ui, sides: SidePanels, keymap: &KeyMap, document: &Document, queue: &CommandQueue) {
     let toggles = [
-        (Action::ToggleInspector, icons::SLIDERS_HORIZONTAL, settings.is_inspector_open),
-        (Action::ToggleStudies, icons::SIDEBAR_SIMPLE, settings.is_studies_open),
+        (Action::ToggleInspector, icons::SLIDERS_HORIZONTAL, sides.inspector),
+        (Action::ToggleStudies, icons::SIDEBAR_SIMPLE, sides.studies),
     ];
     for (action, glyph, is_open) in toggles {
         if icon_button(ui, glyph, &action.title(), &hint(action, keymap), is_open).clicked()

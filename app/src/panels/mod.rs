@@ -5,6 +5,7 @@ pub mod inspector;
 pub mod menu_bar;
 pub mod notices;
 pub mod palette;
+pub mod side;
 pub mod start_page;
 pub mod status_bar;
 pub mod studies;

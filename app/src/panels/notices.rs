@@ -101,7 +101,8 @@ fn notice_ui(ui: &mut egui::Ui, notice: &Notice, queue: &CommandQueue) {
                 ui.label(RichText::new(&notice.message.advice).color(theme::TEXT_QUIET));
                 if !notice.message.detail.is_empty() && notice.message.detail != notice.message.what {
                     ui.collapsing("Details", |ui| {
-                        ui.label(RichText::new(&notice.message.detail).size(theme::size::SMALL));
+                        let detail = RichText::new(&notice.message.detail).size(theme::size::SMALL);
+                        ui.add(egui::Label::new(detail).selectable(true));
                     });
                 }
             });

@@ -95,10 +95,11 @@ fn searching_ui(ui: &mut Ui, scan: &Scan, queue: &CommandQueue) {
 fn failure_ui(ui: &mut Ui, failure: &UserMessage) {
     let frame = egui::Frame::new().fill(theme::RAISED).corner_radius(4).inner_margin(12);
     frame.show(ui, |ui| {
+        ui.set_width(ui.available_width());
         ui.horizontal_top(|ui| {
             ui.label(theme::icon(icons::WARNING_CIRCLE).color(theme::DANGER));
             ui.vertical(|ui| {
-                ui.label(theme::semibold(&failure.what));
+                ui.add(egui::Label::new(theme::semibold(&failure.what)).selectable(true));
                 ui.label(RichText::new(&failure.advice).color(theme::TEXT_QUIET))
                     .on_hover_text(&failure.detail);
             });

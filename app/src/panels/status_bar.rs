@@ -60,6 +60,7 @@ pub fn status_bar_ui(
                 ui.label(small(format!("LPS {place}")).color(theme::TEXT_QUIET));
                 ui.label(small(probe.value.clone().unwrap_or_else(|| "outside".to_owned())));
             }
+            None if document.series.is_empty() => {}
             None => {
                 ui.label(small("LPS –".to_owned()).color(theme::TEXT_QUIET));
             }
@@ -73,8 +74,9 @@ pub fn status_bar_ui(
                 ui.label(small(text::bytes(bytes)).color(theme::TEXT_QUIET)).on_hover_text("Memory in use");
             }
             if let Some(adapter) = adapter {
-                let label =
-                    ui.add(egui::Label::new(small(adapter.name.clone()).color(theme::TEXT_QUIET)).truncate());
+                let name = if adapter.backend == "CPU" { "Processor, " } else { "" };
+                let name = small(format!("{name}{}", adapter.name)).color(theme::TEXT_QUIET);
+                let label = ui.add(egui::Label::new(name).truncate());
                 label.on_hover_text(format!("Pictures are drawn by {adapter}"));
             }
             work_ui(ui, document, tasks, queue);

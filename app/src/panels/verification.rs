@@ -23,7 +23,9 @@ pub fn verification_ui(ctx: &egui::Context, task: &Task<Report>, queue: &Command
             ui.add_space(theme::space::PANEL);
             if let Some(report) = task.value() {
                 // Heading, state and buttons keep their place.
-                ScrollArea::both().max_height(size.y - 220.0).show(ui, |ui| table_ui(ui, report));
+                let height = size.y - 220.0;
+                let table = ScrollArea::both().max_height(height).min_scrolled_height(height);
+                table.show(ui, |ui| table_ui(ui, report));
                 ui.add_space(theme::space::GROUP);
             }
             ui.horizontal(|ui| {

@@ -363,6 +363,7 @@ impl Worker {
         let pixels =
             if self.is_shared { pixels.and_then(|p| self.renderer.wait().map(|()| p)) } else { pixels };
         let took = started.elapsed();
+        tracing::trace!(size_px = ?plan.size_px, step = plan.step_factor, is_full = plan.is_full, ?took, "volume");
         let Some(view) = self.views.get_mut(&viewport) else { return };
         if pixels.is_err() {
             // The window says why; the view asks again when something changes.

@@ -56,10 +56,9 @@ pub fn message_for(error: &ImagingError) -> UserMessage {
             format!("“{}” is not an image Lantern can read.", name(path)),
             "If it should be one, the file may be incomplete: compare its size with the original.",
         ),
-        ImagingError::Damaged { path, .. } => (
-            format!("“{}” is damaged.", name(path)),
-            "Nothing else was closed. Export the image again from its source.",
-        ),
+        ImagingError::Damaged { path, .. } => {
+            (format!("“{}” is damaged.", name(path)), "Export the image again from its source.")
+        }
         ImagingError::Truncated { path, expected_bytes, found_bytes } => (
             format!(
                 "“{}” is incomplete: {} of {} are there.",

@@ -1,5 +1,6 @@
 //! The inset that shows where an oblique plane cuts: the plane within the volume's edges, coloured by axis.
 
+use egui::emath::GuiRounding as _;
 use egui::{Rect, Ui, pos2, vec2};
 use imaging::geometry::AnatomicalPlane;
 use imaging::volume::Channels;
@@ -63,6 +64,7 @@ pub(super) fn wanted(
 /// Draws the inset over the picture.
 pub(super) fn inset_ui(ui: &Ui, rect: Rect, viewport: &Viewport, key: SeriesKey, ctx: &ViewportContext<'_>) {
     let Some(inset) = inset_rect(rect) else { return };
+    let inset = inset.round_to_pixels(ui.ctx().pixels_per_point());
     if !ctx.pictures.has_picture(viewport.id, key, true) {
         return;
     }

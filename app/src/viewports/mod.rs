@@ -10,6 +10,7 @@ mod volume;
 
 use std::collections::BTreeMap;
 
+use egui::emath::GuiRounding as _;
 use egui::{CursorIcon, Rect, Sense, Ui, pos2, vec2};
 use glam::DVec3;
 use imaging::volume::Volume;
@@ -76,9 +77,13 @@ pub fn grid_ui(ui: &mut Ui, ctx: &ViewportContext<'_>, state: &mut ViewportState
     state.sizes_px.clear();
     state.rects.clear();
     state.probe = None;
-    let rects = rects(area, ctx.settings.split);
+    // On whole pixels of the screen: a picture between them would be sampled a second time, and blurred.
+    let scale = ui.ctx().pixels_per_point();
+    let rects = rects(area, ctx.settings.split).map(|rect| rect.round_to_pixels(scale));
     match ctx.document.workspace.layout.maximised {
-        Some(id) => viewport_ui(ui, area, ctx.document.workspace.viewport(id), ctx, state),
+        Some(id) => {
+            viewport_ui(ui, area.round_to_pixels(scale), ctx.document.workspace.viewport(id), ctx, state)
+        }
         None => {
             for (viewport, rect) in ctx.document.workspace.viewports.iter().zip(rects) {
                 viewport_ui(ui, rect, viewport, ctx, state);

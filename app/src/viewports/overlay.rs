@@ -126,16 +126,28 @@ pub(super) fn round_length_mm(most_mm: f64) -> Option<f64> {
 }
 
 /// The scale bar above the lower edge; words instead of a bar where lengths are withheld.
+///
+/// Narrow viewports have it in the lower right corner, beside the letter; there the position's line says what is
+/// withheld.
 pub(super) fn scale_bar(painter: &Painter, rect: Rect, mm_per_point: f64, lengths: &Lengths) {
+    let is_narrow = rect.width() < NARROW;
+    if *lengths == Lengths::Withheld && is_narrow {
+        return;
+    }
     if *lengths == Lengths::Withheld {
         let pos = pos2(rect.center().x, rect.bottom() - 24.0);
         halo_text(painter, pos, Align2::CENTER_BOTTOM, &lengths.text(""), theme::DANGER, 160.0);
         return;
     }
-    let Some(length_mm) = round_length_mm(mm_per_point * f64::from(rect.width()) * 0.22) else { return };
+    let share = if is_narrow { 0.16 } else { 0.22 };
+    let Some(length_mm) = round_length_mm(mm_per_point * f64::from(rect.width()) * share) else { return };
     let length = (length_mm / mm_per_point) as f32;
-    let bottom = rect.bottom() - 24.0;
-    let (left, right) = (rect.center().x - length / 2.0, rect.center().x + length / 2.0);
+    let (left, bottom) = if is_narrow {
+        (rect.right() - MARGIN - length, rect.bottom() - MARGIN)
+    } else {
+        (rect.center().x - length / 2.0, rect.bottom() - 24.0)
+    };
+    let right = left + length;
     let shape = |offset: Vec2| {
         let p = |x: f32, y: f32| pos2(x, y) + offset;
         vec![p(left, bottom - 4.0), p(left, bottom), p(right, bottom), p(right, bottom - 4.0)]
@@ -144,8 +156,12 @@ pub(super) fn scale_bar(painter: &Painter, rect: Rect, mm_per_point: f64, length
     painter.add(Shape::line(shape(Vec2::ZERO), Stroke::new(1.0, theme::TEXT)));
     let number = if length_mm >= 1.0 { format!("{length_mm:.0}") } else { format!("{length_mm}") };
     let text = lengths.text(&number);
-    let pos = pos2(rect.center().x, bottom - 5.0);
-    halo_text(painter, pos, Align2::CENTER_BOTTOM, &text, theme::TEXT, 160.0);
+    if is_narrow {
+        halo_text(painter, pos2(left - 4.0, bottom + 3.0), Align2::RIGHT_BOTTOM, &text, theme::TEXT, 60.0);
+    } else {
+        let pos = pos2(rect.center().x, bottom - 5.0);
+        halo_text(painter, pos, Align2::CENTER_BOTTOM, &text, theme::TEXT, 160.0);
+    }
 }
 
 /// Short name at the ends of a plane's reference line; never a bare `A`, which would read as anterior.
@@ -191,7 +207,9 @@ pub(super) fn reference_line(
                 painter.extend(Shape::dashed_line(&points, stroke, 2.0, 3.0));
             }
         }
-        if sign > 0.0 {
+        // The upper end lies among the texts of a narrow viewport; colour and dashes tell the plane too.
+        let is_among_texts = rect.width() < NARROW && direction.y.abs() > direction.x.abs();
+        if sign > 0.0 && !is_among_texts {
             let pos = end - away * 10.0 + vec2(away.y.abs(), -away.x.abs()) * 9.0;
             halo_text(painter, pos, Align2::CENTER_CENTER, plane_tag(plane), theme::plane(plane), 40.0);
         }

@@ -66,7 +66,7 @@ pub(super) fn slice_ui(
         cube::inset_ui(ui, rect, viewport, series.key, ctx);
         let letters = letters(view);
         overlay::orientation_letters(&painter, rect, &letters);
-        if rect.width() > 160.0 && rect.height() > 120.0 {
+        if rect.width() > 180.0 && rect.height() > 120.0 {
             overlay::scale_bar(&painter, rect, frame.mm_per_point(), &ctx.document.lengths(series));
         }
     }

@@ -82,7 +82,7 @@ pub fn choice(ui: &mut Ui, group: &str, name: &str, hint: &str, is_current: bool
 /// A row of facts: quiet name left, value right of it.
 pub fn fact(ui: &mut Ui, name: &str, value: &str) {
     quiet(ui, name);
-    ui.add(egui::Label::new(value).truncate()).on_hover_text(value);
+    ui.add(egui::Label::new(value).truncate().selectable(true)).on_hover_text(value);
     ui.end_row();
 }
 

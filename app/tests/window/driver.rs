@@ -90,7 +90,7 @@ impl Window {
         window
     }
 
-    fn open_phantom(&mut self) {
+    pub(crate) fn open_phantom(&mut self) {
         let volume = phantom::head(Dims::new(32, 36, 20), DVec3::new(2.0, 2.0, 3.0), DMat3::IDENTITY);
         let attributes = SeriesAttributes {
             patient_name: "Phantom^Head".into(),

@@ -4,6 +4,7 @@ mod driver;
 mod geometry;
 mod overlays;
 mod reading;
+mod software;
 mod states;
 mod touch;
 mod verification;

@@ -119,7 +119,15 @@ struct Screen {
 
 impl Screen {
     /// Gives the parts that changed to the desktop; everything if `is_whole`.
-    fn show(&mut self, changed: Vec<PixelRect>, is_whole: bool) -> Result<(), softbuffer::SoftBufferError> {
+    ///
+    /// The desktop is told of a frame only if one follows: it would tell when to draw the next one only after that,
+    /// and the window would stand still.
+    fn show(
+        &mut self,
+        window: &Window,
+        changed: Vec<PixelRect>,
+        is_whole: bool,
+    ) -> Result<(), softbuffer::SoftBufferError> {
         let [Some(width), Some(height)] = self.canvas.size().map(NonZeroU32::new) else { return Ok(()) };
         let is_whole = is_whole || self.is_stale;
         if changed.is_empty() && !is_whole {
@@ -139,6 +147,7 @@ impl Screen {
         let damage: Vec<softbuffer::Rect> = shown.iter().copied().filter_map(to_damage).collect();
         self.changes.push_front(shown);
         self.changes.truncate(MAX_BUFFERS);
+        window.pre_present_notify();
         buffer.present_with_damage(&damage)?;
         self.is_stale = false;
         Ok(())
@@ -276,7 +285,6 @@ impl<'a> Running<'a> {
                 settings.after_first_show(window);
             }
         }
-        window.pre_present_notify();
         let area: u64 = changed.iter().map(|r| u64::from(r.width) * u64::from(r.height)).sum();
         self.show(changed, false);
         tracing::trace!(
@@ -291,7 +299,7 @@ impl<'a> Running<'a> {
     }
 
     fn show(&mut self, changed: Vec<PixelRect>, is_whole: bool) {
-        if let Err(error) = self.screen.show(changed, is_whole) {
+        if let Err(error) = self.screen.show(&self.window, changed, is_whole) {
             tracing::warn!("a frame could not be shown: {error}");
             self.pace.ask(Instant::now() + HIDDEN_INTERVAL);
         }
