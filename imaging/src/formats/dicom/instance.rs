@@ -122,6 +122,8 @@ pub(crate) struct Frame {
     pub(crate) stack_id: String,
     /// Place along the dimensions that the object declares, those of position left out.
     pub(crate) dimension_indices: Vec<u32>,
+    /// Windows of this frame alone; empty where those of the object count.
+    pub(crate) windows: Vec<NamedWindow>,
     /// Number of the frame's object within its series.
     pub(crate) instance_number: Option<i64>,
     pub(crate) acquisition_number: Option<i64>,
@@ -307,7 +309,7 @@ pub(crate) fn interpret_pixels(
             // The windows were meant for the values of the source.
             Vec::new()
         } else {
-            voi::windows(set, first_frame, functional, &charset, &mut warnings)
+            voi::windows(set, functional, &charset, &mut warnings)
         },
         padding: padding(set, &format),
         is_inverted: !format.is_color()
@@ -553,6 +555,15 @@ fn frames(
     if has_volume_space {
         warnings.push(SeriesWarning::NoPosition);
     }
+    if pixel_spacing::is_binary(set)
+        || per_frame
+            .iter()
+            .chain(shared)
+            .any(|group| group.item(tags::PIXEL_MEASURES_SEQUENCE).is_some_and(pixel_spacing::is_binary))
+    {
+        let text = "the spacing of pixels is not written as text, as it must be, and is not used";
+        warnings.push(SeriesWarning::Other(text.to_owned()));
+    }
     (0..count)
         .map(|index| {
             let groups = [per_frame.get(index), shared];
@@ -645,6 +656,11 @@ fn frames(
                 dimension_indices: content
                     .map(|content| dimensions.apart_from_position(content))
                     .unwrap_or_default(),
+                windows: if is_inherited {
+                    Vec::new()
+                } else {
+                    voi::of_group(per_frame.get(index), charset, warnings)
+                },
                 instance_number: set.integer(tags::INSTANCE_NUMBER),
                 acquisition_number: set.integer(tags::ACQUISITION_NUMBER),
             }
