@@ -27,6 +27,7 @@ mod dataset;
 mod derived_tags;
 mod encapsulated_document;
 mod fragments;
+mod frame_order;
 mod grid;
 mod group;
 mod instance;
