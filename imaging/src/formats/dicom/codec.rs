@@ -13,7 +13,7 @@ use super::bytes::inflate_bytes;
 use super::codestream::{Codestream, CodestreamKind, parse_jpeg, parse_jpeg_xl_size, parse_jpeg2000};
 use super::dataset::{DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE};
 use super::instance::{Photometric, PixelFormat, SampleFormat};
-use super::{jpeg_lossless, jpeg_xl, jpeg12, jpeg2000};
+use super::{jpeg_lossless, jpeg_xl, jpeg12, jpeg2000, spare};
 
 /// Whether pixel data lies in the file as plain samples.
 pub(crate) fn is_native(transfer_syntax: &str) -> bool {
@@ -350,8 +350,9 @@ fn decode_rle(
         ));
     }
     let mut has_surplus = false;
-    let mut out = vec![0; pixels * segments];
-    let mut planes = vec![0; pixels * segments];
+    // Both are written as a whole, or not used.
+    let mut out = spare::take(pixels * segments);
+    let mut planes = spare::take(pixels * segments);
     for (segment, plane) in planes.chunks_exact_mut(pixels.max(1)).enumerate() {
         let start = offsets.get(segment).copied().unwrap_or(usize::MAX);
         let end = offsets.get(segment + 1).copied().unwrap_or(data.len());
@@ -372,6 +373,7 @@ fn decode_rle(
             }
         }
     }
+    spare::give(planes);
     Ok((out, has_surplus))
 }
 

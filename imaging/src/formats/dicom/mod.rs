@@ -45,6 +45,7 @@ mod pixels;
 mod presentation_state;
 mod scan;
 mod segmentation;
+mod spare;
 mod stack;
 mod structure_set;
 mod structured_report;

@@ -8,6 +8,7 @@ use super::color;
 use super::dataset::{self, DEFLATED, WalkError};
 use super::fragments::FragmentTable;
 use super::instance::{Instance, PixelFormat, SampleFormat};
+use super::spare;
 use crate::ImagingError;
 use crate::volume::{Rescale, Sample};
 
@@ -221,6 +222,7 @@ impl<'a> OpenInstance<'a> {
                 let source = decoded.bytes.get(..bytes.len());
                 bytes
                     .copy_from_slice(source.ok_or_else(|| damaged(self.instance, "decoded too few pixels"))?);
+                spare::give(decoded.bytes);
                 if cfg!(target_endian = "big") {
                     target.iter_mut().for_each(|value| *value = value.swapped());
                 }
@@ -327,7 +329,9 @@ impl<'a> OpenInstance<'a> {
             .frame(&self.bytes, frame_index)
             .map_err(|source| ImagingError::io(instance.location.path(), source))?
             .ok_or_else(|| damaged(instance, "compressed pixel data is missing or cut off"))?;
-        codec::decode_frame(&instance.transfer_syntax, &instance.format, &data)
+        let decoded = codec::decode_frame(&instance.transfer_syntax, &instance.format, &data);
+        spare::give(data);
+        decoded
             .inspect(|decoded| {
                 if decoded.has_surplus {
                     self.has_surplus.store(true, Ordering::Relaxed);
