@@ -71,6 +71,18 @@ fuzz: ## Fuzz every reader (FUZZ_SECONDS=60 each, FUZZ_TARGETS=...); needs night
 			-max_len=65536 -timeout=10 -rss_limit_mb=3000 -malloc_limit_mb=512; \
 	done
 
+# Readers that loading is timed beside, as in docs/performance.md.
+PEERS := target/bench-peers
+PEER_PACKAGES := SimpleITK==2.5.7 pydicom==3.0.2 nibabel==5.4.2 vtk==9.7.2 python-gdcm==3.2.6 numpy
+
+.PHONY: bench-peers
+bench-peers: setup ## Time loading beside SimpleITK, VTK, GDCM, pydicom, nibabel and dcm2niix
+	$(MAKE) --no-print-directory setup-system PACKAGES="python3-venv dcm2niix"
+	test -x $(PEERS)/venv/bin/python || python3 -m venv $(PEERS)/venv
+	$(PEERS)/venv/bin/pip install --quiet --disable-pip-version-check $(PEER_PACKAGES)
+	cargo build --release --locked -p lantern
+	$(PEERS)/venv/bin/python docs/bench/load_peers.py --json $(PEERS)/load.json $(PEERS)/data target/release/lantern
+
 .PHONY: deb
 deb: setup ## Build the Debian package
 	@cargo deb --version >/dev/null 2>&1 || cargo install --locked --debug cargo-deb@$(CARGO_DEB_VERSION)

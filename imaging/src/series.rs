@@ -68,6 +68,8 @@ pub enum SeriesWarning {
     Uncalibrated { reason: String },
     /// Some files of the series could not be read.
     UnreadableFiles { count: usize, first: PathBuf, reason: String },
+    /// Files name several frames of reference but were stacked as if they shared one.
+    FramesOfReferenceMixed { count: usize },
     /// Values were lossily compressed.
     LossyCompression { method: String },
     /// Values differ in rescale from slice to slice and were converted to modality values.
@@ -110,6 +112,7 @@ impl SeriesWarning {
             | Self::DuplicateSlices { .. }
             | Self::NoPosition
             | Self::MissingFrames { .. }
+            | Self::FramesOfReferenceMixed { .. }
             | Self::UnreadableFiles { .. } => Level::Amber,
             Self::Split { .. } | Self::LossyCompression { .. } | Self::RescaleVaries | Self::Other(_) => {
                 Level::Green
@@ -172,6 +175,9 @@ impl fmt::Display for SeriesWarning {
             Self::UnreadableFiles { count, first, reason } => {
                 let noun = if *count == 1 { "file" } else { "files" };
                 write!(f, "{count} {noun} could not be read ({reason}), first `{}`", first.display())
+            }
+            Self::FramesOfReferenceMixed { count } => {
+                write!(f, "slices name {count} frames of reference; their positions are taken as of one")
             }
             Self::LossyCompression { method } => write!(f, "lossy compression ({method})"),
             Self::RescaleVaries => {
@@ -276,6 +282,22 @@ impl SeriesEntry {
             crate::formats::Origin::File(_) => {
                 let _ = (z, time_point);
                 None
+            }
+        }
+    }
+
+    /// Windows that the file suggests for the frame that a slice shows, first is the default.
+    ///
+    /// [`Self::windows`] are those of the middle slice; slices of a stack and frames of a multi-frame object may each
+    /// have their own (Frame VOI LUT functional group, PS3.3 C.7.6.16.2.10). Of a mixed slice the nearer frame counts.
+    /// Empty where nothing was acquired or suggested.
+    pub fn windows_of_slice(&self, z: usize, time_point: usize) -> &[NamedWindow] {
+        match &self.origin {
+            #[cfg(feature = "dicom")]
+            crate::formats::Origin::Dicom(series) => series.windows_of_slice(z, time_point),
+            crate::formats::Origin::File(_) => {
+                let is_there = z < self.dims.z && time_point < self.time_points;
+                if is_there { &self.windows } else { &[] }
             }
         }
     }

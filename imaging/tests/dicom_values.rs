@@ -332,6 +332,36 @@ fn odd_voi_tables_are_read_and_damaged_ones_give_way_to_the_window() {
 }
 
 #[test]
+fn windows_that_cannot_be_are_left_out_with_a_warning() {
+    let read = |center: &str, width: &str| {
+        let object = Dicom::image(EXPLICIT, 2, 1)
+            .with(0x0028_1050, text("DS", center))
+            .with(0x0028_1051, text("DS", width))
+            .words(&[0, 255]);
+        let (entry, volume) = object.read().unwrap();
+        let windows: Vec<_> = entry.windows.iter().map(|w| (w.window.center, w.window.width)).collect();
+        (windows, volume.warnings().iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let warns = |warnings: &[String], text: &str| warnings.iter().any(|warning| warning.contains(text));
+    let (windows, warnings) = read("40", "400");
+    assert_eq!(windows, [(40.0, 400.0)]);
+    assert!(!warns(&warnings, "window"), "{warnings:?}");
+    let (windows, warnings) = read("40\\60", "400");
+    assert_eq!(windows, [(40.0, 400.0)]);
+    assert!(warns(&warnings, "do not belong together"), "{warnings:?}");
+    for (center, width) in [("forty", "400"), ("40", "wide"), ("40", "")] {
+        let (windows, warnings) = read(center, width);
+        assert_eq!(windows, []);
+        assert!(warns(&warnings, "do not belong together"), "{center}, {width}: {warnings:?}");
+    }
+    for width in ["0", "-80"] {
+        let (windows, warnings) = read("40\\50", &format!("{width}\\350"));
+        assert_eq!(windows, [(50.0, 350.0)]);
+        assert!(warns(&warnings, "without a width"), "{width}: {warnings:?}");
+    }
+}
+
+#[test]
 fn narrow_windows_over_fractions_are_exact() {
     let windows = |center: &str, width: &str, function: Option<&str>| {
         let mut object = Dicom::image(EXPLICIT, 2, 1)

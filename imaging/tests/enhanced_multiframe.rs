@@ -138,6 +138,38 @@ fn slopes_that_change_from_frame_to_frame_are_applied_to_each() {
 }
 
 #[test]
+fn windows_that_change_from_frame_to_frame_are_those_of_the_frame_on_show() {
+    let window =
+        |center: f64, width: f64| Item::default().ds(0x0028_1050, &[center]).ds(0x0028_1051, &[width]);
+    let slope = |i: i32| 1.0 + f64::from(i);
+    // From feet to head in the file's order 4, 3, 2, 1, 0, and the last frame without a window of its own.
+    let frames: Vec<Frame> = (0..5)
+        .map(|i| {
+            let transformation = Item::default().ds(0x0028_1052, &[-10.0]).ds(0x0028_1053, &[slope(i)]);
+            let frame = Frame::at(f64::from(4 - i) * 3.0).group(0x0028_9145, transformation);
+            let own = window(100.0 * f64::from(i), 50.0 + f64::from(i));
+            if i == 4 { frame } else { frame.group(0x0028_9132, own) }
+        })
+        .collect();
+    let object = enhanced(&frames).ds(0x0028_1050, &[40.0]).ds(0x0028_1051, &[400.0]);
+    let (entry, volume) = open_objects(&[object]);
+    for z in 0..5 {
+        let i = 4 - z;
+        let windows: Vec<_> =
+            entry.windows_of_slice(z as usize, 0).iter().map(|w| (w.window.center, w.window.width)).collect();
+        let own = (100.0 * f64::from(i), 50.0 + f64::from(i));
+        assert_eq!(windows, [if i == 4 { (40.0, 400.0) } else { own }], "frame {i}");
+        let stored = hu(DVec3::new(-7.5, -7.5, f64::from(z) * 3.0)).round();
+        let value = volume.value_at([0, 0, z as usize], 0, 0).unwrap();
+        assert!((value - (stored * slope(i) - 10.0)).abs() < 1e-3, "frame {i}: {value}");
+    }
+    // The series as a whole has those of its middle slice.
+    assert_eq!((entry.windows[0].window.center, entry.windows.len()), (200.0, 1));
+    assert_eq!(entry.windows_of_slice(5, 0), []);
+    assert_eq!(entry.windows_of_slice(0, 1), []);
+}
+
+#[test]
 fn temporal_positions_become_points_in_time() {
     // Time runs fastest in the file and backwards.
     let frames: Vec<Frame> = (0..20)

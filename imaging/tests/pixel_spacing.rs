@@ -149,6 +149,38 @@ fn film_spacing_comes_before_aspect_and_aspect_before_nothing() {
     }
 }
 
+#[test]
+fn pixels_that_are_not_square_keep_their_shape_from_spacing_else_from_the_aspect_ratio() {
+    // An ellipse of 6 by 6 units on pixels 1.5 times as high as wide: 12 columns, 8 rows.
+    let disc: Vec<i16> = (0..24 * 12)
+        .map(|i| {
+            let (x, y) = (f64::from(i % 24) - 11.5, 1.5 * (f64::from(i / 24) - 5.5));
+            if x.hypot(y) < 6.0 { 1000 } else { 0 }
+        })
+        .collect();
+    let object = flat("OT", "1.2.840.10008.5.1.4.1.1.7").pixels(&disc);
+    let shown_size = |object: Item| {
+        let ([x, y], entry, volume) = spacing(object);
+        let count = |along: usize, other: usize, at: usize| {
+            let index = |i: usize| if other == 1 { [i, at, 0] } else { [at, i, 0] };
+            (0..along).filter(|&i| volume.value_at(index(i), 0, 0).unwrap() > 500.0).count() as f64
+        };
+        ([x * count(24, 1, 5), y * count(12, 0, 11)], entry)
+    };
+    // Round by spacing, in millimetres; the aspect ratio beside it says nothing.
+    let both = object.clone().ds(PIXEL_SPACING, &[0.6, 0.4]).text(0x0028_0034, b"IS", "1\\7");
+    let ([wide, high], entry) = shown_size(both);
+    assert!((wide - 4.8).abs() < 1e-9 && (high - 4.8).abs() < 1e-9, "{wide} by {high}");
+    assert_eq!(entry.spacing_source.label(), "mm");
+    // Round by the aspect ratio alone (vertical over horizontal), and without millimetres.
+    let ([wide, high], entry) = shown_size(object.clone().text(0x0028_0034, b"IS", "3\\2"));
+    assert!((wide - high).abs() < 1e-9, "{wide} by {high}");
+    assert_eq!((entry.spacing_source.label().as_str(), entry.verdict().level), ("px", Level::Red));
+    // With neither, pixels count as square.
+    let ([wide, high], _) = shown_size(object);
+    assert_eq!([wide, high], [12.0, 8.0]);
+}
+
 fn region(corners: [u32; 4], units: [u16; 2], delta: [f64; 2]) -> Item {
     let [x0, y0, x1, y1] = corners;
     Item::default()

@@ -25,7 +25,7 @@ const ENHANCED: &str = "imaging/tests/enhanced_multiframe.rs";
 const VALUES: &str = "imaging/tests/dicom_values.rs";
 const COLOUR: &str = "imaging/tests/dicom_colour.rs";
 const FORMATS: &str = "imaging/tests/dicom_formats.rs";
-const ZOO: &str = "imaging/tests/dicom_zoo.rs";
+const TRUTH: &str = "tests/truth/main.rs";
 const SPACING: &str = "imaging/tests/pixel_spacing.rs";
 const FOLDERS: &str = "imaging/tests/scan_folders.rs";
 const STATISTICS: &str = "imaging/tests/statistics.rs";
@@ -73,7 +73,7 @@ pub(crate) const TRAPS: &[Trap] = traps! {
     "Oblique acquisition drawn in its bounding box",
     "the grid keeps its own axes; the acquisition plane is cut along its slices" => By(&[
         ("app/src/document/planes.rs", "oblique_grids_keep_their_own_planes_and_say_so_in_letters"),
-        ("imaging/tests/dicom_series.rs", "oblique_mr_equals_simpleitk"),
+        (TRUTH, "everything_that_other_tools_say_of_the_shared_images_is_what_we_say"),
     ]);
     "Radial series or slices with their own orientation taken for a stack",
     "slices that are not parallel form no volume and stay readable one by one" => By(&[
@@ -99,6 +99,7 @@ pub(crate) const TRAPS: &[Trap] = traps! {
     ]);
     "Pixels that are not square",
     "the shape comes from spacing, else from the aspect ratio, which gives no lengths" => By(&[
+        (SPACING, "pixels_that_are_not_square_keep_their_shape_from_spacing_else_from_the_aspect_ratio"),
         (SPACING, "film_spacing_comes_before_aspect_and_aspect_before_nothing"),
     ]);
     "Spacing at the detector shown as spacing in the patient",
@@ -134,7 +135,8 @@ pub(crate) const TRAPS: &[Trap] = traps! {
     ]);
     // grey values
     "One rescale or window for all frames",
-    "the modality transform is applied per frame" => By(&[
+    "modality transform and windows are those of the frame on show" => By(&[
+        (ENHANCED, "windows_that_change_from_frame_to_frame_are_those_of_the_frame_on_show"),
         (ENHANCED, "slopes_that_change_from_frame_to_frame_are_applied_to_each"),
         (FOLDERS, "rescale_that_differs_between_slices_is_applied_to_each"),
     ]);
@@ -236,7 +238,7 @@ pub(crate) const TRAPS: &[Trap] = traps! {
     "codestream and label decide together, in one table" => By(&[
         (COLOUR, "every_codec_shows_the_same_colours_whatever_the_labels_say"),
         (COLOUR, "what_would_decode_wrongly_is_refused_with_the_reason"),
-        (ZOO, "stored_values_equal_pydicom_and_dcmtk"),
+        (TRUTH, "everything_that_other_tools_say_of_the_shared_images_is_what_we_say"),
     ]);
     "Palette colour: 16 bits, segmented tables, first mapped value",
     "all of them are read" => By(&[
@@ -275,7 +277,7 @@ pub(crate) const TRAPS: &[Trap] = traps! {
     "contour points are millimetres of the patient; the centre of a voxel is its index" => By(&[
         (CONTOURS, "point_at_a_voxel_centre_has_the_index_of_that_voxel"),
         (CONTOURS, "square_around_voxel_centres_encloses_exactly_those"),
-        (CONTOURS, "real_contours_enclose_the_masks_they_were_traced_from"),
+        (TRUTH, "everything_that_other_tools_say_of_the_shared_images_is_what_we_say"),
     ]);
     "Graphics of presentation states and reports shifted by half a pixel",
     "they count from the corner of the first pixel" => By(&[
@@ -325,8 +327,7 @@ pub(crate) const TRAPS: &[Trap] = traps! {
     ]);
     "Resolution of TIFF taken for that of the specimen",
     "an ordinary picture is not calibrated, whatever its dots per inch" => By(&[
-        ("imaging/tests/raster_files.rs", "every_made_picture_has_its_pixels"),
-        (BROKEN, "every_broken_file_is_refused_or_shown_with_the_message_that_names_what_is_wrong"),
+        ("imaging/tests/raster_files.rs", "no_unit_of_a_tiffs_resolution_makes_millimetres_of_its_pixels"),
     ]);
     "Slide pyramids: microns per pixel, edge tiles, fractional downsampling",
     "scale from the pyramid's intent, padded edges" => NotYet("slides are not read yet");

@@ -117,23 +117,8 @@ fn check_series(folder: &str, archive: &str) {
 }
 
 #[test]
-fn chest_ct_has_true_numbers() {
-    check_series("ct/lidc-0314", "lidc-0314");
-}
-
-#[test]
-fn jpeg_2000_ct_has_true_numbers() {
-    check_series("ct/ct-j2k-20", "ct-j2k-20");
-}
-
-#[test]
 fn oblique_mr_has_true_numbers() {
     check_series("mr/mr-t1-7t-defaced", "mr-t1-7t-defaced");
-}
-
-#[test]
-fn pet_has_true_numbers() {
-    check_series("pet/pet-wb", "pet-wb");
 }
 
 #[test]

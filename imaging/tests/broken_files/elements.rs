@@ -84,7 +84,8 @@ fn representations() -> Vec<Case> {
         (ORIENTATION, b"UT", Refused("in the middle of the header")),
         (POSITION, b"ab", Refused("in the middle of the header")),
         // Numbers as text under a VR of binary numbers.
-        (SPACING, b"US", Warned("spacing")),
+        (SPACING, b"US", Warned("spacing of pixels is not written as text")),
+        (SPACING, b"FD", Warned("spacing of pixels is not written as text")),
         (ORIENTATION, b"FD", Warned("position")),
     ] {
         let mutation = format!("{FILE}: {} written as {}", tag_text(tag), String::from_utf8_lossy(vr));

@@ -189,19 +189,22 @@ fn rle() -> Vec<Case> {
     let case = |mutation: &str, bytes: Vec<u8>| {
         Case::file(format!("{name}: {mutation}"), name, bytes, Refused("damaged"))
     };
-    // Known: these decode to whole frames of wrong values, which the decoder does not notice.
-    let unnoticed =
-        |mutation: &str, bytes: Vec<u8>| Case::file(format!("{name}: {mutation}"), name, bytes, Shown);
+    let warned = |mutation: &str, bytes: Vec<u8>| {
+        Case::file(format!("{name}: {mutation}"), name, bytes, Warned("decodes to more than the image"))
+    };
+    let second = u32::from_le_bytes(parts.items[1][8..12].try_into().unwrap());
     vec![
         case("no segments", header(&[0])),
         case("one segment for two bytes a sample", header(&[1])),
         case("16 segments", header(&[16])),
         case("4294967295 segments", header(&[u32::MAX])),
         case("segments that begin beyond the end", header(&[2, 64, 0x7FFF_FFFF])),
-        unnoticed("a segment that begins in the header", header(&[2, 4])),
+        case("a segment that begins in the header", header(&[2, 4])),
+        case("a first segment after a gap", header(&[2, 66, second])),
+        case("a second segment that begins early", header(&[2, 64, second - 40])),
         case("segments in the wrong order", header(&[2, 2000, 64])),
         case("both segments at one place", header(&[2, 64, 64])),
-        unnoticed("runs that fill more than the frame", {
+        warned("runs that fill more than the frame", {
             let data = parts.items[1].len() - 64;
             // 0x81: the next byte 128 times.
             parts.patched(64, &[0x81, 7].repeat(data / 2))

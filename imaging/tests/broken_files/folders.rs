@@ -76,11 +76,20 @@ fn series() -> Vec<Case> {
             with(3, &|item| item.ds(0x0028_1053, &[2.0])),
             Warned("rescale differs"),
         ),
-        // Known: a frame of reference with a single file is taken for what de-identification leaves.
         case(
             "one slice of another frame of reference",
             with(3, &|item| item.text(0x0020_0052, b"UI", "9.9")),
-            Shown,
+            Warned("frame of reference differs"),
+        ),
+        // Too few to tell a frame of reference from what de-identification leaves.
+        case(
+            "one of four slices of another frame of reference",
+            stack(4)
+                .into_iter()
+                .enumerate()
+                .map(|(i, item)| item.text(0x0020_0052, b"UI", if i == 3 { "9.9" } else { "9.8" }))
+                .collect(),
+            Warned("2 frames of reference"),
         ),
         case("one slice unsigned", with(3, &|item| item.us(0x0028_0103, &[0])), Warned("split")),
         case(

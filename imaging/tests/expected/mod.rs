@@ -133,51 +133,6 @@ fn check(path: &Path, expected: &Value, tolerance: f64) {
     assert_eq!(progress.fraction(), Some(1.0), "{name}");
 }
 
-/// Holds a volume against the truth of a real file (`truth.json`): grid, statistics, samples.
-pub(crate) fn check_truth(volume: &Volume, truth: &Value, name: &str) {
-    let geometry = volume.geometry();
-    let near = |a: f64, e: f64, tolerance: f64, what: &str| {
-        assert!((a - e).abs() <= tolerance, "{what} of {name} is {a}, expected {e}");
-    };
-    for axis in 0..3 {
-        assert_eq!(
-            volume.dims().to_array()[axis] as u64,
-            truth["size_xyz"][axis].as_u64().unwrap(),
-            "{name}"
-        );
-        near(geometry.spacing_mm()[axis], truth["spacing_xyz"][axis].as_f64().unwrap(), 1e-5, "spacing");
-        near(geometry.origin_lps()[axis], truth["origin_lps"][axis].as_f64().unwrap(), 1e-4, "origin");
-        for row in 0..3 {
-            let expected = truth["direction_row_major"][3 * row + axis].as_f64().unwrap();
-            near(geometry.direction().col(axis)[row], expected, 1e-5, "direction");
-        }
-    }
-    for sample in truth["voxel_samples"].as_array().unwrap() {
-        let index = floats(&sample["ijk"]);
-        let index = [index[0] as usize, index[1] as usize, index[2] as usize];
-        let values = match &sample["value"] {
-            Value::Array(_) => floats(&sample["value"]),
-            single => vec![single.as_f64().unwrap()],
-        };
-        for (channel, expected) in values.into_iter().enumerate() {
-            near(volume.value_at(index, channel, 0).unwrap(), expected, 1e-5, "a voxel");
-        }
-        let lps = floats(&sample["lps"]);
-        assert_eq!(geometry.nearest_index([lps[0], lps[1], lps[2]].into()), Some(index), "{name}");
-    }
-    let physical = truth["physical_samples"].as_array().map(Vec::as_slice).unwrap_or_default();
-    for sample in physical {
-        let lps = floats(&sample["lps"]);
-        let index = geometry.index_from_lps().transform_point3([lps[0], lps[1], lps[2]].into());
-        near(
-            volume.sample_linear(index, 0, 0).unwrap(),
-            sample["trilinear"].as_f64().unwrap(),
-            0.05,
-            "a point",
-        );
-    }
-}
-
 /// Folders with real volumes and the truth of each file: those of the repository, and the shared data set if it is
 /// there.
 pub(crate) fn truths() -> Vec<(PathBuf, serde_json::Map<String, Value>)> {

@@ -13,7 +13,7 @@ use super::bytes::inflate_bytes;
 use super::codestream::{Codestream, CodestreamKind, parse_jpeg, parse_jpeg_xl_size, parse_jpeg2000};
 use super::dataset::{DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE};
 use super::instance::{Photometric, PixelFormat, SampleFormat};
-use super::{jpeg_lossless, jpeg_xl, jpeg12, jpeg2000};
+use super::{jpeg_lossless, jpeg_xl, jpeg12, jpeg2000, spare};
 
 /// Whether pixel data lies in the file as plain samples.
 pub(crate) fn is_native(transfer_syntax: &str) -> bool {
@@ -80,6 +80,8 @@ pub(crate) struct Decoded {
     pub(crate) photometric: Photometric,
     /// Bits per sample that carry a value, where the codestream knows better than the header.
     pub(crate) precision: Option<u8>,
+    /// Whether the compressed data held more than the frame; the surplus is left out.
+    pub(crate) has_surplus: bool,
 }
 
 /// The most pixel data that so many compressed bytes are believed to hold.
@@ -151,6 +153,7 @@ fn decode(scheme: Scheme, uid: &str, format: &PixelFormat, data: &[u8]) -> Resul
         is_planar: format.is_planar,
         photometric: format.photometric,
         precision: None,
+        has_surplus: false,
     };
     let mut decoded = match scheme {
         Scheme::Uncompressed => plain(data.to_vec()),
@@ -159,13 +162,14 @@ fn decode(scheme: Scheme, uid: &str, format: &PixelFormat, data: &[u8]) -> Resul
             plain(inflate_bytes(data, limit).map_err(|error| error.to_string())?)
         }
         Scheme::Rle => {
-            let bytes = decode_rle(data, format.pixels(), usize::from(format.samples), sample_bytes)?;
+            let (bytes, has_surplus) =
+                decode_rle(data, format.pixels(), usize::from(format.samples), sample_bytes)?;
             // RLE keeps each sample apart already; the decoder interleaves whatever the label says.
             let photometric = match format.photometric {
                 Photometric::YbrFull422 => Photometric::YbrFull,
                 other => other,
             };
-            Decoded { photometric, ..plain(bytes) }.interleaved()
+            Decoded { photometric, has_surplus, ..plain(bytes) }.interleaved()
         }
         Scheme::Jpeg => decode_jpeg(format, data, sample_bytes)?,
         Scheme::JpegLs => {
@@ -180,7 +184,7 @@ fn decode(scheme: Scheme, uid: &str, format: &PixelFormat, data: &[u8]) -> Resul
             let bytes = widen(adapter(uid, format, &closed)?, stream.precision, sample_bytes);
             let photometric = undo_label(format.photometric);
             let is_planar = !is_interleaved && format.samples > 1;
-            Decoded { bytes, is_planar, photometric, precision: Some(stream.precision) }
+            Decoded { bytes, is_planar, photometric, precision: Some(stream.precision), has_surplus: false }
         }
         Scheme::Jpeg2000 => {
             let stream = checked(parse_jpeg2000(data), format)?;
@@ -198,12 +202,18 @@ fn decode(scheme: Scheme, uid: &str, format: &PixelFormat, data: &[u8]) -> Resul
                 other => other,
             };
             let bytes = jpeg2000::decode(data, format, sample_bytes)?;
-            Decoded { bytes, is_planar: false, photometric, precision: Some(stream.precision) }
+            Decoded {
+                bytes,
+                is_planar: false,
+                photometric,
+                precision: Some(stream.precision),
+                has_surplus: false,
+            }
         }
         Scheme::JpegXl => {
             let jpeg_xl::Samples { bytes, precision } = jpeg_xl::decode(data, format, sample_bytes)?;
             let photometric = if format.samples == 3 { Photometric::Rgb } else { format.photometric };
-            Decoded { bytes, is_planar: false, photometric, precision: Some(precision) }
+            Decoded { bytes, is_planar: false, photometric, precision: Some(precision), has_surplus: false }
         }
     };
     let expected = match (format.sample, decoded.photometric) {
@@ -259,7 +269,13 @@ fn decode_jpeg(format: &PixelFormat, data: &[u8], sample_bytes: usize) -> Result
         let samples = jpeg12::decode(data)?;
         let bytes = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
         let photometric = format.photometric;
-        return Ok(Decoded { bytes, is_planar: false, photometric, precision: Some(stream.precision) });
+        return Ok(Decoded {
+            bytes,
+            is_planar: false,
+            photometric,
+            precision: Some(stream.precision),
+            has_surplus: false,
+        });
     }
     let photometric = match (format.photometric, adobe) {
         (label, _) if format.samples == 1 => label,
@@ -276,7 +292,7 @@ fn decode_jpeg(format: &PixelFormat, data: &[u8], sample_bytes: usize) -> Result
             1 => samples.into_iter().map(|sample| sample as u8).collect(),
             _ => samples.into_iter().flat_map(u16::to_le_bytes).collect(),
         };
-        return Ok(Decoded { bytes, is_planar: false, photometric, precision });
+        return Ok(Decoded { bytes, is_planar: false, photometric, precision, has_surplus: false });
     }
     let mut decoder = Decoder::new(data);
     // `RGB` leaves samples as they are; the conversion is ours, the same for every compression.
@@ -290,7 +306,7 @@ fn decode_jpeg(format: &PixelFormat, data: &[u8], sample_bytes: usize) -> Result
         _ => 8,
     };
     let bytes = widen(bytes, decoded_precision, sample_bytes);
-    Ok(Decoded { bytes, is_planar: false, photometric, precision })
+    Ok(Decoded { bytes, is_planar: false, photometric, precision, has_surplus: false })
 }
 
 /// Makes samples of up to 8 bits as wide as the header allocates.
@@ -307,8 +323,16 @@ fn widen(bytes: Vec<u8>, precision: u8, sample_bytes: usize) -> Vec<u8> {
     wide
 }
 
-/// Decodes RLE (PS3.5 annex G) to interleaved little-endian samples.
-fn decode_rle(data: &[u8], pixels: usize, samples: usize, sample_bytes: usize) -> Result<Vec<u8>, String> {
+/// Decodes RLE (PS3.5 annex G) to interleaved little-endian samples, and tells whether any segment held more.
+///
+/// Segments follow the header of 64 bytes one after the other, each as long as its pixels need. An offset that lies
+/// would decode to a whole plane of wrong values, so offsets that do not rise from 64 are refused.
+fn decode_rle(
+    data: &[u8],
+    pixels: usize,
+    samples: usize,
+    sample_bytes: usize,
+) -> Result<(Vec<u8>, bool), String> {
     let long = |i: usize| data.get(i * 4..)?.first_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes));
     let segments = samples * sample_bytes;
     if long(0) != Some(segments as u32) {
@@ -318,16 +342,22 @@ fn decode_rle(data: &[u8], pixels: usize, samples: usize, sample_bytes: usize) -
     if pixels.saturating_mul(segments) > data.len().saturating_mul(64) {
         return Err("RLE data is too short for its image".to_owned());
     }
-    let mut out = vec![0; pixels * segments];
-    let mut planes = vec![0; pixels * segments];
+    let offsets: Vec<usize> = (1..=segments).filter_map(long).map(|offset| offset as usize).collect();
+    let is_rising = offsets.first() == Some(&RLE_HEADER_BYTES) && offsets.is_sorted_by(|a, b| a < b);
+    if !is_rising || offsets.len() != segments {
+        return Err(format!(
+            "RLE segments begin at {offsets:?}, which is no order of segments after the header"
+        ));
+    }
+    let mut has_surplus = false;
+    // Both are written as a whole, or not used.
+    let mut out = spare::take(pixels * segments);
+    let mut planes = spare::take(pixels * segments);
     for (segment, plane) in planes.chunks_exact_mut(pixels.max(1)).enumerate() {
-        let start = long(1 + segment).unwrap_or(0) as usize;
-        let end = match long(2 + segment) {
-            Some(next) if segment + 1 < segments => next as usize,
-            _ => data.len(),
-        };
+        let start = offsets.get(segment).copied().unwrap_or(usize::MAX);
+        let end = offsets.get(segment + 1).copied().unwrap_or(data.len());
         let packed = data.get(start..end).ok_or("RLE segment offsets are damaged")?;
-        unpack_bits(packed, plane)?;
+        has_surplus |= unpack_bits(packed, plane)?;
     }
     // Segments hold the most significant byte of each sample first. Two of them are the common case.
     if let (1, 2, Some((high, low))) = (samples, sample_bytes, planes.split_at_checked(pixels)) {
@@ -343,19 +373,26 @@ fn decode_rle(data: &[u8], pixels: usize, samples: usize, sample_bytes: usize) -
             }
         }
     }
-    Ok(out)
+    spare::give(planes);
+    Ok((out, has_surplus))
 }
 
-/// Expands one segment into as many bytes as there is room for.
-fn unpack_bits(mut packed: &[u8], plane: &mut [u8]) -> Result<(), String> {
+/// Bytes before the first RLE segment: a count and fifteen offsets.
+const RLE_HEADER_BYTES: usize = 64;
+
+/// Expands one segment into as many bytes as there is room for; tells whether it held more than that.
+fn unpack_bits(mut packed: &[u8], plane: &mut [u8]) -> Result<bool, String> {
     let wanted = plane.len();
     let mut room = plane;
+    let mut is_overlong = false;
     while !room.is_empty() {
         let written = wanted - room.len();
         let too_short = || format!("RLE segment ends after {written} of {wanted} samples");
         let (&control, rest) = packed.split_first().ok_or_else(too_short)?;
         let control = control.cast_signed();
-        let count = (1 + usize::from(control.unsigned_abs())).min(room.len());
+        let count = 1 + usize::from(control.unsigned_abs());
+        is_overlong |= count > room.len() && control != -128;
+        let count = count.min(room.len());
         if control == -128 {
             packed = rest;
         } else if control >= 0 {
@@ -376,7 +413,8 @@ fn unpack_bits(mut packed: &[u8], plane: &mut [u8]) -> Result<(), String> {
             packed = rest;
         }
     }
-    Ok(())
+    // Zeros fill up to an even length, and -128 (0x80) says nothing.
+    Ok(is_overlong || packed.iter().any(|&byte| byte != 0 && byte != 0x80))
 }
 
 /// Decodes through the codec that the transfer syntax registry has for `uid`.

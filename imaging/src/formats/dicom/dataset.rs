@@ -460,6 +460,13 @@ impl DataSet {
         (!text.is_empty()).then(|| text.to_owned())
     }
 
+    /// Whether a value is there and has a VR of binary numbers.
+    pub(crate) fn is_binary(&self, tag: Tag) -> bool {
+        const BINARY: [&[u8; 2]; 11] =
+            [b"US", b"SS", b"UL", b"SL", b"FL", b"FD", b"OB", b"OW", b"OF", b"OD", b"AT"];
+        self.find(tag).is_some_and(|element| BINARY.contains(&&element.vr))
+    }
+
     /// All numbers of a value, whatever its VR; text that is no number ends the list.
     pub(crate) fn numbers(&self, tag: Tag) -> Vec<f64> {
         let Some(element) = self.find(tag) else { return Vec::new() };

@@ -128,7 +128,7 @@ impl FragmentTable {
         }
         let len = fragments.iter().map(|fragment| fragment.len as usize).sum();
         // Every fragment was found inside the object, so `len` is at most its size.
-        let mut data = vec![0; len];
+        let mut data = super::spare::take(len);
         let mut rest = data.as_mut_slice();
         for fragment in fragments {
             let (target, tail) = rest.split_at_mut(fragment.len as usize);

@@ -8,6 +8,7 @@ use super::instance::{Frame, Instance, Photometric, SampleFormat};
 use super::pixels::VoxelKind;
 use super::stack::{self, FrameRef, Placed, Stack, Stacking, natural_order};
 use crate::formats::Origin;
+use crate::intensity::NamedWindow;
 use crate::series::{SeriesEntry, SeriesWarning, SkippedFile, SourceFrame, SourceKind};
 use crate::verdict::Level;
 use crate::volume::{Rescale, Unit};
@@ -49,8 +50,24 @@ impl DicomSeries {
         })
     }
 
+    /// Windows of the frame that a slice shows; of the frame itself, else of its object.
+    pub(crate) fn windows_of_slice(&self, z: usize, time_point: usize) -> &[NamedWindow] {
+        self.stack.nearest_frame(z, time_point).map_or(&[], |at| windows_of(&self.instances, at))
+    }
+
     pub(crate) fn instance(&self, at: FrameRef) -> Option<&Instance> {
         self.instances.get(at.instance)
+    }
+}
+
+/// Windows of a frame, tables first: its own come in place of those of its object.
+fn windows_of(instances: &[Instance], at: FrameRef) -> &[NamedWindow] {
+    let Some(instance) = instances.get(at.instance).filter(|instance| !instance.format.is_color()) else {
+        return &[];
+    };
+    match instance.frames.get(at.frame) {
+        Some(frame) if !frame.windows.is_empty() => &frame.windows,
+        _ => &instance.windows,
     }
 }
 
@@ -270,7 +287,7 @@ fn entry(
         voxel_type,
         unit: unit(typical, first_at.frame),
         transfer_syntax: Some(first.transfer_syntax.clone()),
-        windows: if format.is_color() { Vec::new() } else { typical.windows.clone() },
+        windows: windows_of(instances, middle).to_vec(),
         is_inverted: first.is_inverted,
         warnings,
         instance_numbers,
@@ -292,6 +309,14 @@ fn warnings(
         warnings.push(SeriesWarning::Split { reason: reasons.join(", ") });
     }
     warnings.extend(stack.warnings.iter().cloned());
+    let frames_of_reference: HashSet<_> =
+        frames.iter().map(|placed| &placed.instance.attributes.frame_of_reference_uid).collect();
+    let mut objects: Vec<usize> = frames.iter().map(|placed| placed.at.instance).collect();
+    objects.dedup();
+    // A UID for every file is what some de-identification leaves, and says nothing.
+    if (2..objects.len()).contains(&frames_of_reference.len()) {
+        warnings.push(SeriesWarning::FramesOfReferenceMixed { count: frames_of_reference.len() });
+    }
     if let Some(placed) = frames.first() {
         let source = placed.frame.spacing.source.clone();
         let finding = SeriesWarning::PixelSpacing { source };

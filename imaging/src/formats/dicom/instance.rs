@@ -5,6 +5,7 @@ use glam::DVec3;
 use super::bytes::Location;
 use super::codec;
 use super::dataset::{DataSet, Header, PixelElement};
+use super::frame_order::{Dimensions, seconds};
 use super::lut::{Lut, Palette};
 use super::pixel_spacing::{self, PixelSpacing};
 use super::tags;
@@ -122,6 +123,8 @@ pub(crate) struct Frame {
     pub(crate) stack_id: String,
     /// Place along the dimensions that the object declares, those of position left out.
     pub(crate) dimension_indices: Vec<u32>,
+    /// Windows of this frame alone; empty where those of the object count.
+    pub(crate) windows: Vec<NamedWindow>,
     /// Number of the frame's object within its series.
     pub(crate) instance_number: Option<i64>,
     pub(crate) acquisition_number: Option<i64>,
@@ -307,7 +310,7 @@ pub(crate) fn interpret_pixels(
             // The windows were meant for the values of the source.
             Vec::new()
         } else {
-            voi::windows(set, first_frame, functional, &charset, &mut warnings)
+            voi::windows(set, functional, &charset, &mut warnings)
         },
         padding: padding(set, &format),
         is_inverted: !format.is_color()
@@ -553,6 +556,15 @@ fn frames(
     if has_volume_space {
         warnings.push(SeriesWarning::NoPosition);
     }
+    if pixel_spacing::is_binary(set)
+        || per_frame
+            .iter()
+            .chain(shared)
+            .any(|group| group.item(tags::PIXEL_MEASURES_SEQUENCE).is_some_and(pixel_spacing::is_binary))
+    {
+        let text = "the spacing of pixels is not written as text, as it must be, and is not used";
+        warnings.push(SeriesWarning::Other(text.to_owned()));
+    }
     (0..count)
         .map(|index| {
             let groups = [per_frame.get(index), shared];
@@ -645,45 +657,16 @@ fn frames(
                 dimension_indices: content
                     .map(|content| dimensions.apart_from_position(content))
                     .unwrap_or_default(),
+                windows: if is_inherited {
+                    Vec::new()
+                } else {
+                    voi::of_group(per_frame.get(index), charset, warnings)
+                },
                 instance_number: set.integer(tags::INSTANCE_NUMBER),
                 acquisition_number: set.integer(tags::ACQUISITION_NUMBER),
             }
         })
         .collect()
-}
-
-/// Which of the dimension indices of a multi-frame object are not about position.
-struct Dimensions {
-    is_position: Vec<bool>,
-}
-
-impl Dimensions {
-    fn of(set: &DataSet) -> Self {
-        let pointer = |item: &DataSet| item.numbers(tags::DIMENSION_INDEX_POINTER);
-        let tag = |words: Vec<f64>| match *words.as_slice() {
-            [group, element, ..] => (group as u32) << 16 | element as u32,
-            _ => 0,
-        };
-        let is_position = |tag: u32| {
-            matches!(
-                tag,
-                tags::STACK_ID
-                    | tags::IN_STACK_POSITION_NUMBER
-                    | tags::IMAGE_POSITION_PATIENT
-                    | tags::IMAGE_ORIENTATION_PATIENT
-                    | tags::IMAGE_POSITION_VOLUME
-                    | tags::IMAGE_ORIENTATION_VOLUME
-            )
-        };
-        let items = set.items(tags::DIMENSION_INDEX_SEQUENCE);
-        Self { is_position: items.iter().map(|item| is_position(tag(pointer(item)))).collect() }
-    }
-
-    fn apart_from_position(&self, content: &DataSet) -> Vec<u32> {
-        let values = content.numbers(tags::DIMENSION_INDEX_VALUES);
-        let kept = values.iter().zip(&self.is_position).filter(|(_, is_position)| !**is_position);
-        kept.map(|(value, _)| *value as u32).collect()
-    }
 }
 
 fn rescale_of(set: &DataSet) -> Option<Rescale> {
@@ -710,20 +693,4 @@ fn unit_axes(cosines: [f64; 6]) -> Option<[DVec3; 2]> {
     let row = DVec3::new(a, b, c).try_normalize()?;
     let column = DVec3::new(d, e, f).try_normalize()?;
     (row.cross(column).length() > 0.9).then_some([row, column])
-}
-
-/// Seconds of a DICOM time (`HHMMSS.F`) or date-time (`YYYYMMDDHHMMSS.F&ZZXX`), only good for comparing.
-fn seconds(text: &str) -> Option<f64> {
-    let end = text.find(['+', '-']).unwrap_or(text.len());
-    let text = text.get(..end)?;
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |range: std::ops::Range<usize>| whole.get(range)?.parse::<f64>().ok();
-    let time_at = if whole.len() > 6 { 8 } else { 0 };
-    let days = match time_at {
-        8 => (digits(0..4)? * 12.0 + digits(4..6)?) * 31.0 + digits(6..8)?,
-        _ => 0.0,
-    };
-    let part = |offset: usize| digits(time_at + offset..time_at + offset + 2).unwrap_or(0.0);
-    let fraction = format!("0.{fraction}").parse::<f64>().unwrap_or(0.0);
-    Some(((days * 24.0 + part(0)) * 60.0 + part(2)) * 60.0 + part(4) + fraction)
 }

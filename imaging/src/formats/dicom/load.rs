@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rayon::prelude::*;
@@ -221,6 +221,11 @@ fn read_all<T: Stored + Default>(
         })
         .filter_map(Result::transpose)
         .collect::<Result<_, _>>()?;
+    if reader.has_surplus.load(Ordering::Relaxed) {
+        let text =
+            "compressed data decodes to more than the image; the surplus was left out, values may be wrong";
+        warnings.push(SeriesWarning::Other(text.to_owned()));
+    }
     let is_all_empty = empty.len() * slice_samples >= voxels.len();
     // Frames of one object stand or fall together: most of them broken is a broken object, and filling their
     // places would take the memory that only its header claims.
@@ -297,6 +302,8 @@ impl Failures {
 struct Reader<'a> {
     series: &'a DicomSeries,
     shared: HashMap<usize, OnceLock<Option<OpenInstance<'a>>>>,
+    /// Whether compressed data held more than the image that it was read into.
+    has_surplus: AtomicBool,
 }
 
 impl<'a> Reader<'a> {
@@ -308,7 +315,7 @@ impl<'a> Reader<'a> {
             .filter(|(_, instance)| instance.frames.len() > 1)
             .map(|(i, _)| (i, OnceLock::new()))
             .collect();
-        Self { series, shared }
+        Self { series, shared, has_surplus: AtomicBool::new(false) }
     }
 
     /// Fills a slice of the volume; `false` if there is no data for it.
@@ -369,10 +376,24 @@ impl<'a> Reader<'a> {
         if let Some(open) = self.shared.get(&at.instance) {
             // An object that cannot be opened is tried again for each frame, to report the error.
             if let Some(open) = open.get_or_init(|| OpenInstance::open(instance).ok()) {
-                return open.read_frame(at.frame, kind, target).map(|()| true);
+                return self.read_frame(open, at.frame, kind, target);
             }
         }
-        OpenInstance::open(instance)?.read_frame(at.frame, kind, target).map(|()| true)
+        self.read_frame(&OpenInstance::open(instance)?, at.frame, kind, target)
+    }
+
+    fn read_frame<T: Stored>(
+        &self,
+        open: &OpenInstance<'_>,
+        frame: usize,
+        kind: VoxelKind,
+        target: &mut [T],
+    ) -> Result<bool, ImagingError> {
+        open.read_frame(frame, kind, target)?;
+        if open.has_surplus() {
+            self.has_surplus.store(true, Ordering::Relaxed);
+        }
+        Ok(true)
     }
 
     /// For an empty slice shown alone: padding, else the smallest value of the nearest slice that can be read.

@@ -33,10 +33,19 @@ impl PixelSpacing {
 /// What can be the size of a pixel, from a nanometre to a metre; other numbers are damage.
 const PLAUSIBLE_MM: std::ops::RangeInclusive<f64> = 1e-6..=1e3;
 
+/// Whether a spacing is written with the representation of binary numbers, which it never has (PS3.6).
+///
+/// Bytes of text taken for binary numbers are lengths, too, but wrong ones.
+pub(super) fn is_binary(set: &DataSet) -> bool {
+    let tags = [tags::PIXEL_SPACING, tags::IMAGER_PIXEL_SPACING, tags::NOMINAL_SCANNED_PIXEL_SPACING];
+    tags.into_iter().any(|tag| set.is_binary(tag))
+}
+
 /// Two lengths that pixels can have.
 pub(super) fn pair(set: &DataSet, tag: Tag) -> Option<[f64; 2]> {
-    let [row_mm, column_mm] =
-        set.array::<2>(tag).filter(|pair| pair.iter().all(|s| PLAUSIBLE_MM.contains(s)))?;
+    let [row_mm, column_mm] = set
+        .array::<2>(tag)
+        .filter(|pair| !set.is_binary(tag) && pair.iter().all(|s| PLAUSIBLE_MM.contains(s)))?;
     Some(if fault::is_active(Fault::SwappedSpacing) { [column_mm, row_mm] } else { [row_mm, column_mm] })
 }
 

@@ -1,11 +1,14 @@
 //! One frame of one object into voxels of their own type.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::bytes::Bytes;
 use super::codec::{self, Decoded};
 use super::color;
 use super::dataset::{self, DEFLATED, WalkError};
 use super::fragments::FragmentTable;
 use super::instance::{Instance, PixelFormat, SampleFormat};
+use super::spare;
 use crate::ImagingError;
 use crate::volume::{Rescale, Sample};
 
@@ -85,6 +88,7 @@ pub(crate) struct OpenInstance<'a> {
     bytes: Bytes,
     /// For encapsulated pixel data.
     fragments: Option<FragmentTable>,
+    has_surplus: AtomicBool,
 }
 
 impl<'a> OpenInstance<'a> {
@@ -108,7 +112,7 @@ impl<'a> OpenInstance<'a> {
             let table = FragmentTable::read(&mut bytes, &instance.pixels, count, &instance.extended_offsets);
             Some(table.map_err(io)?)
         };
-        Ok(Self { instance, bytes, fragments })
+        Ok(Self { instance, bytes, fragments, has_surplus: AtomicBool::new(false) })
     }
 
     /// Pixel format of the object.
@@ -218,6 +222,7 @@ impl<'a> OpenInstance<'a> {
                 let source = decoded.bytes.get(..bytes.len());
                 bytes
                     .copy_from_slice(source.ok_or_else(|| damaged(self.instance, "decoded too few pixels"))?);
+                spare::give(decoded.bytes);
                 if cfg!(target_endian = "big") {
                     target.iter_mut().for_each(|value| *value = value.swapped());
                 }
@@ -297,7 +302,13 @@ impl<'a> OpenInstance<'a> {
                     bytes.as_chunks_mut::<2>().0.iter_mut().for_each(|pair| pair.reverse());
                 }
                 let photometric = format.photometric;
-                Decoded { bytes, is_planar: format.is_planar, photometric, precision: None }
+                Decoded {
+                    bytes,
+                    is_planar: format.is_planar,
+                    photometric,
+                    precision: None,
+                    has_surplus: false,
+                }
             }
         };
         let Decoded { bytes, is_planar, photometric, .. } = decoded;
@@ -318,9 +329,21 @@ impl<'a> OpenInstance<'a> {
             .frame(&self.bytes, frame_index)
             .map_err(|source| ImagingError::io(instance.location.path(), source))?
             .ok_or_else(|| damaged(instance, "compressed pixel data is missing or cut off"))?;
-        codec::decode_frame(&instance.transfer_syntax, &instance.format, &data)
+        let decoded = codec::decode_frame(&instance.transfer_syntax, &instance.format, &data);
+        spare::give(data);
+        decoded
+            .inspect(|decoded| {
+                if decoded.has_surplus {
+                    self.has_surplus.store(true, Ordering::Relaxed);
+                }
+            })
             .map(Some)
             .map_err(|reason| damaged(instance, &reason))
+    }
+
+    /// Whether a frame that was read so far held more than its image.
+    pub(crate) fn has_surplus(&self) -> bool {
+        self.has_surplus.load(Ordering::Relaxed)
     }
 
     /// Reads native pixel bytes from `start` within the pixel data.

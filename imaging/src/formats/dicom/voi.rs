@@ -7,26 +7,16 @@ use super::text::Charset;
 use crate::intensity::{NamedWindow, VoiFunction, VoiTable, Window};
 use crate::series::SeriesWarning;
 
-/// Windows of an object: of the first frame, else shared by all frames, else of the object itself.
+/// Windows of an object: shared by all frames, else of the object itself; tables first.
 pub(super) fn windows(
     set: &DataSet,
-    first_frame: Option<&DataSet>,
     shared: Option<&DataSet>,
     charset: &Charset,
     warnings: &mut Vec<SeriesWarning>,
 ) -> Vec<NamedWindow> {
-    let group = |group: Option<&DataSet>| -> Vec<NamedWindow> {
-        group
-            .and_then(|group| group.item(tags::FRAME_VOI_LUT_SEQUENCE))
-            .map(|item| pairs(item, charset))
-            .unwrap_or_default()
-    };
-    let mut windows = group(first_frame);
+    let mut windows = of_group(shared, charset, warnings);
     if windows.is_empty() {
-        windows = group(shared);
-    }
-    if windows.is_empty() {
-        windows = pairs(set, charset);
+        windows = pairs(set, charset, warnings);
     }
     let mut tables = tables(set, charset, warnings);
     // A table says more than a window, so it comes first.
@@ -34,7 +24,17 @@ pub(super) fn windows(
     tables
 }
 
-fn pairs(set: &DataSet, charset: &Charset) -> Vec<NamedWindow> {
+/// Windows of one frame, or of all, in a functional group; empty if it has none.
+pub(super) fn of_group(
+    group: Option<&DataSet>,
+    charset: &Charset,
+    warnings: &mut Vec<SeriesWarning>,
+) -> Vec<NamedWindow> {
+    let item = group.and_then(|group| group.item(tags::FRAME_VOI_LUT_SEQUENCE));
+    item.map(|item| pairs(item, charset, warnings)).unwrap_or_default()
+}
+
+fn pairs(set: &DataSet, charset: &Charset, warnings: &mut Vec<SeriesWarning>) -> Vec<NamedWindow> {
     let function = match set.text(tags::VOI_LUT_FUNCTION).as_deref() {
         Some("LINEAR_EXACT") => VoiFunction::LinearExact,
         Some("SIGMOID") => VoiFunction::Sigmoid,
@@ -44,6 +44,13 @@ fn pairs(set: &DataSet, charset: &Charset) -> Vec<NamedWindow> {
     let mut names = names.split('\\').map(str::trim);
     let centers = set.numbers(tags::WINDOW_CENTER);
     let widths = set.numbers(tags::WINDOW_WIDTH);
+    let stated = [tags::WINDOW_CENTER, tags::WINDOW_WIDTH].map(|tag| set.text(tag).is_some());
+    if centers.len() != widths.len() || (stated.contains(&true) && centers.is_empty()) {
+        warn(
+            warnings,
+            "window centers and widths do not belong together; those without a counterpart were left out",
+        );
+    }
     let mut windows: Vec<NamedWindow> = Vec::new();
     for (i, (&center, &width)) in centers.iter().zip(&widths).enumerate() {
         let name = names.next().filter(|name| !name.is_empty());
@@ -51,14 +58,24 @@ fn pairs(set: &DataSet, charset: &Charset) -> Vec<NamedWindow> {
         // LINEAR needs a width of at least 1; narrower ones are meant exactly (float data).
         let window = Window::new(center, width, function)
             .or_else(|_| Window::new(center, width, VoiFunction::LinearExact));
+        let Ok(window) = window else {
+            warn(warnings, "a window without a width was left out");
+            continue;
+        };
         // Some scanners write the same pair twice.
-        if let Ok(window) = window
-            && !windows.iter().any(|known| known.window == window)
-        {
+        if !windows.iter().any(|known| known.window == window) {
             windows.push(NamedWindow { name, window });
         }
     }
     windows
+}
+
+/// Once for all frames.
+fn warn(warnings: &mut Vec<SeriesWarning>, text: &str) {
+    let warning = SeriesWarning::Other(text.to_owned());
+    if !warnings.contains(&warning) {
+        warnings.push(warning);
+    }
 }
 
 fn tables(set: &DataSet, charset: &Charset, warnings: &mut Vec<SeriesWarning>) -> Vec<NamedWindow> {

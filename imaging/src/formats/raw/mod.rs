@@ -18,7 +18,6 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytemuck::{Pod, Zeroable};
 use rayon::prelude::*;
 
 use crate::ImagingError;
@@ -26,7 +25,7 @@ use crate::formats::{Origin, ReadLimits};
 use crate::series::{SeriesAttributes, SeriesEntry, SeriesWarning, SourceKind};
 use crate::source::Progress;
 use crate::spacing::SpacingSource;
-use crate::volume::{Channels, Unit, VolumeMeta, Voxels};
+use crate::volume::{Channels, Sample, Unit, VolumeMeta, Voxels};
 
 pub(crate) use inflate::{Inflate, is_gzip};
 pub(crate) use pattern::NumberedFiles;
@@ -262,15 +261,12 @@ struct Fill<'a> {
 }
 
 impl Fill<'_> {
-    fn run<T: Pod + Zeroable>(&self) -> Result<Vec<T>, ImagingError> {
+    fn run<T: Sample>(&self) -> Result<Vec<T>, ImagingError> {
         let image = self.image;
         let bytes = image.decoded_bytes()?;
         let count = (bytes / image.sample.bytes()) as usize;
-        // Asked first, so that a machine without the memory says so instead of ending the process.
-        Vec::<T>::new()
-            .try_reserve_exact(count)
+        let mut samples = crate::memory::zeroed::<T>(count)
             .map_err(|_| ImagingError::io(&image.path, std::io::ErrorKind::OutOfMemory.into()))?;
-        let mut samples = vec![T::zeroed(); count];
         let mut rest: &mut [u8] = bytemuck::cast_slice_mut(&mut samples);
         for (part, &offset) in image.parts.iter().zip(self.sources) {
             let length = (image.part_bytes(part) as usize).min(rest.len());
