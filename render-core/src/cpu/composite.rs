@@ -296,6 +296,9 @@ fn march<L: Lanes>(
             }
             let (value, patch) = sampler.sample(&place);
             patches[step] = patch;
+            if view.shading.is_some() {
+                sampler.prefetch_neighbours(&patch);
+            }
             run[step] = view.lut.lookup(l, value);
         }
         let mut weights = [zero; RUN];

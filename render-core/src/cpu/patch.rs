@@ -108,6 +108,13 @@ impl<'a, L: Lanes> PatchSampler<'a, L> {
         self.l.prefetch(self.samples.as_ptr().wrapping_add(INNER + SLICE), index);
     }
 
+    /// Asks for the voxels that [`PatchSampler::differences`] reads and [`PatchSampler::sample`] does not.
+    #[inline(always)]
+    pub(crate) fn prefetch_neighbours(&self, patch: &Patch<L>) {
+        self.l.prefetch(self.samples.as_ptr().wrapping_add(INNER - SLICE), patch.index);
+        self.l.prefetch(self.samples.as_ptr().wrapping_add(INNER + 2 * SLICE), patch.index);
+    }
+
     /// The pair `offset` after the first neighbour, weighted along x.
     ///
     /// # Safety
