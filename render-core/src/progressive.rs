@@ -170,7 +170,15 @@ impl<K: PartialEq> Progressive<K> {
             return false;
         }
         self.summed += 1;
-        self.is_out_of_time = now + took > self.still_began_at + self.options.still_budget;
+        let budget = self.options.still_budget;
+        let is_late = now > self.still_began_at + budget.mul_f64(1.25);
+        if self.summed == 1 && is_late && took <= budget * 2 {
+            // Late because the volume had to be prepared: the time for smooth edges begins now, and the next frame
+            // tells what one costs.
+            self.still_began_at = now;
+            return true;
+        }
+        self.is_out_of_time = now + took > self.still_began_at + budget;
         true
     }
 
@@ -319,6 +327,20 @@ mod tests {
         }
         assert_eq!(settled(2, false).1, ProgressiveOptions::default().still_frames, "there is time for all");
         assert_eq!(settled(2000, false).1, 1, "one full frame, however long it takes");
+    }
+
+    #[test]
+    fn a_volume_that_was_prepared_first_gets_smooth_edges_too() {
+        let mut view = view();
+        let first = plan(view.next(1, SIZE, false, ms(0)));
+        assert!(view.deliver(&first, ms(600), ms(600)));
+        assert!(!view.is_settled());
+        let mut now = 600;
+        while let Next::Draw(p) = view.next(1, SIZE, false, ms(now)) {
+            now += 90;
+            view.deliver(&p, ms(90), ms(now));
+        }
+        assert!(view.summed >= 4 && now <= 600 + 400, "{} frames by {now} ms", view.summed);
     }
 
     #[test]
