@@ -17,7 +17,7 @@ use render_core::image::Image8;
 use render_core::scene::{GreyMapping, Interpolation, Slab, SlicePlane};
 
 use crate::document::{SeriesKey, SliceView, ViewportId, VolumeLook};
-use crate::tasks::{Picture, Pixels, RenderRequest, RendererSource, Scene, Tasks};
+use crate::tasks::{Picture, Pixels, RenderRequest, RendererSource, Scene, Stage, Tasks};
 use crate::text::UserMessage;
 use crate::theme;
 use blit::{BlitPicture, Blitter};
@@ -97,8 +97,8 @@ struct Slot {
     texture: Option<Texture>,
     shown_series: Option<SeriesKey>,
     requested: Option<(SceneKey, u64, SeriesKey)>,
-    /// Generation of the picture on screen and whether nothing better follows.
-    shown: Option<(u64, bool)>,
+    /// Generation of the picture on screen and how good it is.
+    shown: Option<(u64, Stage)>,
     /// What that picture shows.
     shown_scene: Option<Shown>,
     /// What was asked for and may still come, oldest first.
@@ -123,7 +123,7 @@ impl Slot {
     }
 
     /// Notes what is on screen now; requests before it have been passed over.
-    fn show(&mut self, generation: u64, is_final: bool) {
+    fn show(&mut self, generation: u64, stage: Stage) {
         while self.asked.front().is_some_and(|(asked, _)| *asked < generation) {
             self.asked.pop_front();
         }
@@ -134,11 +134,13 @@ impl Slot {
         } else if self.shown.is_none_or(|(before, _)| before != generation) {
             self.shown_scene = None;
         }
-        self.shown = Some((generation, is_final));
+        self.shown = Some((generation, stage));
     }
 
-    fn is_final(&self) -> bool {
-        self.requested.as_ref().is_some_and(|(_, generation, _)| self.shown == Some((*generation, true)))
+    /// How good the picture on screen is, if it is of the latest request.
+    fn stage(&self) -> Option<Stage> {
+        let (_, requested, _) = self.requested.as_ref()?;
+        self.shown.filter(|(generation, _)| generation == requested).map(|(_, stage)| stage)
     }
 }
 
@@ -317,7 +319,7 @@ impl Pictures {
             (Pixels::Texture(_), old, None) => old,
         };
         slot.shown_series = Some(picture.series);
-        slot.show(picture.generation, picture.is_final);
+        slot.show(picture.generation, picture.stage);
         slot.error = None;
     }
 
@@ -348,9 +350,9 @@ impl Pictures {
         self.slots.get(&(viewport, false)).map_or(0, |slot| slot.width_px)
     }
 
-    /// Whether the picture of a viewport is the one asked for last, in its final form.
-    pub fn is_final(&self, viewport: ViewportId) -> bool {
-        self.slots.get(&(viewport, false)).is_some_and(Slot::is_final)
+    /// How good the picture of a viewport is, if it shows what was asked for last.
+    pub fn stage(&self, viewport: ViewportId) -> Option<Stage> {
+        self.slots.get(&(viewport, false))?.stage()
     }
 
     /// Why the viewport has no picture.
@@ -360,7 +362,9 @@ impl Pictures {
 
     /// Whether every picture that was asked for is on screen in its final form.
     pub fn is_settled(&self) -> bool {
-        self.slots.values().all(|slot| slot.requested.is_none() || slot.error.is_some() || slot.is_final())
+        self.slots.values().all(|slot| {
+            slot.requested.is_none() || slot.error.is_some() || slot.stage() == Some(Stage::Final)
+        })
     }
 
     /// Forgets everything, for when all studies are closed.
@@ -398,7 +402,7 @@ mod tests {
             generation,
             is_inset: false,
             pixels: Pixels::Memory(Image8::black(2, 2)),
-            is_final: true,
+            stage: Stage::Final,
             duration: Duration::ZERO,
         }
     }

@@ -21,8 +21,8 @@ pub struct ProgressiveOptions {
     /// Full frames that make the final still, as far as there is time for them.
     pub still_frames: u32,
     /// How long after the last change the still may go on refining. The first full frame is free of noise by itself
-    /// and is always drawn; further ones smooth edges, and only those are begun that should be done in time.
-    pub still_budget: Duration,
+    /// and is always drawn; further ones smooth steps and edges, and only those are begun that should be done in time.
+    pub refine_budget: Duration,
     /// How long the scene must stay unchanged before full frames start although the user still holds on.
     pub rest: Duration,
 }
@@ -32,7 +32,7 @@ impl Default for ProgressiveOptions {
         Self {
             interactive_budget: Duration::from_millis(33),
             still_frames: 12,
-            still_budget: Duration::from_millis(400),
+            refine_budget: Duration::from_millis(2500),
             rest: Duration::from_millis(120),
         }
     }
@@ -170,16 +170,14 @@ impl<K: PartialEq> Progressive<K> {
             return false;
         }
         self.summed += 1;
-        let budget = self.options.still_budget;
-        let is_late = now > self.still_began_at + budget.mul_f64(1.25);
-        if self.summed == 1 && is_late && took <= budget * 2 {
-            // Late because the volume had to be prepared: the time for smooth edges begins now, and the next frame
-            // tells what one costs.
-            self.still_began_at = now;
-            return true;
-        }
-        self.is_out_of_time = now + took > self.still_began_at + budget;
+        self.is_out_of_time = now + took > self.still_began_at + self.options.refine_budget;
         true
+    }
+
+    /// Whether a full frame of the present state has been drawn: the picture has every pixel and step it will have,
+    /// and what follows only smooths it.
+    pub fn is_sharp(&self) -> bool {
+        self.summed > 0
     }
 
     /// Whether the still is complete: all frames, or as many as there was time for.
@@ -318,19 +316,32 @@ mod tests {
     }
 
     #[test]
-    fn still_is_complete_within_half_a_second_wherever_one_full_frame_is() {
-        for full_ms in [2, 16, 40, 90, 150, 200, 400] {
-            let (at, frames) = settled(full_ms, false);
-            assert!(at <= 500 && frames >= 1, "{full_ms} ms per frame: {frames} frames by {at} ms");
-            let (at, frames) = settled(full_ms, true);
-            assert!(at <= 500 + 120 && frames >= 1, "held, {full_ms} ms: {frames} frames by {at} ms");
+    fn still_is_refined_as_far_as_there_is_time_and_then_left_alone() {
+        let all = ProgressiveOptions::default().still_frames;
+        for (full_ms, wanted) in [(2, all), (16, all), (90, all), (150, all), (400, 6), (2000, 1)] {
+            for (is_held, rest_ms) in [(false, 0), (true, 120)] {
+                let (at, frames) = settled(full_ms, is_held);
+                assert_eq!(frames, wanted, "{full_ms} ms per frame, held: {is_held}");
+                assert!(at <= 2500 + rest_ms, "{full_ms} ms per frame: complete by {at} ms");
+            }
         }
-        assert_eq!(settled(2, false).1, ProgressiveOptions::default().still_frames, "there is time for all");
-        assert_eq!(settled(2000, false).1, 1, "one full frame, however long it takes");
     }
 
     #[test]
-    fn a_volume_that_was_prepared_first_gets_smooth_edges_too() {
+    fn picture_is_sharp_with_its_first_full_frame() {
+        let mut view = view();
+        let reduced = plan(view.next(1, SIZE, true, ms(0)));
+        view.deliver(&reduced, ms(30), ms(30));
+        assert!(!view.is_sharp());
+        let full = plan(view.next(1, SIZE, false, ms(31)));
+        view.deliver(&full, ms(90), ms(121));
+        assert!(view.is_sharp() && !view.is_settled());
+        assert!(!plan(view.next(2, SIZE, true, ms(130))).is_full);
+        assert!(!view.is_sharp(), "a change begins anew");
+    }
+
+    #[test]
+    fn a_volume_that_was_prepared_first_is_smoothed_too() {
         let mut view = view();
         let first = plan(view.next(1, SIZE, false, ms(0)));
         assert!(view.deliver(&first, ms(600), ms(600)));
@@ -340,7 +351,7 @@ mod tests {
             now += 90;
             view.deliver(&p, ms(90), ms(now));
         }
-        assert!(view.summed >= 4 && now <= 600 + 400, "{} frames by {now} ms", view.summed);
+        assert_eq!(view.summed, ProgressiveOptions::default().still_frames, "all by {now} ms");
     }
 
     #[test]

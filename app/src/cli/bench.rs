@@ -354,7 +354,10 @@ fn window_table(r: &WindowReport) -> String {
             "turning: {:.1} pictures/s, longest {:.0} ms, {:.0} of {} pixels wide",
             r.turn.fps, r.turn.longest_ms, r.turn.mean_width_px, r.turn.size_px[0]
         ),
-        format!("last movement to final picture: {:.0} ms", r.settle_ms),
+        format!(
+            "last movement to the full picture: {:.0} ms, to the last of its refinements: {:.0} ms",
+            r.settle_ms, r.refined_ms
+        ),
         format!("scrolling: {:.1} pictures/s, longest {:.0} ms", r.scroll.fps, r.scroll.longest_ms),
     ];
     lines.extend(r.idle_cpu_percent.map(|p| format!("idle: {p:.1} % of one core, {} frames", r.idle_frames)));

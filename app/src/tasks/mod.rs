@@ -28,7 +28,7 @@ use crate::text::UserMessage;
 pub use dialogs::Picked;
 pub use fonts::SystemFont;
 use rendering::RenderWork;
-pub use rendering::{Picture, Pixels, RenderRequest, RendererSource, Scene};
+pub use rendering::{Picture, Pixels, RenderRequest, RendererSource, Scene, Stage};
 pub use sample::sample_study;
 
 /// A value that is made in the background. Pending and failed keep the previous value, so that nothing flickers.

@@ -120,6 +120,17 @@ impl Pixels {
     }
 }
 
+/// How good a picture is, and whether better ones follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Fewer pixels or longer steps than asked for, while something moves.
+    Reduced,
+    /// All pixels and steps, free of noise; what follows only smooths it.
+    Sharp,
+    /// Nothing better follows.
+    Final,
+}
+
 /// A finished picture.
 #[derive(Debug, Clone)]
 pub struct Picture {
@@ -133,8 +144,8 @@ pub struct Picture {
     pub is_inset: bool,
     /// Pixels; may be fewer than asked for while the camera moves.
     pub pixels: Pixels,
-    /// Whether nothing better follows.
-    pub is_final: bool,
+    /// How good it is.
+    pub stage: Stage,
     /// Time it took.
     pub duration: Duration,
 }
@@ -156,7 +167,7 @@ struct VolumeWorker {
 /// waits for a ray march.
 pub(super) fn start(source: RendererSource, outbox: Outbox) -> Sender<RenderWork> {
     let (sender, inbox) = channel();
-    spawn("render", move || {
+    spawn_with_pool("render", move || {
         let (renderer, is_shared) = match source.open() {
             Ok(opened) => opened,
             Err(error) => {
@@ -170,12 +181,27 @@ pub(super) fn start(source: RendererSource, outbox: Outbox) -> Sender<RenderWork
     sender
 }
 
+/// Starts a worker with threads of its own for what it does in parallel.
+///
+/// The threads of one pool turn to new work only when they have run out of the old: in a pool shared with volumes and
+/// decoders, a slice of one millisecond would wait for a whole ray march or a whole series.
+fn spawn_with_pool(name: &'static str, work: impl FnOnce() + Send + 'static) {
+    let pool = rayon::ThreadPoolBuilder::new().thread_name(move |i| format!("{name} {i}")).build();
+    spawn(name, move || match pool {
+        Ok(pool) => pool.install(work),
+        Err(error) => {
+            tracing::warn!(%error, "`{name}` shares its threads");
+            work();
+        }
+    });
+}
+
 /// Starts a worker that draws volumes on the processor.
 fn start_volumes(outbox: Outbox) -> VolumeWorker {
     let (sender, inbox) = channel();
     let cancel = Arc::new(AtomicBool::new(false));
     let worker_cancel = cancel.clone();
-    spawn("render volumes", move || {
+    spawn_with_pool("render volumes", move || {
         if let Ok(renderer) = Renderer::new(RendererChoice::Cpu) {
             Worker { cancel: worker_cancel, ..Worker::new(renderer, outbox) }.run(&inbox);
         }
@@ -324,7 +350,7 @@ impl Worker {
             Scene::Volume { .. } => return,
         };
         let pixels = picture.and_then(|picture| self.to_pixels(picture));
-        self.send(request, pixels, is_inset, true, started.elapsed());
+        self.send(request, pixels, is_inset, Stage::Final, started.elapsed());
     }
 
     fn next_volume_work(&mut self) -> VolumeWork {
@@ -371,8 +397,12 @@ impl Worker {
         } else if !view.progressive.deliver(plan, took, self.started.elapsed()) {
             return;
         }
-        let is_final = self.views.get(&viewport).is_none_or(|view| view.progressive.is_settled());
-        self.send(&request, pixels, false, is_final, took);
+        let stage = match self.views.get(&viewport).map(|view| &view.progressive) {
+            Some(progressive) if !progressive.is_sharp() => Stage::Reduced,
+            Some(progressive) if !progressive.is_settled() => Stage::Sharp,
+            _ => Stage::Final,
+        };
+        self.send(&request, pixels, false, stage, took);
     }
 
     fn send(
@@ -380,7 +410,7 @@ impl Worker {
         request: &RenderRequest,
         pixels: Result<Pixels, RenderError>,
         is_inset: bool,
-        is_final: bool,
+        stage: Stage,
         duration: Duration,
     ) {
         for notice in self.renderer.take_notices() {
@@ -388,15 +418,9 @@ impl Worker {
         }
         let RenderRequest { viewport, series, generation, .. } = *request;
         self.outbox.send(match pixels {
-            Ok(pixels) => Message::Picture(Picture {
-                viewport,
-                series,
-                generation,
-                is_inset,
-                pixels,
-                is_final,
-                duration,
-            }),
+            Ok(pixels) => {
+                Message::Picture(Picture { viewport, series, generation, is_inset, pixels, stage, duration })
+            }
             Err(error) => Message::PictureFailed { viewport, error },
         });
     }
@@ -410,5 +434,34 @@ impl Worker {
             }
             picture => Pixels::Memory(self.renderer.read(&picture)?),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use rayon::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_render_worker_needs_no_thread_that_others_share() {
+        let arrived = Arc::new(Barrier::new(rayon::current_num_threads() + 1));
+        let left = Arc::new(Barrier::new(rayon::current_num_threads() + 1));
+        let (a, b) = (arrived.clone(), left.clone());
+        rayon::spawn_broadcast(move |_| {
+            a.wait();
+            b.wait();
+        });
+        arrived.wait();
+        let (sender, sum) = channel();
+        spawn_with_pool("test", move || {
+            let sum: u32 = (0..1000u32).into_par_iter().sum();
+            let _ = sender.send(sum);
+        });
+        let sum = sum.recv_timeout(Duration::from_secs(60));
+        left.wait();
+        assert_eq!(sum, Ok(499_500));
     }
 }

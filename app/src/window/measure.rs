@@ -15,6 +15,7 @@ use super::{Script, WindowOptions, open};
 use crate::app::LanternApp;
 use crate::command::{Command, FileCommand, LayoutCommand};
 use crate::document::ViewportId;
+use crate::tasks::Stage;
 
 /// The viewport whose slices are scrolled.
 const AXIAL: ViewportId = ViewportId(0);
@@ -65,8 +66,11 @@ pub struct WindowReport {
     pub complete_ms: f64,
     /// The volume under the pointer.
     pub turn: Turning,
-    /// From the last movement of the pointer until the final, noise-free picture is on screen.
+    /// From the last movement of the pointer until the picture with all its pixels and steps, free of noise, is on
+    /// screen.
     pub settle_ms: f64,
+    /// From the last movement of the pointer until that picture is as smooth as it gets.
+    pub refined_ms: f64,
     /// Slices under the wheel.
     pub scroll: Scrolling,
     /// Processor time while nothing happens, in percent of one core; `null` where the system does not tell.
@@ -198,6 +202,8 @@ struct Measure {
     /// Pictures as the last frame drew them; on screen when the next one begins.
     drawn: (u64, u32),
     is_complete: bool,
+    /// Whether the volume has a full picture of what was asked for last.
+    is_sharp: bool,
     has_picture: bool,
     frames: u64,
     notches: i32,
@@ -225,6 +231,7 @@ impl Measure {
             changes: Changes::default(),
             drawn: (0, 0),
             is_complete: false,
+            is_sharp: false,
             has_picture: false,
             frames: 0,
             notches: 0,
@@ -240,6 +247,7 @@ impl Measure {
         self.since = Instant::now();
         self.frames = 0;
         self.is_complete = false;
+        self.is_sharp = false;
     }
 
     fn elapsed_ms(&self, now: Instant) -> f64 {
@@ -334,9 +342,15 @@ impl Measure {
                 self.enter(Step::Settle);
                 ctx.request_repaint();
             }
-            // Frames in which the button is released and the gesture ends.
-            Step::Settle if self.is_complete && !self.is_pressed && self.frames > 4 => {
+            // The first frames are those in which the button is released and the gesture ends.
+            Step::Settle
+                if self.is_sharp && self.report.settle_ms == 0.0 && !self.is_pressed && self.frames > 4 =>
+            {
                 self.report.settle_ms = (now - self.pointer_at).as_secs_f64() * 1e3;
+                ctx.request_repaint();
+            }
+            Step::Settle if self.is_complete && self.report.settle_ms > 0.0 => {
+                self.report.refined_ms = (now - self.pointer_at).as_secs_f64() * 1e3;
                 if self.options.is_maximised {
                     app.send(Command::Layout(LayoutCommand::ToggleMaximised(VOLUME)));
                 }
@@ -451,8 +465,9 @@ impl Script for Measure {
         self.drawn = (pictures.count(watched), pictures.width_px(watched));
         self.has_picture |= (0..3).any(|id| pictures.count(ViewportId(id)) > 0);
         let is_complete = app.is_settled() && !app.is_device_lost() && !app.document().series.is_empty();
-        let has_changed = is_complete != self.is_complete;
-        self.is_complete = is_complete;
+        let is_sharp = pictures.stage(VOLUME) >= Some(Stage::Sharp);
+        let has_changed = (is_complete, is_sharp) != (self.is_complete, self.is_sharp);
+        (self.is_complete, self.is_sharp) = (is_complete, is_sharp);
         match self.step {
             // The next frame tells that this one is on screen.
             Step::Start | Step::Arrange | Step::Scroll => ctx.request_repaint(),
