@@ -9,6 +9,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("imaging", &[]),
     ("render-core", &["imaging"]),
     ("selftest", &["imaging", "render-core"]),
+    ("platform-api", &[]),
+    ("platform-server", &["platform-api"]),
     ("lantern", &["imaging", "render-core", "selftest"]),
     ("test-support", &[]),
     ("workspace-tests", &[]),

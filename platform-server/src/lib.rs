@@ -1,0 +1,4 @@
+//! Keeps pipelines, payloads, jobs and models, and runs operators in sandboxes.
+//!
+//! The server never looks inside a payload and links no operator: it launches them.
+#![warn(missing_docs)]
