@@ -5,5 +5,11 @@
 //! Start with [`job`] for what a job is and [`pipeline`] for what it runs.
 #![warn(missing_docs)]
 
+pub mod code;
+pub mod header;
 pub mod id;
 pub mod job;
+pub mod letter_case;
+pub mod metadata;
+pub mod proto;
+pub mod time;
