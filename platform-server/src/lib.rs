@@ -3,5 +3,7 @@
 //! The server never looks inside a payload and links no operator: it launches them.
 #![warn(missing_docs)]
 
+pub mod events;
+pub mod platform;
 pub mod repository;
 pub mod scheduler;
