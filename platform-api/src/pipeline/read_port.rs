@@ -140,7 +140,9 @@ fn read_shape(session: &mut Session, scope: &mut Scope, node: &Node) -> Option<V
         session.problems.at(node.mark, ProblemKind::ShapeRank { max: MAX_RANK });
         return None;
     }
-    items.iter().map(|item| read_length(session, scope, item)).collect()
+    // All of them, so that each problem is told.
+    let lengths: Vec<_> = items.iter().map(|item| read_length(session, scope, item)).collect();
+    lengths.into_iter().collect()
 }
 
 /// The outer `None` is a problem, the inner one an open length.

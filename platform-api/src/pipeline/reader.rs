@@ -177,7 +177,7 @@ pub(super) fn template(
             None
         }
         Err(TemplateError::TooLarge) => {
-            session.charge(usize::MAX, node.mark);
+            session.charge(session.room() + 1, node.mark);
             None
         }
     }
@@ -205,7 +205,7 @@ pub(super) fn name(
     node: &Node,
     what: &'static str,
 ) -> Option<String> {
-    let text = fixed(session, scope, node, what)?;
+    let text = fixed(session, scope, node, "a name")?;
     if !is_name(&text) {
         session.problems.at(node.mark, ProblemKind::Name { name: excerpt(&text), what });
         return None;
