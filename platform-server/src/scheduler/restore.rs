@@ -225,6 +225,10 @@ impl Scheduler {
         match job.phase {
             Phase::Active if evict => self.stop(id, JobStatus::Evicted, StopCause::Evicted),
             Phase::Active if job.completed == job.operators.len() => self.finish_if_over(id),
+            Phase::Active if job.ran_ms >= job.limit_ms => {
+                let limit_ms = job.limit_ms;
+                self.stop(id, JobStatus::Terminated, StopCause::TimeLimit { limit_ms });
+            }
             Phase::Active => self.set_limit_deadline(id),
             Phase::Stopping if !is_healthy => {
                 self.ask_to_end(id);
