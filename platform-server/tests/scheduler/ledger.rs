@@ -36,6 +36,7 @@ pub(crate) struct Live {
 #[derive(Default)]
 pub(crate) struct Ledger {
     pub(crate) capacity: Capacity,
+    pub(crate) lost_retries: u32,
     /// Jobs that have not stopped.
     pub(crate) jobs: BTreeMap<JobId, Entry>,
     pub(crate) stopped: BTreeMap<JobId, JobStatus>,
@@ -106,6 +107,7 @@ impl Ledger {
             assert!(!was_over || old == row, "{old:?} became {row:?}");
             assert!(old.attempt <= row.attempt && row.attempt <= old.attempt + 1);
         }
+        assert!(row.lost <= self.lost_retries, "tried again too often: {row:?}");
         assert_eq!(row.status == OperatorStatus::Faulted, row.fault.is_some());
         assert!(row.status != OperatorStatus::Running || row.run.is_some() && row.started_ms.is_some());
         if let (Some(started_ms), Some(ended_ms)) = (row.started_ms, row.ended_ms) {

@@ -212,12 +212,22 @@ fn a_machine_that_came_back_smaller_stops_what_can_never_run() {
 #[test]
 fn rows_that_contradict_each_other_are_refused() {
     type Damage = fn(&mut Vec<JobRecord>);
-    let table: [(&str, Damage, RestoreError); 7] = [
+    let table: [(&str, Damage, RestoreError); 9] = [
         ("a job twice", |jobs| jobs.push(jobs[2].clone()), RestoreError::JobTwice { job: job(3) }),
         (
             "a place twice",
             |jobs| jobs[1].row.queue_position = jobs[0].row.queue_position,
             RestoreError::PlaceTwice { first: job(1), second: job(2) },
+        ),
+        (
+            "a place without a successor",
+            |jobs| jobs[1].row.queue_position = Some(u64::MAX),
+            RestoreError::AbsurdPlace { job: job(2), position: u64::MAX },
+        ),
+        (
+            "an attempt without a successor",
+            |jobs| jobs[0].operators[0].attempt = u32::MAX,
+            RestoreError::Operator { job: job(1), operator: 0 },
         ),
         (
             "an operator too few",
