@@ -53,12 +53,14 @@
 //! # Cost
 //!
 //! An event costs the same with 100 and with 100 000 jobs in the queue, up to logarithms: lanes are indexed by
-//! what operators ask for, so finding the next one looks at one entry for each distinct request, and jobs that
-//! stopped leave nothing behind but their last word until [`Event::Forget`].
+//! what operators ask for, so finding the next one looks at one entry for each distinct request at the most, and
+//! at one in dozens of these on a full machine. Jobs that stopped leave nothing behind but their last word, until
+//! [`Event::Forget`].
 
 mod config;
 mod demand;
 mod event;
+mod heads;
 mod job;
 mod lane;
 mod machine;
