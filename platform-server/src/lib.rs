@@ -2,3 +2,5 @@
 //!
 //! The server never looks inside a payload and links no operator: it launches them.
 #![warn(missing_docs)]
+
+pub mod executor;
