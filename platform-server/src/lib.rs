@@ -4,6 +4,7 @@
 #![warn(missing_docs)]
 
 pub mod events;
+pub mod executor;
 pub mod payloads;
 pub mod platform;
 pub mod repository;
