@@ -36,7 +36,15 @@ fn with_job(body: impl FnOnce(&dyn Repository)) {
 }
 
 fn update(n: u128, state: JobState, status: JobStatus, stopped_ms: Option<i64>) -> Change {
-    Change::UpdateJob { job: job_id(n), state, status, started_ms: Some(6000), stopped_ms, ran_ms: 0, clock_since_ms: None }
+    Change::UpdateJob {
+        job: job_id(n),
+        state,
+        status,
+        started_ms: Some(6000),
+        stopped_ms,
+        ran_ms: 0,
+        clock_since_ms: None,
+    }
 }
 
 fn file(path: &str, size_bytes: u64) -> PayloadFileRow {

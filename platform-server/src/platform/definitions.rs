@@ -40,10 +40,8 @@ impl Definitions {
             .repository
             .definition(id)
             .map_err(|error| Refusal::from_error(code::PIPELINES_NOT_LISTED, &error))?;
-        let files = files
-            .into_iter()
-            .map(|file| DefinitionFile { path: file.path, content: file.content })
-            .collect();
+        let files =
+            files.into_iter().map(|file| DefinitionFile { path: file.path, content: file.content }).collect();
         let pipeline = Arc::new(Pipeline::from_files(files).map_err(|error| invalid(&error))?);
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if read.len() >= KEPT {

@@ -27,7 +27,11 @@ pub(super) enum Command {
     /// A job whose rows are on disk.
     Create { spec: JobSpec, reply: oneshot::Sender<Result<(), Refusal>> },
     /// A job is to run. `changes` go in front of the scheduler's own.
-    Start { job: JobId, variables: Vec<(String, String)>, reply: oneshot::Sender<Result<JobStanding, Refusal>> },
+    Start {
+        job: JobId,
+        variables: Vec<(String, String)>,
+        reply: oneshot::Sender<Result<JobStanding, Refusal>>,
+    },
     /// A job is to end.
     Cancel { job: JobId, reason: String, reply: oneshot::Sender<Result<JobStanding, Refusal>> },
     /// A pending job is to go earlier or later.
@@ -318,9 +322,10 @@ fn answer<T>(reply: oneshot::Sender<T>, value: T) {
 fn job_of(event: &Event) -> JobId {
     match event {
         Event::Create(spec) => spec.job,
-        Event::Start { job } | Event::Cancel { job } | Event::SetPriority { job, .. } | Event::Forget { job } => {
-            *job
-        }
+        Event::Start { job }
+        | Event::Cancel { job }
+        | Event::SetPriority { job, .. }
+        | Event::Forget { job } => *job,
         Event::RunStarted { run } | Event::RunEnded { run, .. } => run.job,
         Event::CapacityChanged(_) | Event::Timer => JobId::from_bits(0),
     }
@@ -338,9 +343,10 @@ fn wish_refusal(refusal: &scheduler::Refusal) -> Refusal {
     match refusal {
         scheduler::Refusal::NeverFits { .. } => Refusal::from_error(code::JOB_NEVER_FITS, refusal),
         scheduler::Refusal::UnknownJob { .. } => Refusal::from_error(code::JOB_UNKNOWN, refusal),
-        scheduler::Refusal::AlreadyStopped { .. } => {
-            Refusal { code: code::JOB_NOT_CANCELED, messages: vec!["Failed to cancel job.".into(), refusal.to_string()] }
-        }
+        scheduler::Refusal::AlreadyStopped { .. } => Refusal {
+            code: code::JOB_NOT_CANCELED,
+            messages: vec!["Failed to cancel job.".into(), refusal.to_string()],
+        },
         scheduler::Refusal::NotPending { .. } => Refusal::from_error(code::JOB_PRIORITY_INVALID, refusal),
         _ => Refusal::from_error(code::JOB_NOT_STORED, refusal),
     }

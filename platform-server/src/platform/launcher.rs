@@ -14,7 +14,6 @@ use super::definitions::Definitions;
 use super::engine::Command;
 use super::records::{EndRecord, Reason};
 use crate::executor::{self, Cancel, CancelCause, Executor, RunEvent, RunSpec};
-use crate::executor::bundle::Bundles;
 use crate::payloads::{AdoptLimits, PayloadStore};
 use crate::repository::Repository;
 use crate::scheduler::{Fault, Outcome, Request, RunToken};
@@ -27,7 +26,6 @@ pub(super) struct Parts {
     pub(super) repository: Arc<dyn Repository>,
     pub(super) payloads: PayloadStore,
     pub(super) executor: Arc<dyn Executor>,
-    pub(super) bundles: Bundles,
     pub(super) definitions: Arc<Definitions>,
     pub(super) defaults: RequestDefaults,
     pub(super) limits: RunLimits,
@@ -189,18 +187,8 @@ impl Launcher {
         gpus: &[String],
         folder: &Path,
     ) -> Result<RunSpec, Trouble> {
-        let Parts { bundles, limits, .. } = &self.0.parts;
-        let image = format!("{}:{}", operator.image, operator.tag);
-        let bundle = bundles.resolve(&image).map_err(|error| chain(&error))?;
-        super::run_spec::run_spec(&super::run_spec::RunParts {
-            run,
-            operator,
-            request,
-            gpus,
-            folder,
-            bundle: &bundle,
-            limits: *limits,
-        })
+        let limits = self.0.parts.limits;
+        super::run_spec::run_spec(&super::run_spec::RunParts { run, operator, request, gpus, folder, limits })
     }
 
     /// Passes on what the executor tells, until it tells nothing more.
@@ -232,7 +220,8 @@ impl Launcher {
         match self.0.parts.payloads.adopt(running.payload, &running.operator, AdoptLimits::default()) {
             Ok(adopted) if adopted.skipped_count > 0 => {
                 let first = adopted.skipped.first().map(|s| format!("`{}`: {}", s.name, s.reason));
-                let text = format!("{} files were left out, {}", adopted.skipped_count, first.unwrap_or_default());
+                let text =
+                    format!("{} files were left out, {}", adopted.skipped_count, first.unwrap_or_default());
                 append(&mut record.message, &text);
             }
             Ok(_) => {}

@@ -9,7 +9,9 @@ use platform_api::payload::{PayloadFile, PayloadPath, PayloadType};
 use tokio_stream::StreamExt;
 
 use super::launcher::chain;
-use super::{Answer, Answers, FilePieces, Inner, Pieces, Platform, metadata_of, random_bits, refuse, rows_of};
+use super::{
+    Answer, Answers, FilePieces, Inner, Pieces, Platform, metadata_of, random_bits, refuse, rows_of,
+};
 use crate::events::Change as Told;
 use crate::payloads::{PayloadError, PayloadName};
 use crate::repository::{self, Change, MetadataOwner, PayloadKind, PayloadState};
@@ -224,7 +226,8 @@ impl Platform {
     /// # Errors
     /// When a key exists, the payload is unknown, or it belongs to a job.
     pub async fn add_payload_metadata(&self, id: PayloadId, added: Metadata) -> Answer<Metadata> {
-        self.change_payload_metadata(id, Change::AddMetadata(MetadataOwner::Payload(id), rows_of(&added))).await
+        self.change_payload_metadata(id, Change::AddMetadata(MetadataOwner::Payload(id), rows_of(&added)))
+            .await
     }
 
     /// Removes keys, whatever their letter case; answers with the set that is left.
@@ -268,11 +271,12 @@ fn details(row: repository::PayloadRow) -> Answer<PayloadDetails> {
 }
 
 fn name(path: &PayloadPath) -> Answer<PayloadName> {
-    PayloadName::parse(&path.to_string()).map_err(|error| Refusal::from_error(code::FILE_NAME_INVALID, &error))
+    PayloadName::parse(&path.to_string())
+        .map_err(|error| Refusal::from_error(code::FILE_NAME_INVALID, &error))
 }
 
 fn file(row: &repository::PayloadFileRow) -> Answer<PayloadFile> {
-    let path = row.path.parse();
+    let path = PayloadPath::to_find(&row.path);
     let path = path.map_err(|error| Refusal::new(code::PAYLOADS_NOT_LISTED, chain(&error)))?;
     Ok(PayloadFile { path, size: row.size_bytes, mode: row.mode })
 }

@@ -135,7 +135,8 @@ impl Platform {
     /// # Errors
     /// When a key exists, or the pipeline is unknown.
     pub async fn add_pipeline_metadata(&self, id: PipelineId, added: Metadata) -> Answer<Metadata> {
-        self.change_pipeline_metadata(id, Change::AddMetadata(MetadataOwner::Pipeline(id), rows_of(&added))).await
+        self.change_pipeline_metadata(id, Change::AddMetadata(MetadataOwner::Pipeline(id), rows_of(&added)))
+            .await
     }
 
     /// Removes keys, whatever their letter case; answers with the set that is left.

@@ -291,6 +291,9 @@ mod tests {
         let failed = StopCause::OperatorFailed { operator: 1, fault: Fault::ExitCode(3) };
         let text = cause_text(&failed, |n| format!("op{n}"), "no such file");
         assert_eq!(text, "operator `op1` failed: exited with code 3: no such file");
-        assert_eq!(cause_text(&StopCause::Canceled, |_| String::new(), "wrong patient"), "canceled: wrong patient");
+        assert_eq!(
+            cause_text(&StopCause::Canceled, |_| String::new(), "wrong patient"),
+            "canceled: wrong patient"
+        );
     }
 }

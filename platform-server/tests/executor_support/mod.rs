@@ -59,7 +59,10 @@ pub(crate) fn missing(what: &str) {
     eprintln!("not tested here: {what}");
 }
 
-pub(crate) async fn bench_with(has_sandbox: bool, change: impl FnOnce(&mut ProcessConfig)) -> Result<Bench, ExecutorError> {
+pub(crate) async fn bench_with(
+    has_sandbox: bool,
+    change: impl FnOnce(&mut ProcessConfig),
+) -> Result<Bench, ExecutorError> {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(folder.path(), has_sandbox);
     change(&mut config);
@@ -119,7 +122,8 @@ impl Bench {
     /// What the operator printed, both streams, in order.
     pub(crate) async fn printed(&self, token: RunToken) -> String {
         let chunk = self.executor.logs(token, 0, usize::MAX).await.unwrap();
-        let bytes: Vec<u8> = chunk.records.into_iter().filter(is_printed).flat_map(|record| record.bytes).collect();
+        let bytes: Vec<u8> =
+            chunk.records.into_iter().filter(is_printed).flat_map(|record| record.bytes).collect();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 

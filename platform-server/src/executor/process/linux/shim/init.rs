@@ -40,7 +40,8 @@ fn serve() -> io::Result<()> {
         return Err(io::ErrorKind::InvalidData.into());
     };
     let signals = ChildSignals::new()?;
-    let started = Running::start(&program, Everybody::Namespace, Stdio::inherit(), Stdio::inherit(), Vec::new());
+    let started =
+        Running::start(&program, Everybody::Namespace, Stdio::inherit(), Stdio::inherit(), Vec::new());
     let mut running = match started {
         Ok(running) => running,
         Err(error) => return tell(&FromInit::NotStarted { reason: error.to_string() }),

@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, setrlimit, setsid, wait, waitid,
+    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, setrlimit, setsid, wait,
+    waitid,
 };
 
 use super::super::protocol::{Program, ProgramEnd, ProgramStatus, ResourceLimit};
@@ -48,13 +49,17 @@ impl Running {
         let (name, arguments) =
             program.command.split_first().ok_or_else(|| io::Error::other("the command is empty"))?;
         let mut command = Command::new(name);
-        command.args(arguments).env_clear().envs(program.environment.iter().map(|(name, value)| (name, value)));
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(program.environment.iter().map(|(name, value)| (name, value)));
         command.current_dir(&program.working_dir).stdin(Stdio::null()).stdout(output).stderr(error);
         if everybody == Everybody::Descendants || !program.limits.is_empty() || !doors.is_empty() {
             prepare_child(&mut command, program.limits.clone(), doors, everybody == Everybody::Descendants);
         }
         let child = command.spawn()?;
-        let main = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
+        let main =
+            i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
         Ok(Self { main, everybody, bytes: None, ended: None })
     }
 
