@@ -1,4 +1,5 @@
 //! Whole definitions: what they say, what they become, and what a job of them runs.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;

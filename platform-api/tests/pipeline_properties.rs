@@ -1,4 +1,5 @@
 //! What holds for any definition: no text panics or costs much, valid ones are read as they were meant.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -72,12 +72,10 @@ pub(super) fn link(drafts: Vec<Draft>, problems: &mut Problems) -> Vec<Operator>
 fn names(drafts: &[Draft], problems: &mut Problems) -> BTreeMap<String, usize> {
     let mut index_of = BTreeMap::new();
     for (index, draft) in drafts.iter().enumerate() {
-        let folded = fold(&draft.name);
-        if index_of.contains_key(&folded) {
+        let first = *index_of.entry(fold(&draft.name)).or_insert(index);
+        if first != index {
             let kind = ProblemKind::DuplicateName { name: draft.name.clone(), what: "the operator name" };
             problems.at(draft.name_mark, kind);
-        } else {
-            index_of.insert(folded, index);
         }
     }
     index_of
