@@ -335,3 +335,11 @@ operators:
     assert_eq!(folders, ["operators/a", "operators/a/x", "input"]);
     assert_eq!(pipeline.operators()[0].depends_on, [1], "the order of the list has no meaning");
 }
+
+#[test]
+fn editors_of_other_systems_may_have_saved_the_file() {
+    let unix = "api-version: 0.4.0\nname: p\noperators:\n- name: a\n  container: {image: i}\n";
+    let windows = format!("\u{feff}{}", unix.replace('\n', "\r\n"));
+    let (unix, windows) = (pipeline(&[("p.yaml", unix)]), pipeline(&[("p.yaml", &windows)]));
+    assert_eq!(unix.operators(), windows.operators());
+}
