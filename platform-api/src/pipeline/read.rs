@@ -141,10 +141,11 @@ pub(super) fn read_pipeline(library: &mut Library<'_>, session: &mut Session) ->
     let pull_secrets = read_pull_secrets(session, &mut scope, &fields);
     let time_limit = timeout(session, &mut scope, &fields);
     let operators = read_operators(session, &mut scope, &fields, version, library);
+    let mark_of: BTreeMap<&str, Mark> =
+        parameters.iter().map(|(parameter, mark)| (parameter.name.as_str(), *mark)).collect();
     for unused in scope.unused() {
-        let found = parameters.iter().find(|(parameter, _)| parameter.name == unused);
-        if let Some((parameter, mark)) = found {
-            session.remarks.at(*mark, ProblemKind::UnusedParameter { name: parameter.name.clone() });
+        if let Some(mark) = mark_of.get(unused) {
+            session.remarks.at(*mark, ProblemKind::UnusedParameter { name: unused.to_owned() });
         }
     }
     library.report_unused(session);

@@ -1,5 +1,7 @@
 //! Reading operators and services, written in place or imported.
 
+use std::collections::BTreeSet;
+
 use super::api_version::ApiVersion;
 use super::problem::{ProblemKind, excerpt, suggestion};
 use super::read::{
@@ -297,11 +299,12 @@ fn read_models(session: &mut Session, scope: &mut Scope, fields: &Fields<'_>, dr
         let needed = ApiVersion::MODELS;
         session.problems.at(mark, ProblemKind::NeedsVersion { key: "models", needed, found });
     }
+    let mut seen = BTreeSet::new();
     for item in list(session, node, "`models`").unwrap_or_default() {
         let Some(fields) = Fields::read(session, item, "a model", &["name"]) else { continue };
         let Some(node) = fields.need(session, "name") else { continue };
         let Some(model) = not_blank(session, scope, node, "the name of a model") else { continue };
-        if draft.models.contains(&model) {
+        if !seen.insert(model.clone()) {
             let kind = ProblemKind::DuplicateName { name: excerpt(&model), what: "model" };
             session.problems.at(node.mark, kind);
         } else {
