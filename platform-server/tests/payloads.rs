@@ -18,7 +18,9 @@ use sha2::{Digest, Sha256};
 fn a_file_comes_back_as_it_went_in_whatever_its_length() {
     with_store(|bench| {
         let payload = bench.reusable(1);
-        for (path, length) in [("empty", 0usize), ("one", 1), ("sub/chunk", 1 << 20), ("sub/more", (5 << 20) + 3)] {
+        for (path, length) in
+            [("empty", 0usize), ("one", 1), ("sub/chunk", 1 << 20), ("sub/more", (5 << 20) + 3)]
+        {
             let content: Vec<u8> = (0..length).map(|n| (n * 31 >> 3) as u8).collect();
             let row = bench.upload(payload, path, &content).unwrap();
             assert_eq!((row.path.as_str(), row.size_bytes), (path, length as u64));
@@ -35,7 +37,9 @@ fn a_part_of_a_file_can_be_read() {
     with_store(|bench| {
         let payload = bench.reusable(1);
         bench.upload(payload, "a", b"0123456789").unwrap();
-        for (offset, length, expected) in [(2, 3, "234"), (8, 9, "89"), (10, 1, ""), (u64::MAX, u64::MAX, ""), (0, 0, "")] {
+        for (offset, length, expected) in
+            [(2, 3, "234"), (8, 9, "89"), (10, 1, ""), (u64::MAX, u64::MAX, ""), (0, 0, "")]
+        {
             let mut part = bench.store.download(payload, &name("a")).unwrap().part(offset, length).unwrap();
             assert_eq!(part.next_chunk().unwrap().unwrap_or_default(), expected.as_bytes());
         }
@@ -131,7 +135,10 @@ fn a_frozen_payload_takes_nothing_more_not_even_what_was_under_way() {
         bench.store.freeze(payload).unwrap();
         assert!(matches!(under_way.finish(), Err(PayloadError::ReadOnly { .. })));
         assert!(matches!(bench.upload(payload, "c", b""), Err(PayloadError::ReadOnly { .. })));
-        assert!(matches!(bench.store.remove(payload, &name("input/a/b")), Err(PayloadError::ReadOnly { .. })));
+        assert!(matches!(
+            bench.store.remove(payload, &name("input/a/b")),
+            Err(PayloadError::ReadOnly { .. })
+        ));
         assert_eq!(bench.on_disk(payload), ["input/a/b"]);
         bench.store.freeze(payload).unwrap();
         #[cfg(unix)]
@@ -140,7 +147,10 @@ fn a_frozen_payload_takes_nothing_more_not_even_what_was_under_way() {
             let mode = |path: &str| {
                 bench.store.folder(payload).join(path).metadata().unwrap().permissions().mode() & 0o7777
             };
-            assert_eq!((mode("input/a/b"), mode("input"), mode("input/a"), mode("")), (0o444, 0o555, 0o555, 0o755));
+            assert_eq!(
+                (mode("input/a/b"), mode("input"), mode("input/a"), mode("")),
+                (0o444, 0o555, 0o555, 0o755)
+            );
         }
         bench.store.delete(payload).unwrap();
         assert!(!bench.store.folder(payload).exists());
@@ -303,7 +313,8 @@ fn payloads_of_jobs_that_failed_are_kept_longer() {
             started_ms: None,
             stopped_ms: Some(10_000),
         };
-        let (good, bad, open) = (bench.job(1, &[]).unwrap(), bench.job(2, &[]).unwrap(), bench.job(3, &[]).unwrap());
+        let (good, bad, open) =
+            (bench.job(1, &[]).unwrap(), bench.job(2, &[]).unwrap(), bench.job(3, &[]).unwrap());
         let stops = vec![stop(1, JobStatus::Healthy), stop(2, JobStatus::Faulted)];
         bench.repository.commit(stops).wait().unwrap();
         let retention = Retention { healthy: Duration::from_secs(5), others: Duration::from_secs(50) };
@@ -328,7 +339,9 @@ fn ten_thousand_files_are_stored_side_by_side_and_listed_in_order() {
                 let bench = &bench;
                 scope.spawn(move || {
                     for k in 0..200 {
-                        bench.upload(payload, &format!("d{}/f{n:02}-{k:03}", k % 7), &n.to_le_bytes()).unwrap();
+                        bench
+                            .upload(payload, &format!("d{}/f{n:02}-{k:03}", k % 7), &n.to_le_bytes())
+                            .unwrap();
                     }
                 });
             }

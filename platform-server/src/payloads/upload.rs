@@ -12,9 +12,6 @@ use super::name::PayloadName;
 use super::store::{INPUT, Inner, PayloadStore, of_payload};
 use crate::repository::{Change, PayloadFileRow, PayloadKind, PayloadState, fold_case};
 
-/// Files from this length on are pressed to the disk by themselves, without making others wait.
-const LARGE_BYTES: u64 = 4 << 20;
-
 /// Files without permission bits get these.
 const DEFAULT_MODE: u32 = 0o644;
 
@@ -129,11 +126,8 @@ impl Upload {
         let inner = &self.store.0;
         let file = self.incoming.file()?;
         beneath::seal(file, self.mode)?;
-        if self.size_bytes >= LARGE_BYTES {
-            file.sync_all()?;
-        } else {
-            inner.sync.sync(vec![file.try_clone()?])?;
-        }
+        // Side by side with other uploads: the file system itself lets them share its journal's presses.
+        file.sync_all()?;
         let _pass = inner.gates.publish(self.id, fold_case(&row.path));
         let taken = inner.repository.payload_files_like(self.id, &row.path)?;
         if let Some(taken) = taken.first() {

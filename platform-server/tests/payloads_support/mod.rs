@@ -20,8 +20,10 @@ pub(crate) struct Bench {
 /// Opens records and files beneath `data`, as the server does.
 pub(crate) fn open(data: &Path) -> Bench {
     let path = data.join("records.sqlite");
-    let repository: Arc<dyn Repository> = Arc::new(SqliteRepository::open(&path, SqliteOptions::default()).unwrap());
-    let store = PayloadStore::open(data, Arc::clone(&repository), PayloadOptions { limit_percent: 100 }).unwrap();
+    let repository: Arc<dyn Repository> =
+        Arc::new(SqliteRepository::open(&path, SqliteOptions::default()).unwrap());
+    let store =
+        PayloadStore::open(data, Arc::clone(&repository), PayloadOptions { limit_percent: 100 }).unwrap();
     Bench { store, repository, data: data.to_owned() }
 }
 
@@ -48,7 +50,8 @@ impl Bench {
         let pipeline = PipelineId::from_bits(1);
         if self.repository.pipeline(pipeline).unwrap().is_none() {
             let (files, metadata) = (Vec::new(), Metadata::new());
-            let create = Change::CreatePipeline { id: pipeline, name: "p".into(), created_ms: 1, files, metadata };
+            let create =
+                Change::CreatePipeline { id: pipeline, name: "p".into(), created_ms: 1, files, metadata };
             self.repository.commit(vec![create]).wait().unwrap();
         }
         let definition = self.repository.pipeline(pipeline).unwrap().unwrap().definition;
@@ -71,7 +74,12 @@ impl Bench {
         Ok(id(n))
     }
 
-    pub(crate) fn upload(&self, id: PayloadId, path: &str, content: &[u8]) -> Result<PayloadFileRow, PayloadError> {
+    pub(crate) fn upload(
+        &self,
+        id: PayloadId,
+        path: &str,
+        content: &[u8],
+    ) -> Result<PayloadFileRow, PayloadError> {
         let mut upload = self.store.upload(id, &name(path), 0)?;
         for chunk in content.chunks(1 << 16) {
             upload.write(chunk)?;
