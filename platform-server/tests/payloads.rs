@@ -86,8 +86,11 @@ fn nothing_is_visible_of_an_upload_that_was_not_finished() {
     with_store(|bench| {
         let payload = bench.reusable(1);
         let mut upload = bench.store.upload(payload, &name("a"), 0).unwrap();
-        upload.write(b"half").unwrap();
+        upload.write(&[1; 100_000]).unwrap();
         assert_eq!(bench.incoming(), 1);
+        let mut small = bench.store.upload(payload, &name("b"), 0).unwrap();
+        small.write(b"half").unwrap();
+        drop(small);
         assert_eq!(bench.on_disk(payload), [""; 0]);
         drop(upload);
         assert_eq!(bench.incoming(), 0);

@@ -13,15 +13,19 @@ use std::sync::{Arc, Mutex};
 
 use payloads_support::*;
 use platform_server::payloads::{PayloadError, PayloadOptions, PayloadStore, Swept};
-use platform_server::repository::{PayloadState, Repository, SqliteOptions, SqliteRepository};
+use platform_server::repository::{
+    Change, ContentRow, PayloadFileRow, PayloadState, Repository, SqliteOptions, SqliteRepository,
+};
+use sha2::{Digest, Sha256};
 
 #[test]
 fn a_start_removes_what_has_no_record_and_marks_what_has_no_folder() {
     with_store(|bench| {
         let (kept, lost, frozen) = (bench.reusable(1), bench.reusable(2), bench.job(3, &[]).unwrap());
         bench.upload(kept, "a/file", b"x").unwrap();
-        bench.upload(kept, "damaged", b"whole").unwrap();
-        bench.upload(kept, "gone", b"x").unwrap();
+        // Too long to be written again from what is kept of small files.
+        bench.upload(kept, "damaged", &[1; 100_000]).unwrap();
+        bench.upload(kept, "gone", &[2; 100_000]).unwrap();
         bench.upload(frozen, "a", b"x").unwrap();
         bench.store.freeze(frozen).unwrap();
         let folder = bench.store.folder(kept);
@@ -48,6 +52,7 @@ fn a_start_removes_what_has_no_record_and_marks_what_has_no_folder() {
         let swept = bench.store.sweep().unwrap();
         let expected = Swept {
             unfinished: 1,
+            restored: 0,
             folders: vec![id(77)],
             unrecorded: 3,
             missing: vec![lost],
@@ -65,6 +70,78 @@ fn a_start_removes_what_has_no_record_and_marks_what_has_no_folder() {
         let again = Swept { unfinished: 0, folders: vec![], unrecorded: 0, ..expected };
         assert_eq!(bench.store.sweep().unwrap(), again);
     });
+}
+
+/// What is there after a loss of power: the record and the kept content, and of the file whatever there was time for.
+#[test]
+fn small_files_that_did_not_reach_the_disk_are_written_again_at_the_start() {
+    with_store(|bench| {
+        let (open, frozen, gone) = (bench.reusable(1), bench.job(2, &[]).unwrap(), id(99));
+        bench.upload(frozen, "before", b"x").unwrap();
+        bench.store.freeze(frozen).unwrap();
+        let keep = |payload, path: &str, content: &[u8]| {
+            Change::KeepContent(payload, ContentRow { path: path.into(), content: content.to_vec() })
+        };
+        let record = |path: &str, content: &[u8]| PayloadFileRow {
+            path: path.into(),
+            size_bytes: content.len() as u64,
+            sha256: Sha256::digest(content).into(),
+            mode: 0o755,
+            stored: None,
+        };
+        let add = |payload, path: &str, content: &[u8]| {
+            vec![Change::PutPayloadFiles(payload, vec![record(path, content)]), keep(payload, path, content)]
+        };
+        let mut changes = add(open, "sub/missing", b"all of it");
+        changes.extend(add(open, "cut", b"all of it"));
+        changes.extend(add(open, "empty", b""));
+        changes.extend(add(open, "whole", b"whole"));
+        changes.extend(add(frozen, "input/new/deep", b"deep"));
+        // Removed again, replaced since, and of a payload that was deleted.
+        changes.push(keep(open, "removed", b"removed"));
+        changes.push(keep(open, "replaced", b"first"));
+        changes.extend(add(open, "replaced", b"second"));
+        changes.push(keep(gone, "x", b"x"));
+        bench.repository.commit(changes).wait().unwrap();
+        let folder = bench.store.folder(open);
+        fs::write(folder.join("cut"), b"all").unwrap();
+        fs::write(folder.join("whole"), b"whole").unwrap();
+
+        let swept = bench.store.sweep().unwrap();
+        assert_eq!((swept.restored, &swept.damaged[..], swept.unrecorded), (5, &[][..], 0));
+        for (payload, path, content) in [
+            (open, "sub/missing", &b"all of it"[..]),
+            (open, "cut", b"all of it"),
+            (open, "empty", b""),
+            (open, "whole", b"whole"),
+            (open, "replaced", b"second"),
+            (frozen, "input/new/deep", b"deep"),
+        ] {
+            assert_eq!(bench.download(payload, path).unwrap(), content, "{path}");
+        }
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode(&bench.store.folder(frozen).join("input/new")), 0o555);
+        assert_eq!(mode(&folder.join("cut")), 0o555);
+        assert_eq!(bench.repository.last_content().unwrap(), 0);
+        assert_eq!(bench.store.sweep().unwrap().restored, 0);
+    });
+}
+
+#[test]
+fn contents_of_small_files_are_forgotten_once_the_files_are_on_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = open(folder.path());
+    let payload = bench.reusable(1);
+    for n in 0..50u8 {
+        bench.upload(payload, &n.to_string(), &[n; 1000]).unwrap();
+    }
+    // Closing presses what waits.
+    drop(bench);
+    let bench = open(folder.path());
+    assert_eq!(bench.repository.last_content().unwrap(), 0);
+    assert_eq!(bench.store.sweep().unwrap().restored, 0);
+    assert_eq!(bench.download(payload, "49").unwrap(), [49; 1000]);
 }
 
 #[test]

@@ -109,6 +109,13 @@ CREATE TABLE payload_files (
     stored   BLOB,
     PRIMARY KEY (payload, folded, path)
 ) WITHOUT ROWID;
+-- Small files that are not on the disk yet. No reference: what is outdated is passed over.
+CREATE TABLE payload_contents (
+    n        INTEGER PRIMARY KEY AUTOINCREMENT,
+    payload  BLOB NOT NULL,
+    path     TEXT NOT NULL,
+    content  BLOB NOT NULL
+);
 
 CREATE TABLE models (
     id          BLOB PRIMARY KEY,
