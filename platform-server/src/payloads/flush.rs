@@ -23,8 +23,9 @@ const WAITING_LIMIT_BYTES: u64 = 256 << 20;
 /// From this much on the thread does not wait for more.
 const ENOUGH_BYTES: u64 = 64 << 20;
 
-/// How long the thread waits for more.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the thread waits for more. By then the system has written most of it by itself, so that the press is short
+/// and does not hold up those who commit.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(super) struct Flusher {

@@ -54,6 +54,8 @@ CREATE TABLE jobs (
 -- Both hold all that a filter asks for, so that what does not fit is passed over without reading its row.
 CREATE INDEX jobs_by_state ON jobs (state, status, seq, created_ms, stopped_ms);
 CREATE INDEX jobs_by_pipeline ON jobs (pipeline, seq, state, status, created_ms, stopped_ms);
+CREATE INDEX jobs_by_created ON jobs (created_ms);
+CREATE INDEX jobs_by_stopped ON jobs (stopped_ms) WHERE stopped_ms IS NOT NULL;
 CREATE INDEX jobs_by_definition ON jobs (definition);
 CREATE TABLE job_messages (
     job   INTEGER NOT NULL REFERENCES jobs (seq) ON DELETE CASCADE,
