@@ -2,6 +2,8 @@
 //!
 //! Not a statistical benchmark: one long run of each, because the disk is what varies. `BENCH_DIR` chooses the disk.
 
+#![expect(clippy::unwrap_used, reason = "a bench that cannot measure must stop")]
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
@@ -26,10 +28,11 @@ fn main() {
         SqliteRepository::open(&folder.path().join("records.sqlite"), SqliteOptions::default()).unwrap();
     let repository: Arc<dyn Repository> = Arc::new(repository);
     let store = PayloadStore::open(folder.path(), repository, PayloadOptions { limit_percent: 100 }).unwrap();
-    large(&store, folder.path());
+    // First: the disk is busy for a while after gigabytes were deleted.
     for threads in [1, 4, 64] {
         small(&store, folder.path(), threads);
     }
+    large(&store, folder.path());
     let mut report = std::io::stderr().lock();
     writeln!(report, "peak memory: {} MiB", peak_memory_mib()).unwrap();
 }
@@ -60,6 +63,7 @@ fn large(store: &PayloadStore, folder: &Path) {
         store.create(payload, 1, Metadata::new()).unwrap();
         let name = PayloadName::parse("large").unwrap();
         let before = peak_memory_mib();
+        let cpu = cpu_secs();
         let start = Instant::now();
         let mut upload = store.upload(payload, &name, 0).unwrap();
         let mut reader = File::open(&source).unwrap();
@@ -73,6 +77,8 @@ fn large(store: &PayloadStore, folder: &Path) {
         }
         upload.finish().unwrap();
         say("upload, on the disk", LARGE_BYTES, start.elapsed());
+        writeln!(std::io::stderr(), "its processor time: {:.2} s", cpu_secs() - cpu).unwrap();
+        let cpu = cpu_secs();
         let start = Instant::now();
         let mut download = store.download(payload, &name).unwrap();
         let mut sink = File::create(&copy).unwrap();
@@ -80,6 +86,7 @@ fn large(store: &PayloadStore, folder: &Path) {
             sink.write_all(&chunk).unwrap();
         }
         say("download to a file", LARGE_BYTES, start.elapsed());
+        writeln!(std::io::stderr(), "its processor time: {:.2} s", cpu_secs() - cpu).unwrap();
         writeln!(std::io::stderr(), "memory grew by {} MiB", peak_memory_mib() - before).unwrap();
         store.delete(payload).unwrap();
         fs::remove_file(&copy).unwrap();
@@ -102,6 +109,7 @@ fn small(store: &PayloadStore, folder: &Path, threads: usize) {
     fs::remove_dir_all(&floor).unwrap();
     let payload = PayloadId::from_bits(threads as u128);
     store.create(payload, 1, Metadata::new()).unwrap();
+    let cpu = cpu_secs();
     let took = in_threads(threads, count, |n| {
         let name = PayloadName::parse(&format!("d{}/f{n}", n % 10)).unwrap();
         let mut upload = store.upload(payload, &name, 0).unwrap();
@@ -109,9 +117,10 @@ fn small(store: &PayloadStore, folder: &Path, threads: usize) {
         upload.finish().unwrap();
     });
     let rate = count as f64 / took.as_secs_f64();
+    let cpu_us = (cpu_secs() - cpu) / count as f64 * 1e6;
     writeln!(
         std::io::stderr(),
-        "{threads} at once: {rate:.0} files/s; floor, create and fsync alone: {floor_rate:.0} files/s"
+        "{threads} at once: {rate:.0} files/s, {cpu_us:.0} µs of processor each; floor, create and fsync alone: {floor_rate:.0} files/s"
     )
     .unwrap();
     store.delete(payload).unwrap();
@@ -126,6 +135,15 @@ fn in_threads(threads: usize, count: usize, act: impl Fn(usize) + Sync) -> Durat
         }
     });
     start.elapsed()
+}
+
+/// Processor time of this process: what a busy machine does not change.
+fn cpu_secs() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks: f64 =
+        after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+    ticks / 100.0
 }
 
 /// The most memory this process ever had, of its own.

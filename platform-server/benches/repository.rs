@@ -1,5 +1,7 @@
 //! How fast records are written and read.
 
+#![expect(clippy::unwrap_used, reason = "a bench that cannot measure must stop")]
+
 use std::hint::black_box;
 use std::io::Write;
 use std::path::Path;

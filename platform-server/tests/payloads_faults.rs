@@ -1,5 +1,6 @@
 //! Full disks, killed servers, lost folders: what is there afterwards, and what a start cleans up.
 
+#![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 #![cfg(target_os = "linux")]
 
 mod payloads_support;

@@ -3,6 +3,7 @@
 //! The writer is this test's own program in a process of its own. It prints a line for each commit after the receipt
 //! resolved; the parent kills it without warning after a random number of lines.
 
+#![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 #![cfg(unix)]
 
 mod repository_support;

@@ -1,5 +1,7 @@
 //! Damaged, foreign, newer, locked and full databases, and what the events' bound does.
 
+#![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
+
 mod repository_support;
 
 use std::io::Write;
