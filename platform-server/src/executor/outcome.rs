@@ -71,7 +71,7 @@ pub struct Usage {
     pub peak_memory_bytes: Option<u64>,
     /// Whether the peak is that of the largest process only.
     pub is_peak_of_one_process: bool,
-    /// Bytes that the program and the children it waited for asked to read, from files, pipes and sockets.
+    /// Bytes that all its processes asked to read, from files, pipes and sockets.
     pub read_bytes: Option<u64>,
     /// Bytes that they asked to write.
     pub written_bytes: Option<u64>,

@@ -14,7 +14,7 @@ use rustix::process::{DumpableBehavior, Signal, set_dumpable_behavior};
 
 use super::super::protocol::{FromInit, Line, Lines, ToInit};
 use super::super::sandbox::INIT_SOCKET_FD;
-use super::program::{Everybody, Running};
+use super::program::{Everybody, IoCounters, Running};
 use super::signals::ChildSignals;
 use crate::executor::outcome::to_micros;
 
@@ -27,6 +27,7 @@ pub(super) fn run() -> ExitCode {
 }
 
 fn serve() -> io::Result<()> {
+    let counters = IoCounters::open();
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let socket = take_socket()?;
     let mut lines = Lines::new(socket.try_clone()?);
@@ -40,7 +41,7 @@ fn serve() -> io::Result<()> {
         return Err(io::ErrorKind::InvalidData.into());
     };
     let signals = ChildSignals::new()?;
-    let started = Running::start(&program, Everybody::Namespace, Stdio::inherit(), Stdio::inherit(), Vec::new());
+    let started = Running::start(&program, Everybody::Namespace, Stdio::inherit(), Stdio::inherit(), Vec::new(), counters);
     let mut running = match started {
         Ok(running) => running,
         Err(error) => return tell(&FromInit::NotStarted { reason: error.to_string() }),

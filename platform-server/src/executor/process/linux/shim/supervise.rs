@@ -21,7 +21,7 @@ use super::super::protocol::{
 use super::super::run_folder::{CONTROL, LOG, MANIFEST, MANIFEST_DRAFT, STARTED};
 use super::super::sandbox;
 use super::log_writer::{LogWriter, Pumped};
-use super::program::{Everybody, Running};
+use super::program::{Everybody, IoCounters, Running};
 use super::signals::ChildSignals;
 use super::verdict::{self, Findings};
 use super::watch::Watch;
@@ -47,6 +47,7 @@ pub(super) fn run() -> ExitCode {
 fn supervise() -> io::Result<()> {
     // Away from the server's terminal; and closed to tracers, since the environment may hold secrets.
     _ = rustix::process::setsid();
+    let counters = IoCounters::open();
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let spec = read_spec()?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
@@ -55,6 +56,7 @@ fn supervise() -> io::Result<()> {
     let control =
         OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(CONTROL)?;
     let mut run = Supervised::new(spec, log, control)?;
+    run.counters = counters;
     match run.start() {
         Ok(()) => run.watch_over()?,
         Err(error) => run.not_started = Some(error.to_string()),
@@ -90,6 +92,7 @@ struct Supervised {
     log: LogWriter,
     control: Lines<File>,
     signals: ChildSignals,
+    counters: Option<IoCounters>,
     group: Option<Cgroup>,
     watch: Watch,
     pipes: Vec<(OwnedFd, LogSource)>,
@@ -128,6 +131,7 @@ impl Supervised {
             log,
             control: Lines::new(control),
             signals,
+            counters: None,
             group: None,
             watch,
             pipes: Vec::new(),
@@ -158,7 +162,7 @@ impl Supervised {
         match &self.spec.sandbox {
             None => {
                 let running =
-                    Running::start(&program, Everybody::Descendants, output_end.into(), error_end.into(), doors)?;
+                    Running::start(&program, Everybody::Descendants, output_end.into(), error_end.into(), doors, self.counters.take())?;
                 self.child = Child::Program(running);
                 self.started(to_micros(SystemTime::now()));
             }
@@ -218,13 +222,13 @@ impl Supervised {
         let mut is_gone = false;
         while !is_gone {
             let ready = self.wait_for_something()?;
+            if ready.init {
+                self.hear_init();
+            }
             for (source, is_ready) in [(LogSource::Output, ready.output), (LogSource::Error, ready.error)] {
                 if is_ready {
                     self.pump(source, PIECES_PER_TURN);
                 }
-            }
-            if ready.init {
-                self.hear_init();
             }
             if ready.control {
                 self.hear_control();
@@ -261,7 +265,10 @@ impl Supervised {
         };
         let next = [self.watch.next, self.deadline, is_dying.then(|| now + DEATH_PAUSE)].into_iter().flatten().min();
         let timeout = next.map(|next| Timespec::try_from(next.saturating_duration_since(now)).unwrap_or_default());
-        let pipe = |wanted: LogSource| self.pipes.iter().find(|(_, source)| *source == wanted).map(|(fd, _)| fd.as_fd());
+        // What the program prints can overtake the word that it started, which comes first in the log.
+        let is_log_open = self.started_at_us.is_some() || matches!(self.child, Child::Sandbox { is_silent: true, .. });
+        let open_pipes = || self.pipes.iter().filter(|_| is_log_open);
+        let pipe = |wanted: LogSource| open_pipes().find(|(_, source)| *source == wanted).map(|(fd, _)| fd.as_fd());
         let init = match &self.child {
             Child::Sandbox { socket, is_silent: false, .. } => Some(socket.as_fd()),
             _ => None,
