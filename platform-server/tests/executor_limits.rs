@@ -44,7 +44,10 @@ async fn who_fills_memory_is_ended_for_it() {
             // The watchdog saw it, or what it could not see in time met the limit of its address space.
             _ => {
                 let refused = matches!(end.outcome, Outcome::Exited { code: 1.. });
-                assert!(refused || end.outcome == Outcome::OutOfMemory { limit_bytes: 64 << 20 }, "{means}: {end:?}");
+                assert!(
+                    refused || end.outcome == Outcome::OutOfMemory { limit_bytes: 64 << 20 },
+                    "{means}: {end:?}"
+                );
             }
         }
     }
@@ -93,7 +96,10 @@ async fn who_forks_without_end_meets_the_limit_and_leaves_nothing() {
         // The init, bubblewrap and the shim carry the token too.
         assert!(seen <= 33, "{means}: {seen}");
         assert!(
-            matches!(end.outcome, Outcome::Canceled | Outcome::Exited { .. } | Outcome::TooManyProcesses { limit: 30 }),
+            matches!(
+                end.outcome,
+                Outcome::Canceled | Outcome::Exited { .. } | Outcome::TooManyProcesses { limit: 30 }
+            ),
             "{end:?}"
         );
         if matches!(means, LimitMeans::CgroupV1 | LimitMeans::CgroupV2) {
@@ -135,7 +141,8 @@ async fn within_its_limits_a_run_does_not_notice_them() {
         ..Limits::default()
     };
     for bench in all_benches().await {
-        let script = "for i in 1 2 3; do (echo $i | cat) & done; wait; head -c 1000000 /dev/zero | tail -c 5 | wc -c";
+        let script =
+            "for i in 1 2 3; do (echo $i | cat) & done; wait; head -c 1000000 /dev/zero | tail -c 5 | wc -c";
         let (end, printed) = bench.output(RunSpec { limits, ..sh(script) }).await;
         assert_eq!(end.outcome, Outcome::Exited { code: 0 });
         assert!(printed.ends_with("5\n"), "{printed}");

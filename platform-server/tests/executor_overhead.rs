@@ -17,7 +17,12 @@ fn nothing(limits: Limits) -> RunSpec {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wide_fan_out_of_nothing_ends_well() {
-    let full = Limits { cpu_millis: Some(1000), memory_bytes: Some(1 << 30), processes: Some(512), ..Limits::default() };
+    let full = Limits {
+        cpu_millis: Some(1000),
+        memory_bytes: Some(1 << 30),
+        processes: Some(512),
+        ..Limits::default()
+    };
     let wide = if cfg!(debug_assertions) { 20 } else { 200 };
     for bench in benches().await {
         for (name, limits) in [("no limits", Limits::default()), ("all limits", full)] {

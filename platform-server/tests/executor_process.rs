@@ -42,8 +42,12 @@ async fn a_run_starts_before_it_ends_and_tells_each_once() {
         let mut events = bench.executor.observe();
         let token = new_token();
         bench.executor.submit(token, sh("exit 5")).await.unwrap();
-        let RunEvent::Started { token: started, at } = events.recv().await.unwrap() else { panic!("ends first") };
-        let RunEvent::Ended { token: ended, end } = events.recv().await.unwrap() else { panic!("starts twice") };
+        let RunEvent::Started { token: started, at } = events.recv().await.unwrap() else {
+            panic!("ends first")
+        };
+        let RunEvent::Ended { token: ended, end } = events.recv().await.unwrap() else {
+            panic!("starts twice")
+        };
         assert_eq!((started, ended, Some(at)), (token, token, end.started_at));
         assert!(at <= end.ended_at);
         assert_eq!(end.outcome, Outcome::Exited { code: 5 });
@@ -80,7 +84,8 @@ async fn the_same_token_runs_once() {
 async fn both_streams_are_logged_with_their_time_and_can_be_read_from_any_place() {
     for bench in benches().await {
         let token = new_token();
-        let end = bench.run_as(token, sh("echo one; sleep 0.05; echo two >&2; sleep 0.05; printf three")).await;
+        let end =
+            bench.run_as(token, sh("echo one; sleep 0.05; echo two >&2; sleep 0.05; printf three")).await;
         let all = bench.executor.logs(token, 0, usize::MAX).await.unwrap();
         let printed: Vec<&LogRecord> = all.records.iter().filter(|record| is_printed(record)).collect();
         let texts: Vec<_> = printed.iter().map(|record| (record.source, record.bytes.as_slice())).collect();
@@ -88,7 +93,9 @@ async fn both_streams_are_logged_with_their_time_and_can_be_read_from_any_place(
             [(LogSource::Output, b"one\n"), (LogSource::Error, b"two\n"), (LogSource::Output, b"three")];
         assert_eq!(texts, wanted);
         assert!(printed.windows(2).all(|pair| pair[0].at <= pair[1].at));
-        assert!(printed.iter().all(|record| record.at >= end.started_at.unwrap() && record.at <= end.ended_at));
+        assert!(
+            printed.iter().all(|record| record.at >= end.started_at.unwrap() && record.at <= end.ended_at)
+        );
 
         let (mut at, mut again) = (0, Vec::new());
         loop {
@@ -119,7 +126,10 @@ async fn a_flood_of_binary_output_arrives_whole_up_to_its_limit() {
         let limits = Limits { log_bytes: 1_000_003, ..Limits::default() };
         let end = bench.run_as(token, RunSpec { limits, ..flood }).await;
         assert_eq!(end.outcome, Outcome::Exited { code: 0 });
-        assert_eq!((read_through(&bench, token).await, end.dropped_log_bytes), (1_000_003, WHOLE - 1_000_003));
+        assert_eq!(
+            (read_through(&bench, token).await, end.dropped_log_bytes),
+            (1_000_003, WHOLE - 1_000_003)
+        );
         let chunk = bench.executor.logs(token, 0, usize::MAX).await.unwrap();
         let marker = chunk.records.last().unwrap();
         assert_eq!(marker.source, LogSource::Note);
@@ -168,7 +178,8 @@ async fn who_ignores_the_signal_is_ended_after_the_grace() {
         let token = new_token();
         let mut events = bench.executor.observe();
         // Children that ignore it too, one of them in a session of its own.
-        let script = "trap '' TERM; setsid sh -c 'while :; do sleep 1; done' & echo ready; while :; do sleep 1; done";
+        let script =
+            "trap '' TERM; setsid sh -c 'while :; do sleep 1; done' & echo ready; while :; do sleep 1; done";
         bench.executor.submit(token, sh(script)).await.unwrap();
         until_printed(&bench, token, "ready").await;
         let timed_out = Cancel { grace: Duration::from_millis(100), because: CancelCause::TimedOut };
@@ -220,7 +231,11 @@ async fn the_environment_is_what_was_asked_for() {
 #[tokio::test]
 async fn use_is_counted() {
     for bench in benches().await {
-        let end = bench.run(sh("head -c 3000000 /dev/zero | sha256sum; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done")).await;
+        let end = bench
+            .run(sh(
+                "head -c 3000000 /dev/zero | sha256sum; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done",
+            ))
+            .await;
         assert!(end.usage.cpu_time.unwrap() > Duration::from_millis(1), "{end:?}");
         assert!(end.usage.peak_memory_bytes.unwrap() > 100 << 10, "{end:?}");
         assert!(end.usage.read_bytes.unwrap() >= 6_000_000, "{end:?}");
@@ -233,7 +248,8 @@ async fn outputs_are_listed_with_their_hash_if_asked() {
     for bench in benches().await {
         let dir = bench.folder("out");
         let mount = bench.mount(&dir, "/output", Access::Writable);
-        let script = format!("cd {0} && printf abc > b && mkdir c && : > c/d && ln -s /etc/passwd link", mount.place);
+        let script =
+            format!("cd {0} && printf abc > b && mkdir c && : > c/d && ln -s /etc/passwd link", mount.place);
         let spec = RunSpec { mounts: vec![mount.clone()], hashes_outputs: true, ..sh(&script) };
         let end = bench.run(spec).await;
         let listed: Vec<_> = end.outputs.iter().map(|file| (file.path.as_str(), file.size_bytes)).collect();
@@ -255,8 +271,11 @@ async fn a_full_quota_is_told_as_such() {
         assert!(end.usage.disk_bytes.unwrap() >= 500_000);
 
         // One file over it; many files over it, by an operator that would go on for ever; one that hides its failure.
-        let many = "i=0; while :; do i=$((i+1)); head -c 100000 /dev/zero > $W/$i; [ $i -lt 15 ] || sleep 1; done";
-        for script in ["head -c 3000000 /dev/zero > $W/big", many, "head -c 3000000 /dev/zero > $W/big; exit 0"] {
+        let many =
+            "i=0; while :; do i=$((i+1)); head -c 100000 /dev/zero > $W/$i; [ $i -lt 15 ] || sleep 1; done";
+        for script in
+            ["head -c 3000000 /dev/zero > $W/big", many, "head -c 3000000 /dev/zero > $W/big; exit 0"]
+        {
             let mut spec = spec(script);
             spec.environment.insert("W".into(), mount.place.clone());
             let end = bench.run(spec).await;
@@ -264,7 +283,8 @@ async fn a_full_quota_is_told_as_such() {
                 matches!(end.outcome, Outcome::DiskExceeded { used_bytes, limit_bytes } if used_bytes > limit_bytes),
                 "{script}: {end:?}"
             );
-            let big: u64 = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+            let big: u64 =
+                std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
             assert!(big < 4 << 20, "{big}");
         }
     }
@@ -277,9 +297,11 @@ async fn folders_that_lead_elsewhere_are_refused() {
         std::os::unix::fs::symlink("/etc", dir.join("link")).unwrap();
         std::fs::write(dir.join("file"), "").unwrap();
         for name in ["link", "link/ssl", "file", "missing", "../in"] {
-            let place = if bench.has_sandbox { "/input".into() } else { dir.join(name).to_str().unwrap().to_owned() };
+            let place =
+                if bench.has_sandbox { "/input".into() } else { dir.join(name).to_str().unwrap().to_owned() };
             let mount = Mount { host: dir.join(name), place, access: Access::ReadOnly };
-            let refused = bench.executor.submit(new_token(), RunSpec { mounts: vec![mount], ..sh("true") }).await;
+            let refused =
+                bench.executor.submit(new_token(), RunSpec { mounts: vec![mount], ..sh("true") }).await;
             assert!(refused.is_err(), "{name}");
         }
     }
@@ -304,7 +326,8 @@ async fn a_run_is_kept_until_it_is_forgotten() {
 #[tokio::test]
 async fn a_folder_serves_one_server_at_a_time() {
     let bench = bench_with(false, |_| ()).await.unwrap();
-    let second = platform_server::executor::process::ProcessExecutor::open(config(bench.folder.path(), false)).await;
+    let second =
+        platform_server::executor::process::ProcessExecutor::open(config(bench.folder.path(), false)).await;
     assert!(matches!(second, Err(ExecutorError::Io { action: "lock", .. })));
 }
 
@@ -324,7 +347,10 @@ async fn without_its_sandbox_the_executor_does_not_open() {
 async fn operators_start_with_no_signal_blocked_or_ignored() {
     for bench in benches().await {
         let (_, printed) = bench.output(sh("grep -E '^Sig(Blk|Ign):' /proc/self/status | tr -d '\\t'")).await;
-        let masks: Vec<_> = printed.lines().map(|line| u64::from_str_radix(line.split_once(':').unwrap().1, 16).unwrap()).collect();
+        let masks: Vec<_> = printed
+            .lines()
+            .map(|line| u64::from_str_radix(line.split_once(':').unwrap().1, 16).unwrap())
+            .collect();
         // Signals 32 and 33 are the C library's own, and may be ignored from further up.
         assert!(masks.len() == 2 && masks.iter().all(|mask| mask & 0x7fff_ffff == 0), "{printed}");
     }

@@ -103,14 +103,18 @@ async fn until_gone(token: RunToken) {
 async fn a_run_survives_its_server_and_the_next_one_sees_its_end() {
     for mode in modes().await {
         let (going_on, over) = (new_token(), new_token());
-        let mut host = Host::start(mode, &[going_on], "echo before; read x < /dev/zero & sleep 1.5; echo after; exit 7");
+        let mut host =
+            Host::start(mode, &[going_on], "echo before; read x < /dev/zero & sleep 1.5; echo after; exit 7");
         host.until_submitted().await;
         host.kill();
         let bench = host.successor().await;
         let mut events = bench.executor.observe();
         let found = bench.executor.reconcile(vec![going_on, over], OnRestart::Reattach).await.unwrap();
         assert!(matches!(found[0], Found::Running { .. }), "{mode}: {found:?}");
-        assert!(matches!(&found[1], Found::Ended(end) if matches!(end.outcome, Outcome::Lost { .. })), "{found:?}");
+        assert!(
+            matches!(&found[1], Found::Ended(end) if matches!(end.outcome, Outcome::Lost { .. })),
+            "{found:?}"
+        );
         assert_eq!(bench.executor.submit(going_on, sh("echo twice")).await.unwrap(), Submitted::Already);
         let end = end_of(&mut events, going_on).await;
         assert_eq!(end.outcome, Outcome::Exited { code: 7 }, "{mode}");
@@ -146,7 +150,10 @@ async fn evicted_runs_leave_no_process_and_unknown_runs_leave_no_trace() {
         assert!(!processes_of(known).is_empty() && !processes_of(unknown).is_empty());
         let bench = host.successor().await;
         let found = bench.executor.reconcile(vec![known], OnRestart::Evict).await.unwrap();
-        assert!(matches!(&found[..], [Found::Ended(end)] if end.outcome == Outcome::Evicted), "{mode}: {found:?}");
+        assert!(
+            matches!(&found[..], [Found::Ended(end)] if end.outcome == Outcome::Evicted),
+            "{mode}: {found:?}"
+        );
         for token in [known, unknown] {
             assert_eq!(processes_of(token), Vec::<u32>::new(), "{mode}");
         }
@@ -159,7 +166,11 @@ async fn evicted_runs_leave_no_process_and_unknown_runs_leave_no_trace() {
 async fn a_reattached_run_can_be_canceled() {
     for mode in modes().await {
         let token = new_token();
-        let mut host = Host::start(mode, &[token], "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done");
+        let mut host = Host::start(
+            mode,
+            &[token],
+            "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done",
+        );
         host.until_submitted().await;
         host.kill();
         let bench = host.successor().await;
@@ -179,7 +190,8 @@ async fn where_runs_end_with_their_server_they_do_at_once() {
             return;
         }
         let token = new_token();
-        let mut host = Host::start(mode, &[token], "trap '' TERM; setsid sleep 1000 & while :; do sleep 1; done");
+        let mut host =
+            Host::start(mode, &[token], "trap '' TERM; setsid sleep 1000 & while :; do sleep 1; done");
         host.until_submitted().await;
         assert!(!processes_of(token).is_empty());
         host.kill();
@@ -237,14 +249,18 @@ async fn an_end_without_its_manifest_and_a_manifest_without_an_end_count_for_not
         assert!(events_are_quiet(&mut events, token), "a manifest is no end");
         kill(shim_of(token));
         let end = end_of(&mut events, token).await;
-        assert!(matches!(&end.outcome, Outcome::Lost { reason } if reason.contains("another run")), "{end:?}");
+        assert!(
+            matches!(&end.outcome, Outcome::Lost { reason } if reason.contains("another run")),
+            "{end:?}"
+        );
         until_gone(token).await;
     }
 }
 
 fn events_are_quiet(events: &mut platform_server::executor::EventStream, token: RunToken) -> bool {
     while let Ok(event) = events.try_recv() {
-        if matches!(event, platform_server::executor::RunEvent::Ended { token: ended, .. } if ended == token) {
+        if matches!(event, platform_server::executor::RunEvent::Ended { token: ended, .. } if ended == token)
+        {
             return false;
         }
     }

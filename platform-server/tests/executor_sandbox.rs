@@ -51,8 +51,11 @@ async fn nothing_of_the_host_can_be_read_but_what_was_given() {
 async fn other_processes_are_neither_seen_nor_reached() {
     let Some(bench) = sandboxed().await else { return };
     // Pid 1, the shell, and what the shell starts.
-    let script = format!("for p in /proc/[0-9]*; do echo ${{p#/proc/}}; done | wc -l; kill -0 {} 2>/dev/null && echo reached; \
-                          kill -KILL 1; kill -TERM 1; sleep 0.05; echo alive", std::process::id());
+    let script = format!(
+        "for p in /proc/[0-9]*; do echo ${{p#/proc/}}; done | wc -l; kill -0 {} 2>/dev/null && echo reached; \
+                          kill -KILL 1; kill -TERM 1; sleep 0.05; echo alive",
+        std::process::id()
+    );
     let (end, printed) = bench.output(sh(&script)).await;
     let mut lines = printed.lines();
     let count: u32 = lines.next().unwrap().trim().parse().unwrap();
@@ -129,7 +132,8 @@ async fn the_manifest_and_the_log_are_out_of_the_operators_reach() {
 async fn temporary_folders_are_private_and_bounded() {
     let Some(bench) = sandboxed().await else { return };
     let limits = Limits { temporary_bytes: 1 << 20, ..Limits::default() };
-    let script = "for d in /tmp /dev/shm; do head -c 5000000 /dev/zero > $d/big 2>/dev/null; stat -c %s $d/big; done";
+    let script =
+        "for d in /tmp /dev/shm; do head -c 5000000 /dev/zero > $d/big 2>/dev/null; stat -c %s $d/big; done";
     let (_, printed) = bench.output(RunSpec { limits, ..sh(script) }).await;
     assert_eq!(printed, "1048576\n1048576\n");
     let (_, printed) = bench.output(sh("ls -A /tmp /dev/shm | grep big; true")).await;
@@ -141,11 +145,10 @@ async fn folders_inside_others_land_where_they_belong() {
     let Some(bench) = sandboxed().await else { return };
     let (outer, inner) = (bench.folder("outer"), bench.folder("inner"));
     fs::write(inner.join("deep"), "deep").unwrap();
-    let mounts = vec![
-        mount(&inner, "/data/in/deeper", Access::ReadOnly),
-        mount(&outer, "/data/in", Access::Writable),
-    ];
-    let (end, printed) = bench.output(RunSpec { mounts, ..sh("cat /data/in/deeper/deep; echo x > /data/in/y") }).await;
+    let mounts =
+        vec![mount(&inner, "/data/in/deeper", Access::ReadOnly), mount(&outer, "/data/in", Access::Writable)];
+    let (end, printed) =
+        bench.output(RunSpec { mounts, ..sh("cat /data/in/deeper/deep; echo x > /data/in/y") }).await;
     assert_eq!((end.outcome, printed.as_str()), (Outcome::Exited { code: 0 }, "deep"));
     assert!(outer.join("y").exists());
 }
@@ -156,5 +159,8 @@ async fn system_programs_work_inside() {
     let script = "awk 'BEGIN { print 6*7 }'; date -u +%Z; whoami; echo b a | tr ' ' '\\n' | sort | head -n1; \
                   dd if=/dev/urandom bs=1 count=1 2>/dev/null | wc -c; pwd; echo $HOME";
     let (end, printed) = bench.output(sh(script)).await;
-    assert_eq!((end.outcome, printed.as_str()), (Outcome::Exited { code: 0 }, "42\nUTC\noperator\na\n1\n/\n/tmp\n"));
+    assert_eq!(
+        (end.outcome, printed.as_str()),
+        (Outcome::Exited { code: 0 }, "42\nUTC\noperator\na\n1\n/\n/tmp\n")
+    );
 }

@@ -18,7 +18,9 @@ pub enum ExecutorError {
     UnknownRun { token: RunToken },
     #[error("run `{token}` goes on")]
     StillRunning { token: RunToken },
-    #[error("runs need a sandbox, and `{program}` does not give one ({reason}); install bubblewrap or allow runs without it")]
+    #[error(
+        "runs need a sandbox, and `{program}` does not give one ({reason}); install bubblewrap or allow runs without it"
+    )]
     SandboxUnavailable { program: String, reason: String },
     #[error("this executor cannot give {what}")]
     Unsupported { what: String },

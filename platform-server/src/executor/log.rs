@@ -106,7 +106,8 @@ pub(crate) fn read(file: &File, from: u64, max_bytes: usize) -> io::Result<LogCh
         if !is_whole || is_too_much {
             return Ok(chunk);
         }
-        let mut record = LogRecord { at: from_micros(u64::from_le_bytes(time)), source, bytes: vec![0; bytes] };
+        let mut record =
+            LogRecord { at: from_micros(u64::from_le_bytes(time)), source, bytes: vec![0; bytes] };
         read_at(file, start, &mut record.bytes)?;
         taken += bytes;
         chunk.next = start + bytes as u64;

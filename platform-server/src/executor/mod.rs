@@ -53,7 +53,12 @@ pub trait Executor: Send + Sync {
     /// The log of a run, from a place that an earlier chunk named (0 is the beginning), at most about `max_bytes`.
     ///
     /// Works while the run goes on and after it is gone, until [`Executor::forget`].
-    fn logs(&self, token: RunToken, from: u64, max_bytes: usize) -> BoxFuture<'_, Result<LogChunk, ExecutorError>>;
+    fn logs(
+        &self,
+        token: RunToken,
+        from: u64,
+        max_bytes: usize,
+    ) -> BoxFuture<'_, Result<LogChunk, ExecutorError>>;
 
     /// Asks a run to end: a polite signal, then after `grace` the end of all its processes.
     ///

@@ -212,7 +212,8 @@ mod tests {
     fn a_token_reads_back_only_as_it_was_written() {
         let token = RunToken::from_bits(0xabc);
         assert_eq!(token.to_string().parse::<RunToken>().unwrap(), token);
-        for text in ["", "..", "ABC", "00000000000000000000000000000ABC", "+0000000000000000000000000000abc"] {
+        for text in ["", "..", "ABC", "00000000000000000000000000000ABC", "+0000000000000000000000000000abc"]
+        {
             assert!(text.parse::<RunToken>().is_err(), "{text}");
         }
     }
@@ -220,7 +221,8 @@ mod tests {
     #[test]
     fn plain_specs_pass() {
         spec(|_| ()).unwrap();
-        spec(|s| s.mounts = vec![mount("/a", "/input"), mount("/b", "/tmp/x"), mount("/a", "/in/put.2")]).unwrap();
+        spec(|s| s.mounts = vec![mount("/a", "/input"), mount("/b", "/tmp/x"), mount("/a", "/in/put.2")])
+            .unwrap();
     }
 
     #[test]
@@ -233,7 +235,9 @@ mod tests {
         assert!(spec(|s| drop(s.environment.insert(String::new(), "c".into()))).is_err());
         assert!(spec(|s| s.working_dir = "a".into()).is_err());
         assert!(spec(|s| s.limits.processes = Some(0)).is_err());
-        for place in ["input", "/", "", "/a/../b", "/a//b", "/a/", "/./a", "/a\nb", "/usr/x", "/proc", "/lib64", "/tmp"] {
+        for place in [
+            "input", "/", "", "/a/../b", "/a//b", "/a/", "/./a", "/a\nb", "/usr/x", "/proc", "/lib64", "/tmp",
+        ] {
             assert!(spec(|s| s.mounts = vec![mount("/a", place)]).is_err(), "{place:?}");
         }
         assert!(spec(|s| s.mounts = vec![mount("a", "/input")]).is_err());

@@ -59,7 +59,10 @@ pub(crate) fn missing(what: &str) {
     eprintln!("not tested here: {what}");
 }
 
-pub(crate) async fn bench_with(has_sandbox: bool, change: impl FnOnce(&mut ProcessConfig)) -> Result<Bench, ExecutorError> {
+pub(crate) async fn bench_with(
+    has_sandbox: bool,
+    change: impl FnOnce(&mut ProcessConfig),
+) -> Result<Bench, ExecutorError> {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(folder.path(), has_sandbox);
     change(&mut config);
@@ -119,7 +122,8 @@ impl Bench {
     /// What the operator printed, both streams, in order.
     pub(crate) async fn printed(&self, token: RunToken) -> String {
         let chunk = self.executor.logs(token, 0, usize::MAX).await.unwrap();
-        let bytes: Vec<u8> = chunk.records.into_iter().filter(is_printed).flat_map(|record| record.bytes).collect();
+        let bytes: Vec<u8> =
+            chunk.records.into_iter().filter(is_printed).flat_map(|record| record.bytes).collect();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
@@ -158,7 +162,8 @@ pub(crate) async fn until_printed(bench: &Bench, token: RunToken, text: &str) {
 /// Processes of the host that carry the marker of a run, by what `/proc` shows.
 pub(crate) fn processes_of(token: RunToken) -> Vec<u32> {
     let token = token.to_string();
-    let numbers = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    let numbers =
+        std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
     let others = numbers.filter_map(|name| name.parse::<u32>().ok()).filter(|pid| *pid != std::process::id());
     let holds = |pid: &u32| {
         ["cmdline", "environ"].iter().any(|file| {

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use super::ProcessConfig;
 use crate::executor::{
-    BoxFuture, Cancel, Capabilities, EventStream, Executor, ExecutorError, Found, LogChunk, OnRestart, RunSpec, RunToken,
-    Submitted,
+    BoxFuture, Cancel, Capabilities, EventStream, Executor, ExecutorError, Found, LogChunk, OnRestart,
+    RunSpec, RunToken, Submitted,
 };
 
 /// Never exists here: [`ProcessExecutor::open`] fails.

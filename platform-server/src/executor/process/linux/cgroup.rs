@@ -69,7 +69,8 @@ impl CgroupRoot {
     /// Makes the group `name` with `limits`, of which `own_processes` more are for the sandbox itself.
     pub(super) fn create(&self, name: &str, limits: &Limits, own_processes: u32) -> io::Result<Cgroup> {
         let processes = limits.processes.map(|count| u64::from(count) + u64::from(own_processes));
-        let quota_us = limits.cpu_millis.map(|millis| u64::from(millis) * CPU_PERIOD_US / 1000).map(|q| q.max(1000));
+        let quota_us =
+            limits.cpu_millis.map(|millis| u64::from(millis) * CPU_PERIOD_US / 1000).map(|q| q.max(1000));
         let made = match self {
             Self::V2 { dir, .. } => {
                 let dir = dir.join(name);
@@ -113,7 +114,8 @@ impl CgroupRoot {
         };
         let entries = dirs.into_iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten().flatten();
         let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        let mut names: Vec<String> = folders.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        let mut names: Vec<String> =
+            folders.filter_map(|entry| entry.file_name().into_string().ok()).collect();
         names.sort();
         names.dedup();
         names
@@ -162,7 +164,8 @@ impl Cgroup {
     }
 
     fn dirs(&self) -> Vec<&Path> {
-        let mut dirs: Vec<&Path> = [&self.memory, &self.pids, &self.cpu].into_iter().flatten().map(PathBuf::as_path).collect();
+        let mut dirs: Vec<&Path> =
+            [&self.memory, &self.pids, &self.cpu].into_iter().flatten().map(PathBuf::as_path).collect();
         dirs.dedup();
         dirs
     }
@@ -183,7 +186,11 @@ impl Cgroup {
                 field(&self.cpu, "cpu.stat", "usage_usec"),
             )
         } else {
-            (number(&self.memory, "memory.max_usage_in_bytes"), field(&self.memory, "memory.oom_control", "oom_kill"), None)
+            (
+                number(&self.memory, "memory.max_usage_in_bytes"),
+                field(&self.memory, "memory.oom_control", "oom_kill"),
+                None,
+            )
         };
         Counters {
             cpu_time: cpu.map(Duration::from_micros),
@@ -198,7 +205,8 @@ impl Cgroup {
         let mut had_processes = false;
         // Forks may outrun one round; a group with a process limit cannot outrun many.
         for round in 0..200 {
-            let pids: Vec<Pid> = self.dirs().into_iter().flat_map(|dir| read_pids(&dir.join("cgroup.procs"))).collect();
+            let pids: Vec<Pid> =
+                self.dirs().into_iter().flat_map(|dir| read_pids(&dir.join("cgroup.procs"))).collect();
             if pids.is_empty() {
                 break;
             }
@@ -219,7 +227,9 @@ impl Cgroup {
             // The kernel says busy for a moment after the last process is gone.
             for _ in 0..50 {
                 match fs::remove_dir(dir) {
-                    Err(error) if error.kind() == io::ErrorKind::ResourceBusy => thread::sleep(Duration::from_millis(2)),
+                    Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                        thread::sleep(Duration::from_millis(2))
+                    }
                     _ => break,
                 }
             }
@@ -278,9 +288,9 @@ fn own_folder(own: &str, mounts: &str, controller: Option<&str>) -> Option<PathB
 /// Whether systemd or an administrator marked the group as ours to divide.
 fn is_delegated(dir: &Path) -> bool {
     let mut value = [0u8; 1];
-    ["user.delegate", "trusted.delegate"]
-        .iter()
-        .any(|name| rustix::fs::getxattr(dir, *name, &mut value[..]).is_ok_and(|len| len == 1) && value == *b"1")
+    ["user.delegate", "trusted.delegate"].iter().any(|name| {
+        rustix::fs::getxattr(dir, *name, &mut value[..]).is_ok_and(|len| len == 1) && value == *b"1"
+    })
 }
 
 /// Moves this process into a leaf, since a group that is divided may hold no process itself.

@@ -23,8 +23,8 @@ use super::sweep::sweep;
 use crate::executor::outcome::from_micros;
 use crate::executor::process::ProcessConfig;
 use crate::executor::{
-    BoxFuture, Cancel, Capabilities, EventStream, Executor, ExecutorError, Found, LogChunk, OnRestart, Outcome, RunEnd,
-    RunEvent, RunSpec, RunToken, Submitted, log,
+    BoxFuture, Cancel, Capabilities, EventStream, Executor, ExecutorError, Found, LogChunk, OnRestart,
+    Outcome, RunEnd, RunEvent, RunSpec, RunToken, Submitted, log,
 };
 
 /// Runs operators as child processes of this machine. Cheap to clone; all clones are one executor.
@@ -290,9 +290,8 @@ impl ProcessExecutor {
             }
             Some(Known::Running(watched)) => watched,
         };
-        let mut line = serde_json::to_vec(&cancel).map_err(|error| {
-            ExecutorError::io("write", "control")(error.into())
-        })?;
+        let mut line = serde_json::to_vec(&cancel)
+            .map_err(|error| ExecutorError::io("write", "control")(error.into()))?;
         line.push(b'\n');
         match (&watched.control).write_all(&line) {
             // The pipe is full of wishes already.
@@ -317,7 +316,12 @@ impl Executor for ProcessExecutor {
         receiver
     }
 
-    fn logs(&self, token: RunToken, from: u64, max_bytes: usize) -> BoxFuture<'_, Result<LogChunk, ExecutorError>> {
+    fn logs(
+        &self,
+        token: RunToken,
+        from: u64,
+        max_bytes: usize,
+    ) -> BoxFuture<'_, Result<LogChunk, ExecutorError>> {
         let folder = self.folder(token).path;
         let read = move || {
             let path = folder.join(LOG);
@@ -326,7 +330,9 @@ impl Executor for ProcessExecutor {
                 Err(error) if error.kind() == io::ErrorKind::NotFound && folder.is_dir() => {
                     Ok(LogChunk { records: Vec::new(), next: from })
                 }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ExecutorError::UnknownRun { token }),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    Err(ExecutorError::UnknownRun { token })
+                }
                 Err(error) => Err(ExecutorError::io("open", path)(error)),
             }
         };

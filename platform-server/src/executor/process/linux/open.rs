@@ -36,7 +36,9 @@ impl ProcessExecutor {
 
     /// A sandbox that cannot be made should show now, and not in the first job of the day.
     async fn prove(&self) -> Result<(), ExecutorError> {
-        let token = RunToken::from_bits(u128::from(to_micros(SystemTime::now())) << 64 | u128::from(std::process::id()));
+        let token = RunToken::from_bits(
+            u128::from(to_micros(SystemTime::now())) << 64 | u128::from(std::process::id()),
+        );
         let spec = RunSpec {
             command: vec!["/bin/true".into()],
             limits: Limits { processes: Some(8), ..Limits::default() },
@@ -77,7 +79,11 @@ fn prepare(mut config: ProcessConfig) -> Result<ProcessExecutor, ExecutorError> 
     config.state_dir = canonical(&config.state_dir)?;
     let lock = lock(&config.state_dir.join("lock"))?;
     let runs = config.state_dir.join("runs");
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&runs).map_err(ExecutorError::io("create", &runs))?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&runs)
+        .map_err(ExecutorError::io("create", &runs))?;
     let shim = config.shim.first().map(PathBuf::from).unwrap_or_default();
     let shim = canonical(&shim)?;
     if let Some(first) = config.shim.first_mut() {
@@ -111,7 +117,10 @@ fn find_cgroups(config: &ProcessConfig) -> Result<Option<CgroupRoot>, ExecutorEr
     let found = CgroupRoot::find(config.cgroup.as_deref(), &label);
     match (&config.cgroup, found) {
         (Some(dir), None) => Err(ExecutorError::Unsupported {
-            what: format!("limits by the cgroup `{}`: memory and pids cannot be handed down there", dir.display()),
+            what: format!(
+                "limits by the cgroup `{}`: memory and pids cannot be handed down there",
+                dir.display()
+            ),
         }),
         (_, found) => Ok(found),
     }
@@ -119,12 +128,16 @@ fn find_cgroups(config: &ProcessConfig) -> Result<Option<CgroupRoot>, ExecutorEr
 
 /// A short name for a path that stays the same from start to start. Source: Fowler, Noll, Vo; FNV-1a, 64 bits.
 fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn sandbox_host(program: &str, config: &ProcessConfig) -> Result<sandbox::SandboxHost, ExecutorError> {
-    let unavailable =
-        |reason: &str| ExecutorError::SandboxUnavailable { program: program.to_owned(), reason: reason.to_owned() };
+    let unavailable = |reason: &str| ExecutorError::SandboxUnavailable {
+        program: program.to_owned(),
+        reason: reason.to_owned(),
+    };
     let path = find_program(program).ok_or_else(|| unavailable("it is not installed"))?;
     let etc = config.state_dir.join("etc");
     let etc_with_network = config.state_dir.join("etc-network");
@@ -182,7 +195,11 @@ fn capabilities(
         isolation,
         memory: group.unwrap_or(LimitMeans::Watchdog),
         cpu: group.filter(|_| has_cpu).unwrap_or(LimitMeans::None),
-        processes: group.unwrap_or(if has_sandbox { LimitMeans::NamespaceLimit } else { LimitMeans::Watchdog }),
+        processes: group.unwrap_or(if has_sandbox {
+            LimitMeans::NamespaceLimit
+        } else {
+            LimitMeans::Watchdog
+        }),
         disk: LimitMeans::Watchdog,
         withholds_network: has_sandbox,
         withholds_gpus: has_sandbox,

@@ -111,7 +111,9 @@ impl ProcessExecutor {
         // After the list: who comes later is not on it.
         names.retain(|name| {
             let token = name.parse::<RunToken>();
-            let goes_on = |token: RunToken| matches!(self.runs().get(&token), Some(Known::Running(_) | Known::Starting { .. }));
+            let goes_on = |token: RunToken| {
+                matches!(self.runs().get(&token), Some(Known::Running(_) | Known::Starting { .. }))
+            };
             token.is_ok_and(|token| !goes_on(token))
         });
         blocking(move || {

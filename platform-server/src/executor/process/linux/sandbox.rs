@@ -121,7 +121,12 @@ pub(super) fn program(run: &RunSpec, token: &str, limits: Vec<ResourceLimit>) ->
     environment.extend(gpu_environment(run));
     environment.insert(MARKER.to_owned(), token.to_owned());
     let working_dir = if run.working_dir.is_empty() { "/".to_owned() } else { run.working_dir.clone() };
-    Program { command: run.command.clone(), environment: environment.into_iter().collect(), working_dir, limits }
+    Program {
+        command: run.command.clone(),
+        environment: environment.into_iter().collect(),
+        working_dir,
+        limits,
+    }
 }
 
 /// The variable that marks every process of a run.
@@ -150,7 +155,9 @@ fn system_links() -> Vec<(Option<String>, String)> {
     let places = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
     let known = places.into_iter().filter(|place| Path::new(place).is_dir());
     known
-        .map(|place| (fs::read_link(place).ok().map(|to| to.to_string_lossy().into_owned()), place.to_owned()))
+        .map(|place| {
+            (fs::read_link(place).ok().map(|to| to.to_string_lossy().into_owned()), place.to_owned())
+        })
         .collect()
 }
 
@@ -226,7 +233,8 @@ mod tests {
     }
 
     fn run() -> RunSpec {
-        let mount = |host: &str, place: &str, access| Mount { host: host.into(), place: place.into(), access };
+        let mount =
+            |host: &str, place: &str, access| Mount { host: host.into(), place: place.into(), access };
         RunSpec {
             command: vec!["true".into()],
             mounts: vec![
@@ -262,10 +270,16 @@ mod tests {
         let mut asked = run();
         asked.environment.insert("CUDA_VISIBLE_DEVICES".into(), "0".into());
         let env: BTreeMap<_, _> = program(&asked, "t", Vec::new()).environment.into_iter().collect();
-        assert_eq!((env["NVIDIA_VISIBLE_DEVICES"].as_str(), env["CUDA_VISIBLE_DEVICES"].as_str()), ("void", ""));
+        assert_eq!(
+            (env["NVIDIA_VISIBLE_DEVICES"].as_str(), env["CUDA_VISIBLE_DEVICES"].as_str()),
+            ("void", "")
+        );
         asked.gpus = vec![Gpu { id: "GPU-1".into(), device_number: 3 }];
         let env: BTreeMap<_, _> = program(&asked, "t", Vec::new()).environment.into_iter().collect();
-        assert_eq!((env["NVIDIA_VISIBLE_DEVICES"].as_str(), env["CUDA_VISIBLE_DEVICES"].as_str()), ("GPU-1", "GPU-1"));
+        assert_eq!(
+            (env["NVIDIA_VISIBLE_DEVICES"].as_str(), env["CUDA_VISIBLE_DEVICES"].as_str()),
+            ("GPU-1", "GPU-1")
+        );
         assert!(sandbox(&host(None), &asked).arguments.contains(&"/dev/nvidia3".to_owned()));
     }
 }

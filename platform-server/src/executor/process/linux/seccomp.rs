@@ -184,7 +184,8 @@ mod tests {
 
     #[test]
     fn the_filter_refuses_what_it_lists_and_allows_the_rest() {
-        let native = |number: libc::c_long, argument: i32| verdict(0xC000_003E, number as u32, argument as u32);
+        let native =
+            |number: libc::c_long, argument: i32| verdict(0xC000_003E, number as u32, argument as u32);
         for &number in REFUSED.iter().chain(REFUSED_HERE) {
             assert_eq!(native(number, 0), REFUSE);
         }

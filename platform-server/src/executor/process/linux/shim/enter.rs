@@ -93,7 +93,8 @@ fn stage(sources: &[PathBuf]) -> io::Result<()> {
     // Opened before the stage hides what lies where it is.
     let open = |path: &PathBuf| -> io::Result<(OwnedFd, bool)> {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
-        let file = rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)?;
+        let file =
+            rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)?;
         let is_dir = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode).is_dir();
         Ok((file, is_dir))
     };
@@ -113,7 +114,10 @@ fn stage(sources: &[PathBuf]) -> io::Result<()> {
 }
 
 /// For good: no way back to the server's user.
-#[expect(unsafe_code, reason = "the whole process changes its user, of which the standard library has no account")]
+#[expect(
+    unsafe_code,
+    reason = "the whole process changes its user, of which the standard library has no account"
+)]
 fn become_user(user: u32, group: u32) -> io::Result<()> {
     // SAFETY: take plain numbers and a list that is empty; this process has one thread.
     let is_done = unsafe {

@@ -41,7 +41,14 @@ fn serve() -> io::Result<()> {
         return Err(io::ErrorKind::InvalidData.into());
     };
     let signals = ChildSignals::new()?;
-    let started = Running::start(&program, Everybody::Namespace, Stdio::inherit(), Stdio::inherit(), Vec::new(), counters);
+    let started = Running::start(
+        &program,
+        Everybody::Namespace,
+        Stdio::inherit(),
+        Stdio::inherit(),
+        Vec::new(),
+        counters,
+    );
     let mut running = match started {
         Ok(running) => running,
         Err(error) => return tell(&FromInit::NotStarted { reason: error.to_string() }),

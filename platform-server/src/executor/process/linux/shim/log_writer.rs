@@ -160,14 +160,18 @@ mod tests {
     #[test]
     fn both_streams_are_kept_in_order_byte_for_byte() {
         let binary: Vec<u8> = (0..=255).cycle().take(3000).collect();
-        let (records, writer) = written(1 << 20, &[(LogSource::Output, &binary), (LogSource::Error, b"no\n")]);
+        let (records, writer) =
+            written(1 << 20, &[(LogSource::Output, &binary), (LogSource::Error, b"no\n")]);
         assert_eq!(records, [(LogSource::Output, binary), (LogSource::Error, b"no\n".to_vec())]);
         assert_eq!((writer.dropped_bytes(), writer.first_words()), (0, "no".to_owned()));
     }
 
     #[test]
     fn beyond_the_limit_a_marker_stands_and_the_rest_is_counted() {
-        let (records, writer) = written(5, &[(LogSource::Output, b"abc"), (LogSource::Error, b"defg"), (LogSource::Output, b"h")]);
+        let (records, writer) = written(
+            5,
+            &[(LogSource::Output, b"abc"), (LogSource::Error, b"defg"), (LogSource::Output, b"h")],
+        );
         assert_eq!(records[..2], [(LogSource::Output, b"abc".to_vec()), (LogSource::Error, b"de".to_vec())]);
         assert_eq!(records[2].0, LogSource::Note);
         assert!(String::from_utf8_lossy(&records[2].1).contains("limit of 5 bytes"));

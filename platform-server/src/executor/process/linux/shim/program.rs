@@ -48,13 +48,17 @@ impl Running {
         let (name, arguments) =
             program.command.split_first().ok_or_else(|| io::Error::other("the command is empty"))?;
         let mut command = Command::new(name);
-        command.args(arguments).env_clear().envs(program.environment.iter().map(|(name, value)| (name, value)));
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(program.environment.iter().map(|(name, value)| (name, value)));
         command.current_dir(&program.working_dir).stdin(Stdio::null()).stdout(output).stderr(error);
         if everybody == Everybody::Descendants || !program.limits.is_empty() || !doors.is_empty() {
             prepare_child(&mut command, program.limits.clone(), doors, everybody == Everybody::Descendants);
         }
         let child = command.spawn()?;
-        let main = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
+        let main =
+            i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
         Ok(Self { main, everybody, counters, ended: None })
     }
 
@@ -193,7 +197,8 @@ impl IoCounters {
             let mut text = [0; 1024];
             let len = file.read_at(&mut text, 0).ok()?;
             let text = std::str::from_utf8(text.get(..len)?).ok()?;
-            let field = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.trim().parse::<u64>().ok());
+            let field =
+                |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.trim().parse::<u64>().ok());
             Some((field("rchar:")?, field("wchar:")?))
         };
         let (own_read, own_written) = read(&self.own)?;

@@ -12,20 +12,23 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{DumpableBehavior, Pid, Signal, WaitOptions, kill_process, set_dumpable_behavior, wait};
+use rustix::process::{
+    DumpableBehavior, Pid, Signal, WaitOptions, kill_process, set_dumpable_behavior, wait,
+};
 
 use super::super::cgroup::Cgroup;
 use super::super::protocol::{
-    Control, FromInit, KILL_PATIENCE, Line, Lines, MAX_MESSAGE_BYTES, ProgramEnd, ResourceLimit, Sandbox, ShimSpec, ToInit,
+    Control, FromInit, KILL_PATIENCE, Line, Lines, MAX_MESSAGE_BYTES, ProgramEnd, ResourceLimit, Sandbox,
+    ShimSpec, ToInit,
 };
 use super::super::run_folder::{CONTROL, LOG, MANIFEST, MANIFEST_DRAFT, STARTED};
 use super::super::sandbox;
+use super::enter;
 use super::log_writer::{LogWriter, Pumped};
 use super::program::{Everybody, IoCounters, Running};
 use super::signals::ChildSignals;
 use super::verdict::{self, Findings};
 use super::watch::Watch;
-use super::enter;
 use crate::executor::log::LogSource;
 use crate::executor::outcome::{MANIFEST_VERSION, Manifest, to_micros};
 use crate::executor::spec::Access;
@@ -53,8 +56,11 @@ fn supervise() -> io::Result<()> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     let log = OpenOptions::new().append(true).create_new(true).mode(0o600).open(LOG)?;
     let log = LogWriter::new(log, spec.run.limits.log_bytes);
-    let control =
-        OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(CONTROL)?;
+    let control = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
+        .open(CONTROL)?;
     let mut run = Supervised::new(spec, log, control)?;
     run.counters = counters;
     match run.start() {
@@ -84,7 +90,12 @@ enum Child {
     /// The operator itself.
     Program(Running),
     /// bubblewrap, and the line to the init inside.
-    Sandbox { pid: Pid, socket: UnixStream, lines: Lines<UnixStream>, is_silent: bool },
+    Sandbox {
+        pid: Pid,
+        socket: UnixStream,
+        lines: Lines<UnixStream>,
+        is_silent: bool,
+    },
 }
 
 struct Supervised {
@@ -148,7 +159,8 @@ impl Supervised {
 
     fn start(&mut self) -> io::Result<()> {
         let limits = &self.spec.run.limits;
-        let has_limits = limits.memory_bytes.is_some() || limits.processes.is_some() || limits.cpu_millis.is_some();
+        let has_limits =
+            limits.memory_bytes.is_some() || limits.processes.is_some() || limits.cpu_millis.is_some();
         let own = if self.spec.sandbox.is_some() { 2 } else { 0 };
         if let Some(root) = self.spec.cgroup_root.as_ref().filter(|_| has_limits) {
             self.group = Some(root.create(&self.spec.token, limits, own)?);
@@ -161,8 +173,14 @@ impl Supervised {
         self.watch.next = self.watch.is_needed().then(|| Instant::now() + Duration::from_millis(50));
         match &self.spec.sandbox {
             None => {
-                let running =
-                    Running::start(&program, Everybody::Descendants, output_end.into(), error_end.into(), doors, self.counters.take())?;
+                let running = Running::start(
+                    &program,
+                    Everybody::Descendants,
+                    output_end.into(),
+                    error_end.into(),
+                    doors,
+                    self.counters.take(),
+                )?;
                 self.child = Child::Program(running);
                 self.started(to_micros(SystemTime::now()));
             }
@@ -240,7 +258,9 @@ impl Supervised {
             if ready.child {
                 self.signals.drain();
             }
-            if self.watch.next.is_some_and(|next| Instant::now() >= next) && let Some(outcome) = self.watch.look() {
+            if self.watch.next.is_some_and(|next| Instant::now() >= next)
+                && let Some(outcome) = self.watch.look()
+            {
                 self.force(outcome);
                 self.kill();
             }
@@ -263,12 +283,16 @@ impl Supervised {
             Child::Program(running) => running.is_over(),
             _ => false,
         };
-        let next = [self.watch.next, self.deadline, is_dying.then(|| now + DEATH_PAUSE)].into_iter().flatten().min();
-        let timeout = next.map(|next| Timespec::try_from(next.saturating_duration_since(now)).unwrap_or_default());
+        let next =
+            [self.watch.next, self.deadline, is_dying.then(|| now + DEATH_PAUSE)].into_iter().flatten().min();
+        let timeout =
+            next.map(|next| Timespec::try_from(next.saturating_duration_since(now)).unwrap_or_default());
         // What the program prints can overtake the word that it started, which comes first in the log.
-        let is_log_open = self.started_at_us.is_some() || matches!(self.child, Child::Sandbox { is_silent: true, .. });
+        let is_log_open =
+            self.started_at_us.is_some() || matches!(self.child, Child::Sandbox { is_silent: true, .. });
         let open_pipes = || self.pipes.iter().filter(|_| is_log_open);
-        let pipe = |wanted: LogSource| open_pipes().find(|(_, source)| *source == wanted).map(|(fd, _)| fd.as_fd());
+        let pipe =
+            |wanted: LogSource| open_pipes().find(|(_, source)| *source == wanted).map(|(fd, _)| fd.as_fd());
         let init = match &self.child {
             Child::Sandbox { socket, is_silent: false, .. } => Some(socket.as_fd()),
             _ => None,
@@ -466,7 +490,8 @@ impl Supervised {
 ///
 /// The folder itself is not synced: after a power failure the run is lost anyway, unless the server kept its end.
 fn write_manifest(manifest: &Manifest) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(MANIFEST_DRAFT)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(MANIFEST_DRAFT)?;
     file.write_all(&serde_json::to_vec(manifest)?)?;
     file.sync_data()?;
     std::fs::rename(MANIFEST_DRAFT, MANIFEST)

@@ -49,7 +49,14 @@ mod tests {
     fn seen(status: ProgramStatus) -> Findings {
         let limits = Limits { memory_bytes: Some(100), disk_bytes: Some(50), ..Limits::default() };
         let disk_used_bytes = Some(10);
-        Findings { not_started: None, forced: None, status: Some(status), memory_kills: 0, disk_used_bytes, limits }
+        Findings {
+            not_started: None,
+            forced: None,
+            status: Some(status),
+            memory_kills: 0,
+            disk_used_bytes,
+            limits,
+        }
     }
 
     #[test]

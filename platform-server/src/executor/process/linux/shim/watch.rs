@@ -37,7 +37,8 @@ impl Watch {
     pub(super) fn look(&mut self) -> Option<Outcome> {
         let started = Instant::now();
         let verdict = self.judge();
-        self.next = Some(Instant::now() + (started.elapsed() * PAUSE_PER_LOOK).clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
+        self.next =
+            Some(Instant::now() + (started.elapsed() * PAUSE_PER_LOOK).clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
         verdict
     }
 
@@ -48,7 +49,9 @@ impl Watch {
             if let Some(limit_bytes) = self.memory_bytes.filter(|&limit| memory > limit) {
                 return Some(Outcome::OutOfMemory { limit_bytes });
             }
-            if let Some(limit) = self.processes.filter(|&limit| processes > limit.saturating_add(self.own_processes)) {
+            if let Some(limit) =
+                self.processes.filter(|&limit| processes > limit.saturating_add(self.own_processes))
+            {
                 return Some(Outcome::TooManyProcesses { limit });
             }
         }
@@ -72,7 +75,9 @@ fn tree() -> (u64, u32) {
     let page = rustix::param::page_size() as u64;
     let (mut pages, mut threads) = (0u64, 0u32);
     for pid in descendants() {
-        let read = |file: &str| fs::read_to_string(format!("/proc/{}/{file}", pid.as_raw_nonzero())).unwrap_or_default();
+        let read = |file: &str| {
+            fs::read_to_string(format!("/proc/{}/{file}", pid.as_raw_nonzero())).unwrap_or_default()
+        };
         pages += read("statm").split(' ').nth(1).and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
         let status = read("status");
         let count = status.lines().find_map(|line| line.strip_prefix("Threads:")?.trim().parse::<u32>().ok());
