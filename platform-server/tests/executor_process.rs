@@ -1,5 +1,6 @@
 //! What the process executor promises, held against real programs: how runs end, and what is told of them.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which the lint takes for other code")]
 
 mod executor_support;
 

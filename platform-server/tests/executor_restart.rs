@@ -1,5 +1,6 @@
 //! What becomes of runs when their server is killed, and when somebody kills what stands beside them.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which the lint takes for other code")]
 
 mod executor_support;
 

@@ -1,5 +1,6 @@
 //! An executor in a folder of its own, with and without a sandbox, and runs in one line.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "tests, which the lint does not see in a folder")]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

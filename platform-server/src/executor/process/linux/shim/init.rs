@@ -73,7 +73,10 @@ fn serve() -> io::Result<()> {
                 return tell(&FromInit::Ended(end));
             }
         }
-        while ready[1] {
+        if !ready[1] {
+            continue;
+        }
+        loop {
             let line = match lines.next_line() {
                 Line::Got(line) => line,
                 Line::NothingYet => break,
