@@ -134,7 +134,7 @@ impl State {
             ended_at: at,
             outcome,
             usage: Usage::default(),
-            outputs: Vec::new(),
+            outputs: None,
             dropped_log_bytes: 0,
         };
         run.end = Some(end.clone());

@@ -56,7 +56,7 @@ impl Running {
         if everybody == Everybody::Descendants || !program.limits.is_empty() || !doors.is_empty() {
             prepare_child(&mut command, program.limits.clone(), doors, everybody == Everybody::Descendants);
         }
-        let child = command.spawn()?;
+        let child = command.spawn().map_err(|error| io::Error::other(format!("`{name}`: {error}")))?;
         let main =
             i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
         Ok(Self { main, everybody, counters, ended: None })

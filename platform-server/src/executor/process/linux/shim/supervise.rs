@@ -25,12 +25,13 @@ use super::super::run_folder::{CONTROL, LOG, MANIFEST, MANIFEST_DRAFT, STARTED};
 use super::super::sandbox;
 use super::enter;
 use super::log_writer::{LogWriter, Pumped};
+use super::outputs;
 use super::program::{Everybody, IoCounters, Running};
 use super::signals::ChildSignals;
 use super::verdict::{self, Findings};
 use super::watch::Watch;
 use crate::executor::log::LogSource;
-use crate::executor::outcome::{MANIFEST_VERSION, Manifest, to_micros};
+use crate::executor::outcome::{MANIFEST_VERSION, Manifest, OutputFile, to_micros};
 use crate::executor::spec::Access;
 use crate::executor::{Cancel, CancelCause, Outcome};
 
@@ -188,7 +189,8 @@ impl Supervised {
                 self.give_folders(sandbox)?;
                 let (socket, inside) = UnixStream::pair()?;
                 let pid = enter::start(sandbox, inside.into(), output_end, error_end, doors)?;
-                send(&socket, &ToInit::Start(program))?;
+                // If nobody listens, bubblewrap has said why; that is heard with the rest.
+                _ = send(&socket, &ToInit::Start(program));
                 socket.set_nonblocking(true)?;
                 let lines = Lines::new(socket.try_clone()?);
                 self.child = Child::Sandbox { pid, socket, lines, is_silent: false };
@@ -456,18 +458,10 @@ impl Supervised {
             disk_used_bytes: usage.disk_bytes,
             limits: self.spec.run.limits,
         });
-        let mut outputs = Vec::new();
-        if self.spec.run.hashes_outputs && outcome.is_success() {
-            let writable = self.spec.run.mounts.iter().filter(|mount| mount.access == Access::Writable);
-            for mount in writable {
-                if let Err(error) = super::outputs::list(&mount.host, &mount.place, &mut outputs) {
-                    // The server asked for hashes; without them the run is not what it was promised.
-                    self.log.note(&format!("cannot hash what was written: {error}"));
-                    outputs.clear();
-                    break;
-                }
-            }
-        }
+        let is_asked = self.spec.run.hashes_outputs && outcome.is_success();
+        let outputs = is_asked.then(|| self.list_outputs()).and_then(|listed| {
+            listed.inspect_err(|error| self.log.note(&format!("cannot list what was written: {error}"))).ok()
+        });
         let manifest = Manifest {
             version: MANIFEST_VERSION,
             token: self.spec.token.clone(),
@@ -483,6 +477,14 @@ impl Supervised {
             group.remove();
         }
         written
+    }
+
+    fn list_outputs(&self) -> io::Result<Vec<OutputFile>> {
+        let mut outputs = Vec::new();
+        for mount in self.spec.run.mounts.iter().filter(|mount| mount.access == Access::Writable) {
+            outputs::list(&mount.host, &mount.place, &mut outputs)?;
+        }
+        Ok(outputs)
     }
 }
 
