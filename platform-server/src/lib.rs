@@ -4,6 +4,7 @@
 #![warn(missing_docs)]
 
 pub mod events;
+pub mod grpc;
 pub mod platform;
 pub mod repository;
 pub mod scheduler;
