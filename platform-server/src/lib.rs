@@ -5,6 +5,7 @@
 
 pub mod events;
 pub mod executor;
+pub mod grpc;
 pub mod payloads;
 pub mod platform;
 pub mod repository;
