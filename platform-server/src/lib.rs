@@ -3,6 +3,8 @@
 //! The server never looks inside a payload and links no operator: it launches them.
 #![warn(missing_docs)]
 
+pub mod access;
+pub mod config;
 pub mod events;
 pub mod platform;
 pub mod repository;
