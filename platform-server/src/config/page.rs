@@ -20,7 +20,8 @@ pub fn reference_page() -> String {
         let (own, name) = setting.key.split_once('.').unwrap_or(("", setting.key));
         if section != Some(own) {
             section = Some(own);
-            let title = if own.is_empty() { "## Before all sections".to_owned() } else { format!("## `[{own}]`") };
+            let title =
+                if own.is_empty() { "## Before all sections".to_owned() } else { format!("## `[{own}]`") };
             let head = "| Key | Value | Default | Example | Meaning |\n|---|---|---|---|---|";
             // Writing into a text cannot fail.
             let _ = write!(page, "\n{title}\n\n{head}\n");

@@ -45,8 +45,9 @@ impl<'t> Reader<'t> {
             let name = name.into_inner();
             let key = if section.is_empty() { name.to_string() } else { format!("{section}.{name}") };
             self.lines.insert(key.clone(), line);
-            let is_section =
-                SETTINGS.iter().any(|setting| setting.key.split_once('.').is_some_and(|(head, _)| head == key));
+            let is_section = SETTINGS
+                .iter()
+                .any(|setting| setting.key.split_once('.').is_some_and(|(head, _)| head == key));
             if SETTINGS.iter().any(|setting| setting.key == key) {
                 self.values.insert(key, value);
             } else if is_section {
@@ -187,7 +188,8 @@ impl<'t> Reader<'t> {
             table
                 .into_iter()
                 .map(|(name, value)| {
-                    let bundle = text(value.get_ref()).map_err(|why| format!("for `{}` {why}", name.get_ref()))?;
+                    let bundle =
+                        text(value.get_ref()).map_err(|why| format!("for `{}` {why}", name.get_ref()))?;
                     Ok((name.into_inner().to_string(), bundle))
                 })
                 .collect()
@@ -241,9 +243,16 @@ fn suggestion(section: &str, key: &str) -> Option<&'static str> {
         .map(|setting| {
             let own = setting.key.rsplit('.').next().unwrap_or(setting.key);
             // In the right section the name alone counts, elsewhere the same name helps.
-            let is_here = setting.key.strip_suffix(own).is_some_and(|head| head.trim_end_matches('.') == section);
+            let is_here =
+                setting.key.strip_suffix(own).is_some_and(|head| head.trim_end_matches('.') == section);
             let by_name = strsim::jaro_winkler(own, name);
-            let score = if is_here { by_name } else if own == name { 0.9 } else { likeness(setting.key) - 0.1 };
+            let score = if is_here {
+                by_name
+            } else if own == name {
+                0.9
+            } else {
+                likeness(setting.key) - 0.1
+            };
             (score, setting.key)
         })
         .filter(|(score, _)| *score > 0.8)
