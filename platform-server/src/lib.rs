@@ -6,6 +6,7 @@
 pub mod access;
 pub mod config;
 pub mod events;
+pub mod observe;
 pub mod platform;
 pub mod repository;
 pub mod scheduler;
