@@ -10,3 +10,4 @@ pub mod observe;
 pub mod platform;
 pub mod repository;
 pub mod scheduler;
+pub mod serve;
