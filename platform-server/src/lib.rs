@@ -6,6 +6,7 @@
 pub mod access;
 pub mod config;
 pub mod events;
+pub mod gpu;
 pub mod observe;
 pub mod platform;
 pub mod repository;
