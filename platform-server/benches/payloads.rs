@@ -33,13 +33,12 @@ fn main() {
         small(&store, folder.path(), threads);
     }
     large(&store, folder.path());
-    let mut report = std::io::stderr().lock();
-    writeln!(report, "peak memory: {} MiB", peak_memory_mib()).unwrap();
+    eprintln!("peak memory: {} MiB", peak_memory_mib());
 }
 
 fn say(what: &str, bytes: usize, took: Duration) {
     let rate = bytes as f64 / took.as_secs_f64() / (1 << 20) as f64;
-    writeln!(std::io::stderr(), "{what}: {:.2} s, {rate:.0} MiB/s", took.as_secs_f64()).unwrap();
+    eprintln!("{what}: {:.2} s, {rate:.0} MiB/s", took.as_secs_f64());
 }
 
 fn large(store: &PayloadStore, folder: &Path) {
@@ -77,7 +76,7 @@ fn large(store: &PayloadStore, folder: &Path) {
         }
         upload.finish().unwrap();
         say("upload, on the disk", LARGE_BYTES, start.elapsed());
-        writeln!(std::io::stderr(), "its processor time: {:.2} s", cpu_secs() - cpu).unwrap();
+        eprintln!("its processor time: {:.2} s", cpu_secs() - cpu);
         let cpu = cpu_secs();
         let start = Instant::now();
         let mut download = store.download(payload, &name).unwrap();
@@ -86,8 +85,8 @@ fn large(store: &PayloadStore, folder: &Path) {
             sink.write_all(&chunk).unwrap();
         }
         say("download to a file", LARGE_BYTES, start.elapsed());
-        writeln!(std::io::stderr(), "its processor time: {:.2} s", cpu_secs() - cpu).unwrap();
-        writeln!(std::io::stderr(), "memory grew by {} MiB", peak_memory_mib() - before).unwrap();
+        eprintln!("its processor time: {:.2} s", cpu_secs() - cpu);
+        eprintln!("memory grew by {} MiB", peak_memory_mib() - before);
         store.delete(payload).unwrap();
         fs::remove_file(&copy).unwrap();
     }
@@ -118,11 +117,9 @@ fn small(store: &PayloadStore, folder: &Path, threads: usize) {
     });
     let rate = count as f64 / took.as_secs_f64();
     let cpu_us = (cpu_secs() - cpu) / count as f64 * 1e6;
-    writeln!(
-        std::io::stderr(),
+    eprintln!(
         "{threads} at once: {rate:.0} files/s, {cpu_us:.0} µs of processor each; floor, create and fsync alone: {floor_rate:.0} files/s"
-    )
-    .unwrap();
+    );
     store.delete(payload).unwrap();
 }
 

@@ -69,7 +69,7 @@ fn id(n: u128) -> JobId {
 }
 
 fn report(line: &str) {
-    writeln!(std::io::stderr(), "{line}").unwrap();
+    eprintln!("{line}");
 }
 
 fn percentile(sorted: &[Duration], share: f64) -> Duration {

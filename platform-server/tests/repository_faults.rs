@@ -72,7 +72,8 @@ fn damage_is_found_when_the_database_is_opened_and_the_file_is_left_as_it_is() {
     let good = std::fs::read(&path).unwrap();
     let pages = good.len() / 4096;
     assert!(pages > 40, "{pages}");
-    let damages: [(&str, Box<dyn Fn(&mut Vec<u8>)>); 4] = [
+    type Damage = Box<dyn Fn(&mut Vec<u8>)>;
+    let damages: [(&str, Damage); 4] = [
         ("header", Box::new(|bytes| bytes[..16].fill(b'x'))),
         (
             "a third of the pages",

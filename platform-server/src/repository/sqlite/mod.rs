@@ -241,3 +241,26 @@ fn not_readable(path: &Path, source: rusqlite::Error) -> RepositoryError {
         _ => source.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_waits_for_the_disk_unless_somebody_asked_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("records.sqlite");
+        for (synchronous, number) in [(Synchronous::Full, 2i64), (Synchronous::Normal, 1)] {
+            let options = SqliteOptions { synchronous, ..SqliteOptions::default() };
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+            let connection = connect(&path, &options, flags).unwrap();
+            prepare_writer(&connection, &options).unwrap();
+            let asked =
+                |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+            assert_eq!((asked("synchronous"), asked("foreign_keys")), (number, 1));
+            let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+            assert_eq!(mode, "wal");
+        }
+        assert_eq!(SqliteOptions::default().synchronous, Synchronous::Full);
+    }
+}
