@@ -2,6 +2,7 @@
 //!
 //! `cargo test --release -p platform-server --test executor_overhead -- --nocapture`
 #![cfg(target_os = "linux")]
+#![allow(clippy::print_stdout, reason = "figures are what this is for")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which the lint takes for other code")]
 
 mod executor_support;
