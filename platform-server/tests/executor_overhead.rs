@@ -2,6 +2,7 @@
 //!
 //! `cargo test --release -p platform-server --test executor_overhead -- --nocapture`
 #![cfg(target_os = "linux")]
+#![allow(clippy::print_stdout, reason = "figures are what this is for")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which the lint takes for other code")]
 
 mod executor_support;
@@ -25,6 +26,7 @@ async fn a_wide_fan_out_of_nothing_ends_well() {
         ..Limits::default()
     };
     let wide = if cfg!(debug_assertions) { 20 } else { 200 };
+    print_floor(wide);
     for bench in benches().await {
         for (name, limits) in [("no limits", Limits::default()), ("all limits", full)] {
             let mut single = Vec::new();
@@ -70,4 +72,23 @@ fn cpu_time() -> Duration {
     let ticks: u64 = fields.skip(11).take(4).map(|field| field.parse::<u64>().unwrap()).sum();
     // Linux counts these in hundredths of a second on every machine.
     Duration::from_millis(ticks * 10)
+}
+
+/// The same programs started by nothing but the standard library, two at a time.
+fn print_floor(wide: u32) {
+    let (start, cpu) = (Instant::now(), cpu_time());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..wide / 2 {
+                    assert!(std::process::Command::new("/bin/true").env_clear().status().unwrap().success());
+                }
+            });
+        }
+    });
+    println!(
+        "floor: {:.2?} each, of which {:.2?} processor time",
+        start.elapsed() / wide,
+        (cpu_time() - cpu) / wide
+    );
 }

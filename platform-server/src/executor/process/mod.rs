@@ -2,7 +2,7 @@
 //!
 //! Each run has a *shim*: a small process of ours that is the parent of everything in the run, keeps its log, holds
 //! it to its limits and writes its manifest. It outlives the server. The server only starts it and listens to it
-//! through the run's folder (see `run_folder`), so a new server can take over.
+//! through the run's files (see `run_files`), so a new server can take over.
 //!
 //! ```text
 //! server ── shim ── bwrap ── init (the shim's program again, pid 1 of the sandbox) ── operator …

@@ -17,7 +17,7 @@ use tokio::task::spawn_blocking;
 
 use super::cgroup::CgroupRoot;
 use super::protocol::ShimSpec;
-use super::run_folder::{LOG, RunFolder, STARTED};
+use super::run_files::{LOG, Life, RunFiles, STARTED};
 use super::sandbox::{SandboxHost, sandbox};
 use super::sweep::sweep;
 use crate::executor::outcome::from_micros;
@@ -98,8 +98,8 @@ impl ProcessExecutor {
         self.inner.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn folder(&self, token: RunToken) -> RunFolder {
-        RunFolder::of(&self.inner.runs_dir, token)
+    pub(super) fn files(&self, token: RunToken) -> RunFiles {
+        RunFiles::of(&self.inner.runs_dir, token)
     }
 
     fn tell(&self, event: &RunEvent) {
@@ -137,23 +137,23 @@ impl ProcessExecutor {
     /// Blocks for as long as starting a process takes. `None` if the token was used before.
     fn give_birth(&self, token: RunToken, spec: RunSpec) -> Result<Option<Born>, ExecutorError> {
         self.check_folders(&spec)?;
-        let folder = self.folder(token);
-        if !folder.create()? {
+        let files = self.files(token);
+        if !files.create()? {
             return Ok(None);
         }
-        let born = self.start_shim(&folder, spec);
+        let born = self.start_shim(&files, spec);
         if born.is_err() {
-            _ = fs::remove_dir_all(&folder.path);
+            _ = files.remove();
         }
         born.map(Some)
     }
 
-    fn start_shim(&self, folder: &RunFolder, run: RunSpec) -> Result<Born, ExecutorError> {
+    fn start_shim(&self, files: &RunFiles, run: RunSpec) -> Result<Born, ExecutorError> {
         let inner = &*self.inner;
-        let (events, shims_end) = folder.open_events()?;
-        let control = folder.open_control()?;
+        let (events, shims_end) = files.open_events()?;
+        let control = files.open_control()?;
         let spec = ShimSpec {
-            token: folder.token.to_string(),
+            token: files.token.to_string(),
             sandbox: inner.sandbox.as_ref().map(|host| sandbox(host, &run)),
             run,
             cgroup_root: inner.cgroup_root.clone(),
@@ -162,7 +162,7 @@ impl ProcessExecutor {
         let program = inner.config.shim.first().cloned().unwrap_or_default();
         let mut command = Command::new(&program);
         command.args(inner.config.shim.iter().skip(1)).arg(&spec.token).env_clear();
-        command.current_dir(&folder.path).stdin(Stdio::piped()).stdout(shims_end).stderr(Stdio::null());
+        command.current_dir(&files.dir).stdin(Stdio::piped()).stdout(shims_end).stderr(Stdio::null());
         let mut child = command.spawn().map_err(ExecutorError::io("start", program))?;
         // Our copy of the shim's end goes with `command`; as long as it is open, the shim would seem to live.
         drop(command);
@@ -255,8 +255,8 @@ impl ProcessExecutor {
         if let Some(mut child) = child {
             _ = child.wait();
         }
-        let folder = self.folder(token);
-        let reason = match folder.end() {
+        let files = self.files(token);
+        let reason = match files.end() {
             Some(Ok(end)) => {
                 if matches!(end.outcome, Outcome::Lost { .. }) {
                     sweep(self.inner.cgroup_root.as_ref(), token);
@@ -267,7 +267,7 @@ impl ProcessExecutor {
             None => "its shim is gone and left no manifest".to_owned(),
         };
         sweep(self.inner.cgroup_root.as_ref(), token);
-        RunEnd { started_at: folder.started_at(), ..RunEnd::lost(reason, SystemTime::now()) }
+        RunEnd { started_at: files.started_at(), ..RunEnd::lost(reason, SystemTime::now()) }
     }
 
     fn drop_ended(&self, token: RunToken) -> Result<(), ExecutorError> {
@@ -296,7 +296,7 @@ impl ProcessExecutor {
         match (&watched.control).write_all(&line) {
             // The pipe is full of wishes already.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            other => other.map_err(ExecutorError::io("write", self.folder(token).path)),
+            other => other.map_err(ExecutorError::io("write", self.files(token).dir)),
         }
     }
 }
@@ -322,12 +322,12 @@ impl Executor for ProcessExecutor {
         from: u64,
         max_bytes: usize,
     ) -> BoxFuture<'_, Result<LogChunk, ExecutorError>> {
-        let folder = self.folder(token).path;
+        let files = self.files(token);
         let read = move || {
-            let path = folder.join(LOG);
+            let path = files.path(LOG);
             match File::open(&path) {
                 Ok(file) => log::read(&file, from, max_bytes).map_err(ExecutorError::io("read", path)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound && folder.is_dir() => {
+                Err(error) if error.kind() == io::ErrorKind::NotFound && files.exist() => {
                     Ok(LogChunk { records: Vec::new(), next: from })
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -354,15 +354,10 @@ impl Executor for ProcessExecutor {
     fn forget(&self, token: RunToken) -> BoxFuture<'_, Result<(), ExecutorError>> {
         Box::pin(async move {
             self.drop_ended(token)?;
-            let folder = self.folder(token);
-            blocking(move || match folder.life()? {
-                super::run_folder::Life::GoesOn(_) => Err(ExecutorError::StillRunning { token }),
-                super::run_folder::Life::Over => match fs::remove_dir_all(&folder.path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        Err(ExecutorError::io("remove", folder.path)(error))
-                    }
-                    _ => Ok(()),
-                },
+            let files = self.files(token);
+            blocking(move || match files.life()? {
+                Life::GoesOn(_) => Err(ExecutorError::StillRunning { token }),
+                Life::Over => files.remove(),
             })
             .await
         })

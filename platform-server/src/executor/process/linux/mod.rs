@@ -5,7 +5,7 @@ mod engine;
 mod open;
 mod protocol;
 mod reconcile;
-mod run_folder;
+mod run_files;
 mod sandbox;
 mod seccomp;
 pub(super) mod shim;

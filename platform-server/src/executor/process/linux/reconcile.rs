@@ -1,12 +1,11 @@
 //! After a restart: what became of runs that an earlier server started.
 
-use std::fs;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::timeout;
 
 use super::engine::{Known, ProcessExecutor, blocking};
-use super::run_folder::Life;
+use super::run_files::{Life, RunFiles};
 use super::sweep::sweep;
 use crate::executor::{
     Cancel, CancelCause, Executor, ExecutorError, Found, OnRestart, RunEnd, RunEvent, RunToken,
@@ -22,13 +21,10 @@ impl ProcessExecutor {
         on_restart: OnRestart,
     ) -> Result<Vec<Found>, ExecutorError> {
         let runs_dir = self.inner.runs_dir.clone();
-        let mut strangers = blocking(move || {
-            let entries = fs::read_dir(&runs_dir).map_err(ExecutorError::io("list", &runs_dir))?;
-            let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-            Ok(names.filter_map(|name| name.parse().ok()).collect::<Vec<RunToken>>())
-        })
-        .await?;
-        // Runs that were submitted meanwhile are known before they have a folder.
+        let mut strangers =
+            blocking(move || RunFiles::tokens(&runs_dir).map_err(ExecutorError::io("list", &runs_dir)))
+                .await?;
+        // Runs that were submitted meanwhile are known before they have a file.
         strangers.retain(|token| !known.contains(token) && !self.runs().contains_key(token));
         for token in strangers {
             self.evict(token).await?;
@@ -53,14 +49,14 @@ impl ProcessExecutor {
             Some(Known::Starting { .. }) => return Ok(Found::Running { started_at: None }),
             None => {}
         }
-        let folder = self.folder(token);
-        if !folder.path.is_dir() {
+        let files = self.files(token);
+        if !files.exist() {
             return Ok(Found::Ended(RunEnd::lost("nothing is known of it here", SystemTime::now())));
         }
-        match folder.life()? {
+        match files.life()? {
             Life::GoesOn(events) => {
-                let started_at = folder.started_at();
-                self.watch(token, events, folder.open_control()?, None, started_at, None);
+                let started_at = files.started_at();
+                self.watch(token, events, files.open_control()?, None, started_at, None);
                 Ok(Found::Running { started_at })
             }
             Life::Over => {

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
-use rustix::process::{Pid, Resource, Rlimit, setrlimit};
+use rustix::process::Pid;
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use super::super::protocol::Sandbox;
@@ -64,7 +64,6 @@ fn prepare_child(
             if let Some(filter) = &filter {
                 inherit(filter.as_raw_fd(), SECCOMP_FD)?;
             }
-            setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
             if let Some((user, group)) = runs_as {
                 stage(&staged)?;
                 become_user(user, group)?;

@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, kill_process, setrlimit, setsid, wait};
+use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, kill_process, setrlimit, wait};
 
 use super::super::protocol::{Program, ProgramEnd, ProgramStatus, ResourceLimit};
 use crate::executor::outcome::Usage;
@@ -53,8 +53,9 @@ impl Running {
             .env_clear()
             .envs(program.environment.iter().map(|(name, value)| (name, value)));
         command.current_dir(&program.working_dir).stdin(Stdio::null()).stdout(output).stderr(error);
-        if everybody == Everybody::Descendants || !program.limits.is_empty() || !doors.is_empty() {
-            prepare_child(&mut command, program.limits.clone(), doors, everybody == Everybody::Descendants);
+        // Without this the program starts without a copy of this process, which is much cheaper.
+        if !program.limits.is_empty() || !doors.is_empty() {
+            prepare_child(&mut command, program.limits.clone(), doors);
         }
         let child = command.spawn().map_err(|error| io::Error::other(format!("`{name}`: {error}")))?;
         let main =
@@ -121,23 +122,16 @@ impl Running {
     }
 }
 
-/// What happens between fork and exec: join the groups, take the limits, leave the session.
+/// What happens between fork and exec: join the groups, take the limits.
 #[expect(unsafe_code, reason = "code between fork and exec")]
-fn prepare_child(command: &mut Command, limits: Vec<ResourceLimit>, mut doors: Vec<File>, is_session: bool) {
+fn prepare_child(command: &mut Command, limits: Vec<ResourceLimit>, mut doors: Vec<File>) {
     // SAFETY: this process has one thread, so the child may do what any process may.
     unsafe {
         command.pre_exec(move || {
             for door in &mut doors {
                 door.write_all(b"0")?;
             }
-            if is_session {
-                setsid()?;
-                rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-            }
-            limits.iter().try_for_each(|&limit| set_limit(limit))?;
-            let none = Rlimit { current: Some(0), maximum: Some(0) };
-            setrlimit(Resource::Core, none)?;
-            Ok(())
+            limits.iter().try_for_each(|&limit| set_limit(limit))
         });
     }
 }

@@ -16,6 +16,26 @@ pub(super) struct ChildSignals {
     _to_poll: OwnedFd,
 }
 
+/// What a parent may have ignored: shells do with what they start in the background.
+const INHERITED: [libc::c_int; 16] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGALRM,
+    libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+    libc::SIGCONT,
+    libc::SIGXCPU,
+    libc::SIGXFSZ,
+    libc::SIGVTALRM,
+    libc::SIGPROF,
+    libc::SIGWINCH,
+];
+
 /// Where the handler writes.
 static TO_POLL: AtomicI32 = AtomicI32::new(-1);
 
@@ -31,12 +51,14 @@ extern "C" fn note_child(_signal: libc::c_int) {
 }
 
 impl ChildSignals {
-    /// Once in a process. Also unblocks whatever the server had blocked, so that programs start with nothing blocked.
+    /// Once in a process. Also unblocks and stops ignoring what the server's own parents had set, so that programs
+    /// start as if from a terminal.
     #[expect(unsafe_code, reason = "no safe wrapper for sigaction")]
     pub(super) fn new() -> io::Result<Self> {
         let (from_handler, to_poll) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         TO_POLL.store(to_poll.as_raw_fd(), Ordering::Relaxed);
-        // SAFETY: all zeroes is a valid action without flags; the handler does only what a handler may; the set is
+        // SAFETY: all zeroes is a valid action without flags; the handler does only what a handler may; `signal`
+        // sets defaults; the set is
         // initialised by `sigemptyset`.
         let is_done = unsafe {
             let mut action = MaybeUninit::<libc::sigaction>::zeroed().assume_init();
@@ -44,6 +66,9 @@ impl ChildSignals {
             action.sa_flags = libc::SA_RESTART | libc::SA_NOCLDSTOP;
             let mut none = MaybeUninit::<libc::sigset_t>::zeroed();
             libc::sigemptyset(none.as_mut_ptr());
+            for signal in INHERITED {
+                libc::signal(signal, libc::SIG_DFL);
+            }
             libc::sigaction(libc::SIGCHLD, &raw const action, std::ptr::null_mut()) == 0
                 && libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut()) == 0
         };

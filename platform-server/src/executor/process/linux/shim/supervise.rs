@@ -1,6 +1,6 @@
 //! The shim outside of the sandbox: starts the run, keeps its log, holds its limits, ends it, writes its manifest.
 //!
-//! Its working folder is the run's folder. It hears of cancels from `control`, tells of the start through its standard
+//! Its working folder is where the files of runs are. It hears of cancels from `control`, tells of the start through its standard
 //! output, and that it is gone by closing it.
 
 use std::fs::{File, OpenOptions};
@@ -13,7 +13,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
-    DumpableBehavior, Pid, Signal, WaitOptions, kill_process, set_dumpable_behavior, wait,
+    DumpableBehavior, Pid, Resource, Rlimit, Signal, WaitOptions, kill_process, set_dumpable_behavior,
+    setrlimit, wait,
 };
 
 use super::super::cgroup::Cgroup;
@@ -21,7 +22,7 @@ use super::super::protocol::{
     Control, FromInit, KILL_PATIENCE, Line, Lines, MAX_MESSAGE_BYTES, ProgramEnd, ResourceLimit, Sandbox,
     ShimSpec, ToInit,
 };
-use super::super::run_folder::{CONTROL, LOG, MANIFEST, MANIFEST_DRAFT, STARTED};
+use super::super::run_files::{CONTROL, LOG, MANIFEST, MANIFEST_DRAFT, STARTED, file_name};
 use super::super::sandbox;
 use super::enter;
 use super::log_writer::{LogWriter, Pumped};
@@ -53,15 +54,18 @@ fn supervise() -> io::Result<()> {
     _ = rustix::process::setsid();
     let counters = IoCounters::open();
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    // For all that descend from here: an image of an operator's memory is the last place for what it read.
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     let spec = read_spec()?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-    let log = OpenOptions::new().append(true).create_new(true).mode(0o600).open(LOG)?;
+    let log =
+        OpenOptions::new().append(true).create_new(true).mode(0o600).open(file_name(&spec.token, LOG))?;
     let log = LogWriter::new(log, spec.run.limits.log_bytes);
     let control = OpenOptions::new()
         .read(true)
         .write(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
-        .open(CONTROL)?;
+        .open(file_name(&spec.token, CONTROL))?;
     let mut run = Supervised::new(spec, log, control)?;
     run.counters = counters;
     match run.start() {
@@ -492,11 +496,11 @@ impl Supervised {
 ///
 /// The folder itself is not synced: after a power failure the run is lost anyway, unless the server kept its end.
 fn write_manifest(manifest: &Manifest) -> io::Result<()> {
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(MANIFEST_DRAFT)?;
+    let draft = file_name(&manifest.token, MANIFEST_DRAFT);
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     file.write_all(&serde_json::to_vec(manifest)?)?;
     file.sync_data()?;
-    std::fs::rename(MANIFEST_DRAFT, MANIFEST)
+    std::fs::rename(draft, file_name(&manifest.token, MANIFEST))
 }
 
 /// What a turn of the loop found.

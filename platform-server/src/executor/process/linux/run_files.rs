@@ -1,6 +1,8 @@
-//! The folder of one run: what the shim and any server agree on.
+//! The files of one run: what the shim and any server agree on.
 //!
-//! | name | what |
+//! All runs share one folder, since a folder for each would cost more than all its files. Names begin with the token:
+//!
+//! | name ends with | what |
 //! |---|---|
 //! | `events` | a named pipe that the shim holds open for writing: as long as it does, the run goes on |
 //! | `control` | a named pipe that the shim reads: cancels, one line each |
@@ -13,7 +15,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -23,7 +25,7 @@ use crate::executor::log::{self, LogSource};
 use crate::executor::outcome::{MANIFEST_VERSION, Manifest};
 use crate::executor::{ExecutorError, RunEnd, RunToken};
 
-pub(super) const EVENTS: &str = "events";
+const EVENTS: &str = "events";
 pub(super) const CONTROL: &str = "control";
 pub(super) const LOG: &str = "log";
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -31,12 +33,20 @@ pub(super) const MANIFEST_DRAFT: &str = "manifest.tmp";
 /// The note and the event of the start.
 pub(super) const STARTED: &str = "started";
 
+/// Everything that a run can have, what marks the token as used last.
+const ALL: [&str; 5] = [CONTROL, LOG, MANIFEST_DRAFT, MANIFEST, EVENTS];
+
 const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 
 #[derive(Debug, Clone)]
-pub(super) struct RunFolder {
+pub(super) struct RunFiles {
     pub(super) token: RunToken,
-    pub(super) path: PathBuf,
+    pub(super) dir: PathBuf,
+}
+
+/// The name of one file of a run.
+pub(super) fn file_name(token: &str, what: &str) -> String {
+    format!("{token}.{what}")
 }
 
 /// What the pipes of a run say.
@@ -47,29 +57,61 @@ pub(super) enum Life {
     GoesOn(OwnedFd),
 }
 
-impl RunFolder {
+impl RunFiles {
     pub(super) fn of(runs_dir: &Path, token: RunToken) -> Self {
-        Self { token, path: runs_dir.join(token.to_string()) }
+        Self { token, dir: runs_dir.to_owned() }
     }
 
-    /// Makes the folder and its pipes. `false` means that the token was used before.
-    pub(super) fn create(&self) -> Result<bool, ExecutorError> {
-        match fs::DirBuilder::new().mode(0o700).create(&self.path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
-            Err(error) => return Err(ExecutorError::io("create", &self.path)(error)),
+    /// The runs that have files in a folder.
+    pub(super) fn tokens(runs_dir: &Path) -> io::Result<Vec<RunToken>> {
+        let mut tokens = Vec::new();
+        for entry in fs::read_dir(runs_dir)? {
+            let name = entry?.file_name();
+            let token = name.to_str().and_then(|name| name.split_once('.')?.0.parse::<RunToken>().ok());
+            tokens.extend(token);
         }
+        tokens.sort();
+        tokens.dedup();
+        Ok(tokens)
+    }
+
+    pub(super) fn path(&self, what: &str) -> PathBuf {
+        self.dir.join(file_name(&self.token.to_string(), what))
+    }
+
+    /// Makes the pipes. `false` means that the token was used before.
+    pub(super) fn create(&self) -> Result<bool, ExecutorError> {
         for name in [EVENTS, CONTROL] {
-            let path = self.path.join(name);
-            let made = rustix::fs::mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR).map_err(io::Error::from);
-            made.map_err(ExecutorError::io("create", path))?;
+            let path = self.path(name);
+            match rustix::fs::mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR) {
+                Ok(()) => {}
+                Err(rustix::io::Errno::EXIST) if name == EVENTS => return Ok(false),
+                Err(error) => return Err(ExecutorError::io("create", path)(error.into())),
+            }
         }
         Ok(true)
     }
 
+    pub(super) fn exist(&self) -> bool {
+        ALL.iter().any(|what| self.path(what).symlink_metadata().is_ok())
+    }
+
+    pub(super) fn remove(&self) -> Result<(), ExecutorError> {
+        for what in ALL {
+            let path = self.path(what);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(ExecutorError::io("remove", path)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Both ends of `events`: ours to read, the shim's to hold.
     pub(super) fn open_events(&self) -> Result<(OwnedFd, OwnedFd), ExecutorError> {
-        let path = self.path.join(EVENTS);
+        let path = self.path(EVENTS);
         let open = || -> io::Result<_> {
             // In this order neither waits for the other.
             let ours = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path)?;
@@ -81,17 +123,17 @@ impl RunFolder {
 
     /// For writing; what is written before the shim reads waits for it as long as this is open.
     pub(super) fn open_control(&self) -> Result<File, ExecutorError> {
-        let path = self.path.join(CONTROL);
+        let path = self.path(CONTROL);
         let open = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(&path);
         open.map_err(ExecutorError::io("open", path))
     }
 
     /// Whether the run goes on, for who did not start it.
     pub(super) fn life(&self) -> Result<Life, ExecutorError> {
-        let path = self.path.join(EVENTS);
+        let path = self.path(EVENTS);
         let mut file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path) {
             Ok(file) => file,
-            // The server died while it made the folder.
+            // The server died while it made the files.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Life::Over),
             Err(error) => return Err(ExecutorError::io("open", path)(error)),
         };
@@ -105,7 +147,7 @@ impl RunFolder {
 
     /// How a run whose shim is gone ended; `None` without a manifest.
     pub(super) fn end(&self) -> Option<Result<RunEnd, String>> {
-        let file = match File::open(self.path.join(MANIFEST)) {
+        let file = match File::open(self.path(MANIFEST)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => return Some(Err(error.to_string())),
@@ -127,7 +169,7 @@ impl RunFolder {
 
     /// When the program was started, as the log says.
     pub(super) fn started_at(&self) -> Option<SystemTime> {
-        let chunk = log::read(&File::open(self.path.join(LOG)).ok()?, 0, 0).ok()?;
+        let chunk = log::read(&File::open(self.path(LOG)).ok()?, 0, 0).ok()?;
         let first = chunk.records.into_iter().next()?;
         (first.source == LogSource::Note && first.bytes == STARTED.as_bytes()).then_some(first.at)
     }
