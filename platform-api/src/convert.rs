@@ -7,6 +7,7 @@ pub mod extension;
 mod jobs;
 mod models;
 mod payloads;
+mod pipelines;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,6 +17,7 @@ use std::time::SystemTime;
 pub use jobs::*;
 pub use models::*;
 pub use payloads::*;
+pub use pipelines::*;
 
 use crate::id::ParseIdError;
 use crate::letter_case::fold;

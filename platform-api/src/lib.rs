@@ -14,5 +14,6 @@ pub mod letter_case;
 pub mod metadata;
 pub mod model;
 pub mod payload;
+pub mod pipeline;
 pub mod proto;
 pub mod time;

@@ -4,7 +4,9 @@
 #![warn(missing_docs)]
 
 pub mod events;
+pub mod executor;
 pub mod grpc;
+pub mod payloads;
 pub mod platform;
 pub mod repository;
 pub mod scheduler;

@@ -36,7 +36,15 @@ fn with_job(body: impl FnOnce(&dyn Repository)) {
 }
 
 fn update(n: u128, state: JobState, status: JobStatus, stopped_ms: Option<i64>) -> Change {
-    Change::UpdateJob { job: job_id(n), state, status, started_ms: Some(6000), stopped_ms }
+    Change::UpdateJob {
+        job: job_id(n),
+        state,
+        status,
+        started_ms: Some(6000),
+        stopped_ms,
+        ran_ms: 0,
+        clock_since_ms: None,
+    }
 }
 
 fn file(path: &str, size_bytes: u64) -> PayloadFileRow {
@@ -88,6 +96,8 @@ fn what_was_written_is_read_back_whole() {
             status: JobStatus::Faulted,
             started_ms: Some(7000),
             stopped_ms: Some(8000),
+            ran_ms: 300,
+            clock_since_ms: Some(7100),
         };
         let put = Change::PutOperator(job_id(9), at_work.clone());
         let messages = ["first", "second"].map(|text| Change::AddJobMessage(job_id(9), text.into()));
@@ -104,6 +114,7 @@ fn what_was_written_is_read_back_whole() {
         );
         assert_eq!((job.created_ms, job.started_ms, job.stopped_ms), (5000, Some(7000), Some(8000)));
         assert_eq!((job.queue_order, job.time_limit_ms), (Some(17), Some(600_000)));
+        assert_eq!((job.ran_ms, job.clock_since_ms), (300, Some(7100)));
         assert_eq!((job.pipeline, job.payload), (pipeline_id(1), payload_id(9)));
         assert_eq!(job.metadata, metadata(&[("Source", "AE")]));
         assert_eq!(repository.job_variables(job_id(9)).unwrap(), variables);
@@ -472,6 +483,8 @@ proptest! {
                     status: status(sample.status),
                     started_ms: None,
                     stopped_ms,
+                    ran_ms: 0,
+                    clock_since_ms: None,
                 });
             }
             commit(repository, changes);

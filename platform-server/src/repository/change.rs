@@ -86,6 +86,10 @@ pub enum Change {
         started_ms: Option<i64>,
         /// When it was over.
         stopped_ms: Option<i64>,
+        /// How much of its time limit was used up when `clock_since_ms` began.
+        ran_ms: i64,
+        /// Since when its clock has been running, if it is.
+        clock_since_ms: Option<i64>,
     },
     /// Adds a line of text for people.
     AddJobMessage(JobId, String),

@@ -122,6 +122,10 @@ pub struct JobRow {
     pub queue_order: Option<i64>,
     /// How long it may run.
     pub time_limit_ms: Option<i64>,
+    /// How much of that was used up when `clock_since_ms` began.
+    pub ran_ms: i64,
+    /// Since when its clock has been running, if it is.
+    pub clock_since_ms: Option<i64>,
     /// What people attached.
     pub metadata: Metadata,
 }

@@ -1,12 +1,13 @@
 //! Operators that wait in one lane, in order, indexed by what they ask for.
 //!
 //! Entries that ask for the same share one ordered map; only the first of each can be next, so a search looks at
-//! one entry for each distinct request, however many wait.
+//! no more than one entry for each distinct request, however many wait, and [`Heads`] spares most of these.
 
 use std::collections::BTreeMap;
 
 use platform_api::id::JobId;
 
+use super::heads::Heads;
 use super::resources::Amounts;
 
 /// The place of an operator: jobs in the order in which they were started, then the order of the plan.
@@ -27,8 +28,8 @@ pub(super) struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Lane {
     by_need: BTreeMap<Amounts, BTreeMap<Place, JobId>>,
-    /// The first place of each map above.
-    heads: BTreeMap<Place, (Amounts, JobId)>,
+    /// The first of each map above.
+    heads: Heads,
     count: usize,
 }
 
@@ -49,9 +50,9 @@ impl Lane {
         }
         if head.is_none_or(|head| entry.place < head) {
             if let Some(head) = head {
-                self.heads.remove(&head);
+                self.heads.remove(head);
             }
-            self.heads.insert(entry.place, (entry.need, entry.job));
+            self.heads.insert(entry.place, entry.need, entry.job);
         }
     }
 
@@ -64,10 +65,10 @@ impl Lane {
             return false;
         }
         self.count -= 1;
-        if self.heads.remove(&place).is_some()
+        if self.heads.remove(place)
             && let Some((&head, &job)) = waiting.first_key_value()
         {
-            self.heads.insert(head, (need, job));
+            self.heads.insert(head, need, job);
         }
         if waiting.is_empty() {
             self.by_need.remove(&need);
@@ -77,17 +78,13 @@ impl Lane {
 
     /// Who is first.
     pub(super) fn front(&self) -> Option<Entry> {
-        self.heads.first_key_value().map(entry)
+        self.heads.first()
     }
 
     /// The first that `available` is enough for.
     pub(super) fn first_that_fits(&self, available: Amounts) -> Option<Entry> {
-        self.heads.iter().map(entry).find(|entry| entry.need.fits(available))
+        self.heads.first_that_fits(available)
     }
-}
-
-fn entry((&place, &(need, job)): (&Place, &(Amounts, JobId))) -> Entry {
-    Entry { place, job, need }
 }
 
 #[cfg(test)]

@@ -45,19 +45,22 @@
 //!
 //! Hence the bound: the front of a lane starts, at the latest, when `patience` launches have gone before it and
 //! then the runs that held its resources have ended (time limit, grace, and the time of the executor to report),
-//! once for each lane that was due earlier, at most five. Immediate jobs are outside of this: they always go
-//! first, and an endless stream of them does starve all others.
+//! once for each lane that was due earlier, at most five. (In a lane of begun jobs, operators of jobs that were
+//! started earlier may still come to stand before it; there are finitely many of them.)
+//! Immediate jobs are outside of this: they always go first, and an endless stream of them does starve all others.
 //! A restart forgets the counts, not the order.
 //!
 //! # Cost
 //!
 //! An event costs the same with 100 and with 100 000 jobs in the queue, up to logarithms: lanes are indexed by
-//! what operators ask for, so finding the next one looks at one entry for each distinct request, and jobs that
-//! stopped leave nothing behind but their last word until [`Event::Forget`].
+//! what operators ask for, so finding the next one looks at one entry for each distinct request at the most, and
+//! at one in dozens of these on a full machine. Jobs that stopped leave nothing behind but their last word, until
+//! [`Event::Forget`].
 
 mod config;
 mod demand;
 mod event;
+mod heads;
 mod job;
 mod lane;
 mod machine;

@@ -152,6 +152,16 @@ impl Amounts {
         }
     }
 
+    /// The smaller of the two, resource by resource.
+    pub(super) fn least(self, other: Self) -> Self {
+        Self {
+            gpus: self.gpus.min(other.gpus),
+            cpu_millis: self.cpu_millis.min(other.cpu_millis),
+            memory_mb: self.memory_mb.min(other.memory_mb),
+            slots: self.slots.min(other.slots),
+        }
+    }
+
     pub(super) fn plus(self, other: Self) -> Self {
         Self {
             gpus: self.gpus.saturating_add(other.gpus),

@@ -19,6 +19,9 @@ use super::resources::{Capacity, GpuId};
 use super::rows::{JobRow, OperatorRow, StopCause};
 use super::run::{Fault, Outcome, RunToken};
 
+/// Beyond what any server can have counted to, and what a database can keep.
+const MAXIMUM_POSITION: u64 = 1 << 62;
+
 /// A job as it was written down.
 #[derive(Debug, Clone)]
 pub struct JobRecord {
@@ -66,6 +69,8 @@ pub enum RestoreError {
     JobTwice { job: JobId },
     #[error("jobs `{first}` and `{second}` have the same place in the queue")]
     PlaceTwice { first: JobId, second: JobId },
+    #[error("place {position} of job `{job}` in the queue is absurd")]
+    AbsurdPlace { job: JobId, position: u64 },
     #[error("job `{job}` has {expected} operators in its plan and {found} rows of operators")]
     OperatorCount { job: JobId, expected: usize, found: usize },
     #[error("the row of operator {operator} of job `{job}` contradicts itself or its job")]
@@ -86,6 +91,9 @@ impl Scheduler {
         for record in snapshot.jobs {
             let job = record.row.job;
             if let Some(position) = record.row.queue_position {
+                if position > MAXIMUM_POSITION {
+                    return Err(RestoreError::AbsurdPlace { job, position });
+                }
                 scheduler.next_position = scheduler.next_position.max(position.saturating_add(1));
                 if let Some(first) = queued.insert(position, job) {
                     return Err(RestoreError::PlaceTwice { first, second: job });
@@ -225,6 +233,10 @@ impl Scheduler {
         match job.phase {
             Phase::Active if evict => self.stop(id, JobStatus::Evicted, StopCause::Evicted),
             Phase::Active if job.completed == job.operators.len() => self.finish_if_over(id),
+            Phase::Active if job.ran_ms >= job.limit_ms => {
+                let limit_ms = job.limit_ms;
+                self.stop(id, JobStatus::Terminated, StopCause::TimeLimit { limit_ms });
+            }
             Phase::Active => self.set_limit_deadline(id),
             Phase::Stopping if !is_healthy => {
                 self.ask_to_end(id);
@@ -254,7 +266,7 @@ impl Scheduler {
 /// What a row says of an operator, if it does not contradict itself.
 fn stage_of(row: &OperatorRow) -> Option<Stage> {
     let is_live = row.run.is_some();
-    if is_live && row.attempt == 0 {
+    if (is_live && row.attempt == 0) || row.attempt == u32::MAX {
         return None;
     }
     match (row.status, row.fault) {

@@ -177,14 +177,12 @@ fn a_reservation_for_a_gpu_leaves_the_rest_of_the_machine_at_work() {
     let mut stage = Stage::new(machine(8, &["a"]));
     stage.add(1, Normal, plan(&[(gpus(1), &[])]));
     stage.add(2, Normal, plan(&[(gpus(1), &[])]));
-    let mut last = run(0, 0, 0);
     for number in 10..200 {
         stage.add(number, Normal, chain(1));
         match stage.launched()[..] {
-            [launched] => last = launched,
+            [launched] => stage.completed(launched),
             ref other => panic!("job {number}: {other:?}"),
         }
-        stage.completed(last);
     }
     stage.completed(run(1, 0, 1));
     assert_eq!(stage.launched(), [run(2, 0, 1)]);

@@ -124,13 +124,22 @@ fn one(db: &Connection, change: &Change) -> Result<()> {
             let statement = "UPDATE jobs SET priority = ?2 WHERE id = ?1";
             hit(execute(db, statement, params![job.key(), *priority as i64])?, "job", job)
         }
-        Change::UpdateJob { job, state, status, started_ms, stopped_ms } => {
+        Change::UpdateJob { job, state, status, started_ms, stopped_ms, ran_ms, clock_since_ms } => {
             demand_state(db, *job, *state)?;
             // A clock that was set back must not make a job end before it began.
             let statement = "UPDATE jobs SET state = ?2, status = ?3,
                 started_ms = coalesce(started_ms, max(?4, created_ms)),
-                stopped_ms = max(?5, coalesce(started_ms, ?4, created_ms), created_ms) WHERE id = ?1";
-            let values = params![job.key(), *state as i64, *status as i64, started_ms, stopped_ms];
+                stopped_ms = max(?5, coalesce(started_ms, ?4, created_ms), created_ms),
+                ran_ms = ?6, clock_since_ms = ?7 WHERE id = ?1";
+            let values = params![
+                job.key(),
+                *state as i64,
+                *status as i64,
+                started_ms,
+                stopped_ms,
+                ran_ms,
+                clock_since_ms
+            ];
             hit(execute(db, statement, values)?, "job", job)
         }
         Change::AddJobMessage(job, text) => {

@@ -78,7 +78,7 @@ macro_rules! job_columns {
     ($where:literal) => {
         concat!(
             "SELECT seq, id, payload, pipeline, definition, name, priority, state, status, created_ms, started_ms, ",
-            "stopped_ms, queue_order, time_limit_ms FROM jobs WHERE ",
+            "stopped_ms, queue_order, time_limit_ms, ran_ms, clock_since_ms FROM jobs WHERE ",
             $where
         )
     };
@@ -101,6 +101,8 @@ fn job(db: &Connection, row: &Row<'_>) -> Result<JobRow> {
         stopped_ms: row.get(11)?,
         queue_order: row.get(12)?,
         time_limit_ms: row.get(13)?,
+        ran_ms: row.get(14)?,
+        clock_since_ms: row.get(15)?,
         metadata: metadata(db, "SELECT key, value FROM job_metadata WHERE owner = ?1", id.key())?,
     })
 }

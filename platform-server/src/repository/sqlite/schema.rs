@@ -49,7 +49,9 @@ CREATE TABLE jobs (
     started_ms     INTEGER,
     stopped_ms     INTEGER,
     queue_order    INTEGER,
-    time_limit_ms  INTEGER
+    time_limit_ms  INTEGER,
+    ran_ms         INTEGER NOT NULL DEFAULT 0,
+    clock_since_ms INTEGER
 );
 -- Both hold all that a filter asks for, so that what does not fit is passed over without reading its row.
 CREATE INDEX jobs_by_state ON jobs (state, status, seq, created_ms, stopped_ms);
