@@ -1,24 +1,28 @@
 //! The platform on the wire: thin gRPC services over [`Platform`].
 //!
-//! [`clara`] speaks the published API, whose errors travel in the header of an answer that gRPC calls OK. Listeners,
-//! encryption and log-ins are not here: [`clara_services`] hands out what a listener serves.
+//! [`clara`] speaks the published API, whose errors travel in the header of an answer that gRPC calls OK; [`extension`]
+//! is our own, whose errors are gRPC statuses. Listeners, encryption and log-ins are not here: [`clara_services`] and
+//! [`all_services`] hand out what a listener serves.
 //!
 //! Nothing is buffered beyond one message: answers are made as the client takes them, and uploads are read as the
 //! platform takes them. A client that goes away drops the call, and with it the work that was for it alone.
 
 mod clara;
 mod cut;
+mod extension;
 mod incoming;
 mod lifetime;
 mod reply;
 mod status;
 mod whole;
 
+use platform_api::proto::FILE_DESCRIPTOR_SET;
 use platform_api::proto::clara::clara_server::ClaraServer;
 use platform_api::proto::clara::jobs_server::JobsServer;
 use platform_api::proto::clara::models_server::ModelsServer;
 use platform_api::proto::clara::payloads_server::PayloadsServer;
 use platform_api::proto::clara::pipelines_server::PipelinesServer;
+use platform_api::proto::extension as lantern;
 use tokio::sync::watch;
 use tonic::service::Routes;
 use tonic::service::RoutesBuilder;
@@ -52,6 +56,17 @@ pub async fn clara_services(platform: Platform, stop: Stop) -> Routes {
     routes.routes()
 }
 
+/// Everything: the published services, our own, health and reflection.
+pub async fn all_services(platform: Platform, stop: Stop) -> Routes {
+    let mut routes = Routes::builder();
+    let service = Service { platform, stop };
+    add_clara(&mut routes, &service);
+    add_extension(&mut routes, &service);
+    add_health(&mut routes).await;
+    add_reflection(&mut routes);
+    routes.routes()
+}
+
 /// Both limits on messages, and no stream that was cut off taken for a whole one.
 macro_rules! add {
     ($routes:expr, $($server:path),* $(,)?; $service:expr) => {{
@@ -72,6 +87,18 @@ fn add_clara(routes: &mut RoutesBuilder, service: &Service) {
     );
 }
 
+fn add_extension(routes: &mut RoutesBuilder, service: &Service) {
+    add!(
+        routes,
+        lantern::server_server::ServerServer<Service>,
+        lantern::jobs_server::JobsServer<Service>,
+        lantern::payloads_server::PayloadsServer<Service>,
+        lantern::logs_server::LogsServer<Service>,
+        lantern::events_server::EventsServer<Service>;
+        service
+    );
+}
+
 async fn add_health(routes: &mut RoutesBuilder) {
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<ClaraServer<Service>>().await;
@@ -80,4 +107,24 @@ async fn add_health(routes: &mut RoutesBuilder) {
     reporter.set_serving::<PayloadsServer<Service>>().await;
     reporter.set_serving::<ModelsServer<Service>>().await;
     routes.add_service(health);
+}
+
+fn add_reflection(routes: &mut RoutesBuilder) {
+    let builder = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    // Tools of different ages ask by different names.
+    let v1 = builder().build_v1().expect("descriptors that the build compiled are whole");
+    let v1alpha = builder().build_v1alpha().expect("descriptors that the build compiled are whole");
+    routes.add_service(v1).add_service(v1alpha);
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn descriptors_for_reflection_are_whole() {
+        super::add_reflection(&mut tonic::service::Routes::builder());
+    }
 }

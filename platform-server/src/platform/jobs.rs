@@ -235,8 +235,7 @@ impl Platform {
     /// When it is unknown or no longer pending.
     pub async fn set_job_priority(&self, id: JobId, priority: JobPriority) -> Answer<()> {
         self.blocking(move |inner| row(inner, id).map(drop)).await?;
-        let not_pending =
-            || Refusal::new(code::JOB_PRIORITY_INVALID, format!("job `{id}` is no longer pending"));
+        let not_pending = || Refusal::new(code::JOB_NOT_PENDING, format!("job `{id}` is no longer pending"));
         match self.ask(|reply| Command::SetPriority { job: id, priority, reply }).await? {
             Err(refusal) if refusal.code == code::JOB_UNKNOWN => Err(not_pending()),
             other => other,
