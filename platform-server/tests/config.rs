@@ -102,7 +102,9 @@ mode = "users"
 #[test]
 fn text_that_is_no_toml_is_refused_with_its_lines() {
     for (text, line) in [("data = \n", 1), ("[listen\n", 1), ("a = 1\na = 2\n", 2), ("\u{0}", 1)] {
-        let Err(ConfigError::Invalid { mistakes }) = Config::parse(text) else { panic!("{text:?} was taken") };
+        let Err(ConfigError::Invalid { mistakes }) = Config::parse(text) else {
+            panic!("{text:?} was taken")
+        };
         assert!(mistakes.iter().any(|mistake| mistake.line == Some(line)), "{text:?}: {mistakes:?}");
     }
     let section = mistakes("listen = 5\n");
