@@ -1,4 +1,5 @@
 //! The doors: who gets through, how they close, and what strangers can do to them.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -352,7 +353,7 @@ async fn messages_that_are_too_long_are_answered_with_a_refusal() {
     let channel = plain(server.addresses().network[0]);
     let user_agent = "x".repeat(5 << 20);
     let header = Some(RequestHeader { user_agent, ..Default::default() });
-    let request = ClaraVersionRequest { header, ..Default::default() };
+    let request = ClaraVersionRequest { header };
     let refused = ClaraClient::new(channel.clone()).version(request).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::OutOfRange, "{refused}");
     assert_eq!(version(channel).await.unwrap(), "network");
