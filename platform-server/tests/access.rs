@@ -1,4 +1,5 @@
 //! Who gets in, who does not, and what is written down of it.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -102,7 +102,9 @@ mode = "users"
 #[test]
 fn text_that_is_no_toml_is_refused_with_its_lines() {
     for (text, line) in [("data = \n", 1), ("[listen\n", 1), ("a = 1\na = 2\n", 2), ("\u{0}", 1)] {
-        let Err(ConfigError::Invalid { mistakes }) = Config::parse(text) else { panic!("{text:?} was taken") };
+        let Err(ConfigError::Invalid { mistakes }) = Config::parse(text) else {
+            panic!("{text:?} was taken")
+        };
         assert!(mistakes.iter().any(|mistake| mistake.line == Some(line)), "{text:?}: {mistakes:?}");
     }
     let section = mistakes("listen = 5\n");
@@ -148,7 +150,7 @@ fn a_missing_and_an_endless_file_are_told() {
 #[test]
 fn the_reference_page_is_that_of_the_code() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/server-settings.md");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
+    if std::env::var_os("UPDATE_DOCS").is_some_and(|value| value == "1") {
         std::fs::write(path, reference_page()).unwrap();
     }
     let page = std::fs::read_to_string(path).unwrap_or_default();

@@ -1,4 +1,5 @@
 //! What a monitor sees.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,6 +1,5 @@
 //! One connection from its first byte to its last.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
-use tower_service::Service as Ready;
+use tower_service::Service as Call;
 
 use super::Service;
 use super::stream::Watchful;
@@ -86,10 +85,10 @@ impl Setup {
                 let mut request = request.map(tonic::body::Body::new);
                 request.extensions_mut().insert(peer);
                 let ready = |context: &mut std::task::Context<'_>| {
-                    Ready::<Request<tonic::body::Body>>::poll_ready(&mut service, context)
+                    Call::<Request<tonic::body::Body>>::poll_ready(&mut service, context)
                 };
                 std::future::poll_fn(ready).await?;
-                Ok::<_, Infallible>(service.call(request).await?)
+                service.call(request).await
             }
         });
         let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())

@@ -2,7 +2,7 @@
 //!
 //! [`start`] opens the ports of a [`Config`] and serves whatever services it is given; [`Server`] tells the addresses in
 //! use and stops in order: no new connections, calls in flight go on for a while, the rest is cut. Every request is
-//! marked with the [`Peer`] it came from; who may do what is decided in [`crate::access`].
+//! marked with the [`Peer`](crate::access::Peer) it came from; who may do what is decided in [`crate::access`].
 //!
 //! Strangers are bounded: so many connections, so long to say the first words, so many calls at once, so much header,
 //! so long without taking a byte. Message sizes are bounded by the services themselves.
