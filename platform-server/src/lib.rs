@@ -15,3 +15,4 @@ pub mod platform;
 pub mod repository;
 pub mod scheduler;
 pub mod serve;
+pub mod server;

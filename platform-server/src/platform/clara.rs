@@ -1,13 +1,17 @@
 //! The server itself: what it is, what it has, and its end.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use platform_api::code;
+use platform_api::header::Refusal;
 use platform_api::id::JobId;
 use platform_api::job::Enforcement;
 use platform_api::pipeline::{BYTES_PER_MB, Capacity};
 
 use super::{Answer, Inner, Platform};
 use crate::events::EventHub;
+use crate::repository::{JobSums, Repository};
 
 /// A GPU at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,9 +90,30 @@ impl Platform {
     /// All GPUs that the platform manages, at this moment.
     ///
     /// # Errors
-    /// None yet: a machine without GPUs answers with none.
+    /// When the driver does not answer.
     pub async fn utilization(&self) -> Answer<Vec<GpuUtilization>> {
-        Ok(Vec::new())
+        self.blocking(|inner| {
+            let failed = |error| Refusal::from_error(code::INTERNAL, &error);
+            let found = inner.options.gpus.discover().map_err(failed)?;
+            let readings = inner.options.gpus.read().map_err(failed)?;
+            let time = SystemTime::now();
+            let managed = readings.into_iter().filter(|reading| inner.capacity.gpus.contains(&reading.id));
+            let gpus = managed.map(|reading| {
+                let gpu = found.iter().find(|gpu| gpu.id == reading.id);
+                GpuUtilization {
+                    node: "localhost".to_owned(),
+                    pcie_id: gpu.map_or(0, |gpu| gpu.pcie_id),
+                    name: gpu.map_or_else(String::new, |gpu| gpu.name.clone()),
+                    compute: reading.compute.unwrap_or(0.0),
+                    memory_free_bytes: reading.memory_free_bytes,
+                    memory_used_bytes: reading.memory_used_bytes,
+                    time,
+                    operators: inner.launcher.users_of(reading.id.as_str()),
+                }
+            });
+            Ok(gpus.collect())
+        })
+        .await
     }
 
     /// Stops the inference servers and services that the platform started.
@@ -97,6 +122,29 @@ impl Platform {
     /// None: what was not started is stopped.
     pub async fn stop_services(&self) -> Answer<()> {
         Ok(())
+    }
+}
+
+impl Platform {
+    /// The records, for those that guard the server.
+    pub(crate) fn repository(&self) -> Arc<dyn Repository> {
+        self.inner.repository.clone()
+    }
+
+    /// How many jobs there are; `None` when the records cannot be read. Blocks.
+    pub(crate) fn job_sums(&self) -> Option<JobSums> {
+        self.inner.repository.job_sums().ok()
+    }
+
+    /// Where everything is kept.
+    pub(crate) fn data(&self) -> &std::path::Path {
+        &self.inner.options.data
+    }
+
+    /// How long something of a time has waited.
+    pub(crate) fn age(&self, since_ms: i64) -> Duration {
+        let age = self.inner.clock.now_ms().saturating_sub(since_ms);
+        Duration::from_millis(u64::try_from(age).unwrap_or(0))
     }
 }
 

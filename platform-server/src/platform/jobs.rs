@@ -118,7 +118,7 @@ impl Platform {
                     }
                     error => super::payloads::refusal(&error),
                 })?;
-                inner.launcher.plan(id, row.payload, plan);
+                inner.launcher.plan(id, row.payload, row.name, plan);
                 Ok(variables.into_iter().collect::<Vec<_>>())
             })
             .await?;

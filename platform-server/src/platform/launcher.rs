@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 use super::definitions::Definitions;
 use super::engine::Command;
 use super::records::{EndRecord, Reason};
+use crate::executor::bundle::Bundles;
+use crate::executor::spec::Gpu;
 use crate::executor::{self, Cancel, CancelCause, Executor, RunEvent, RunSpec};
 use crate::payloads::{AdoptLimits, PayloadStore};
 use crate::repository::Repository;
@@ -26,6 +28,8 @@ pub(super) struct Parts {
     pub(super) repository: Arc<dyn Repository>,
     pub(super) payloads: PayloadStore,
     pub(super) executor: Arc<dyn Executor>,
+    pub(super) bundles: Arc<Bundles>,
+    pub(super) gpus: Vec<Gpu>,
     pub(super) definitions: Arc<Definitions>,
     pub(super) defaults: RequestDefaults,
     pub(super) limits: RunLimits,
@@ -64,10 +68,12 @@ struct Running {
     run: RunToken,
     payload: PayloadId,
     operator: String,
+    gpus: Vec<String>,
 }
 
 struct Planned {
     payload: PayloadId,
+    job_name: String,
     plan: JobPlan,
 }
 
@@ -132,10 +138,10 @@ impl Launcher {
     }
 
     /// Remembers a run that outlived an earlier server.
-    pub(super) fn remember(&self, run: RunToken, payload: PayloadId, operator: String) {
+    pub(super) fn remember(&self, run: RunToken, payload: PayloadId, operator: String, gpus: Vec<String>) {
         let token = executor_token(&run.to_string());
         let mut runs = self.0.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        runs.insert(token, Running { run, payload, operator });
+        runs.insert(token, Running { run, payload, operator, gpus });
     }
 
     fn tell(&self, command: Command) {
@@ -150,8 +156,13 @@ impl Launcher {
         let index = usize::try_from(run.operator).unwrap_or(usize::MAX);
         let operator = planned.plan.operators.get(index).ok_or("the operator is not in the definition")?;
         let folder = self.0.parts.payloads.folder(planned.payload);
-        let spec = self.spec(run, operator, request, gpus, &folder)?;
-        let running = Running { run, payload: planned.payload, operator: operator.name.clone() };
+        let spec = self.spec(run, &planned.job_name, operator, request, gpus, &folder)?;
+        let running = Running {
+            run,
+            payload: planned.payload,
+            operator: operator.name.clone(),
+            gpus: gpus.to_vec(),
+        };
         let token = executor_token(&run.to_string());
         self.0.runs.lock().unwrap_or_else(PoisonError::into_inner).insert(token, running);
         Ok(spec)
@@ -168,27 +179,41 @@ impl Launcher {
             repository.job_variables(job).map_err(|error| chain(&error))?.into_iter().collect();
         let pipeline = definitions.get(row.definition).map_err(|refusal| refusal.to_string())?;
         let plan = pipeline.instantiate(&variables, defaults).map_err(|error| error.to_string())?;
-        let planned = Arc::new(Planned { payload: row.payload, plan });
+        let planned = Arc::new(Planned { payload: row.payload, job_name: row.name, plan });
         self.0.plans.lock().unwrap_or_else(PoisonError::into_inner).insert(job, planned.clone());
         Ok(planned)
     }
 
     /// Keeps what a job runs before anything of it is launched.
-    pub(super) fn plan(&self, job: JobId, payload: PayloadId, plan: JobPlan) {
+    pub(super) fn plan(&self, job: JobId, payload: PayloadId, job_name: String, plan: JobPlan) {
         let mut plans = self.0.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        plans.insert(job, Arc::new(Planned { payload, plan }));
+        plans.insert(job, Arc::new(Planned { payload, job_name, plan }));
     }
 
     fn spec(
         &self,
         run: RunToken,
+        job_name: &str,
         operator: &OperatorPlan,
         request: Request,
         gpus: &[String],
         folder: &Path,
     ) -> Result<RunSpec, Trouble> {
-        let limits = self.0.parts.limits;
-        super::run_spec::run_spec(&super::run_spec::RunParts { run, operator, request, gpus, folder, limits })
+        let Parts { bundles, executor, limits, .. } = &self.0.parts;
+        let image = format!("{}:{}", operator.image, operator.tag);
+        let bundle = bundles.resolve(&image).map_err(|error| chain(&error))?;
+        let known = &self.0.parts.gpus;
+        super::run_spec::run_spec(super::run_spec::RunParts {
+            run,
+            job_name,
+            operator,
+            request,
+            gpus: known.iter().filter(|gpu| gpus.contains(&gpu.id)).cloned().collect(),
+            folder,
+            bundle,
+            limits: *limits,
+            has_own_mounts: executor.capabilities().has_own_mounts,
+        })
     }
 
     /// Passes on what the executor tells, until it tells nothing more.
@@ -208,6 +233,13 @@ impl Launcher {
                 }
             }
         }
+    }
+
+    /// Operators that have a GPU now: their names and jobs.
+    pub(super) fn users_of(&self, gpu: &str) -> Vec<(String, JobId)> {
+        let runs = self.0.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let users = runs.values().filter(|running| running.gpus.iter().any(|id| id == gpu));
+        users.map(|running| (running.operator.clone(), running.run.job)).collect()
     }
 
     fn running(&self, token: executor::RunToken) -> Option<Running> {

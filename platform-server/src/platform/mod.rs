@@ -17,6 +17,7 @@ mod open;
 mod payloads;
 mod pipelines;
 mod records;
+mod retention;
 mod run_spec;
 
 use std::pin::Pin;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use platform_api::id::JobId;
+use platform_api::id::{JobId, PayloadId};
 use platform_api::job::{JobState, OperatorStatus};
 use platform_api::pipeline::RequestDefaults;
 use tokio::sync::mpsc;
@@ -17,20 +17,25 @@ use super::jobs::schedule;
 use super::journal::Journal;
 use super::launcher::{self, Launcher, Parts, RunLimits, executor_token};
 use super::records::{self, RunNote};
-use super::{Inner, Platform, models, random_bits};
+use super::{Inner, Platform, models, random_bits, retention};
 use crate::events::EventHub;
+use crate::executor::bundle::Bundles;
+use crate::executor::spec::Gpu;
 use crate::executor::{self, Executor, ExecutorError, Found};
-use crate::payloads::{PayloadError, PayloadOptions, PayloadStore};
+use crate::gpu::{GpuError, Gpus, NoGpus};
+use crate::payloads::{PayloadError, PayloadOptions, PayloadStore, Retention};
 use crate::repository::{JobFilter, Repository, RepositoryError, SqliteOptions, SqliteRepository};
 use crate::scheduler::{
     Capacity, Config, JobRecord, OnRestart, RestoreError, RunFate, RunToken, Scheduler, Snapshot,
 };
 
 /// How a platform is run.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// Where everything is kept.
     pub data: PathBuf,
+    /// The database, where it is not in the data folder.
+    pub database_path: Option<PathBuf>,
     /// How jobs are scheduled.
     pub scheduler: Config,
     /// What operators may use, all of them together.
@@ -43,10 +48,12 @@ pub struct Options {
     pub payloads: PayloadOptions,
     /// How the database is kept.
     pub database: SqliteOptions,
-    /// Other names of operator bundles: image to bundle.
-    pub aliases: BTreeMap<String, String>,
-    /// Where operator bundles are installed.
-    pub bundles: Option<PathBuf>,
+    /// Operator bundles by image.
+    pub bundles: Arc<Bundles>,
+    /// The GPUs of this machine, of which `capacity` names those that operators may have.
+    pub gpus: Arc<dyn Gpus>,
+    /// When payloads of jobs that are over are removed, if ever.
+    pub retention: Option<Retention>,
     /// Instances of inference servers.
     pub max_instances: usize,
     /// Models that one of them may serve.
@@ -58,14 +65,16 @@ impl Options {
     pub fn new(data: impl Into<PathBuf>) -> Self {
         Self {
             data: data.into(),
+            database_path: None,
             scheduler: Config::default(),
             capacity: machine(),
             defaults: RequestDefaults::default(),
             limits: RunLimits::default(),
             payloads: PayloadOptions::default(),
             database: SqliteOptions::default(),
-            aliases: BTreeMap::new(),
-            bundles: None,
+            bundles: Arc::new(Bundles::scan(&[], BTreeMap::new()).0),
+            gpus: Arc::new(NoGpus),
+            retention: None,
             max_instances: 1,
             max_instance_models: 8,
         }
@@ -112,6 +121,8 @@ pub enum OpenError {
     Executor(#[from] ExecutorError),
     #[error("the records of jobs contradict each other")]
     Restore(#[from] RestoreError),
+    #[error("cannot use the GPUs")]
+    Gpus(#[from] GpuError),
     #[error("no random numbers")]
     Random,
 }
@@ -138,6 +149,8 @@ impl Platform {
             repository: repository.clone(),
             payloads: payloads.clone(),
             executor: executor.clone(),
+            bundles: options.bundles.clone(),
+            gpus: device_numbers(&options)?,
             definitions: definitions.clone(),
             defaults: options.defaults,
             limits: options.limits,
@@ -149,8 +162,8 @@ impl Platform {
             let read = move || read_jobs(repository.as_ref(), &definitions, &defaults);
             tokio::task::spawn_blocking(read).await.map_err(|_| OpenError::Random)??
         };
-        for (run, payload, operator) in &records.running {
-            launcher.remember(*run, *payload, operator.clone());
+        for Left { run, payload, operator, gpus } in &records.running {
+            launcher.remember(*run, *payload, operator.clone(), gpus.clone());
         }
         let fates = reconcile(executor.as_ref(), &records, options.scheduler.on_restart).await?;
         let snapshot = Snapshot {
@@ -182,14 +195,26 @@ impl Platform {
         if let Err(error) = models::sweep(&inner) {
             tracing::warn!(%error, "unfinished models could not be removed");
         }
-        Ok(Self { inner: Arc::new(inner) })
+        let platform = Self { inner: Arc::new(inner) };
+        retention::start(&platform);
+        Ok(platform)
     }
+}
+
+/// The GPUs that operators may have, with the numbers of their device files: the driver's order.
+fn device_numbers(options: &Options) -> Result<Vec<Gpu>, OpenError> {
+    let found = options.gpus.discover()?;
+    let numbered = found.into_iter().zip(0..).filter(|(gpu, _)| options.capacity.gpus.contains(&gpu.id));
+    Ok(numbered.map(|(gpu, device_number)| Gpu { id: gpu.id.as_str().to_owned(), device_number }).collect())
 }
 
 fn open_stores(options: &Options) -> Result<(Arc<dyn Repository>, PayloadStore), OpenError> {
     let folder = |source| OpenError::Folder { path: options.data.clone(), source };
     std::fs::create_dir_all(&options.data).map_err(folder)?;
-    let repository = SqliteRepository::open(&options.data.join("platform.db"), options.database)?;
+    let repository = SqliteRepository::open(
+        &options.database_path.clone().unwrap_or_else(|| options.data.join("records.sqlite")),
+        options.database,
+    )?;
     let repository: Arc<dyn Repository> = Arc::new(repository);
     let payloads = PayloadStore::open(&options.data, repository.clone(), options.payloads)?;
     let swept = payloads.sweep()?;
@@ -206,7 +231,15 @@ fn open_stores(options: &Options) -> Result<(Arc<dyn Repository>, PayloadStore),
 struct Records {
     jobs: Vec<JobRecord>,
     revived: Vec<Revived>,
-    running: Vec<(RunToken, platform_api::id::PayloadId, String)>,
+    running: Vec<Left>,
+}
+
+/// A run that an earlier server left behind.
+struct Left {
+    run: RunToken,
+    payload: PayloadId,
+    operator: String,
+    gpus: Vec<String>,
 }
 
 fn read_jobs(
@@ -253,10 +286,11 @@ fn read_jobs(
                             matches!(row.status, OperatorStatus::Completed | OperatorStatus::Faulted);
                         !is_over && row.run_token.as_ref() == Some(token)
                     });
-                    if let Some((token, _)) = note
+                    if let Some((token, note)) = note
                         && let Ok(run) = token.parse::<RunToken>()
                     {
-                        records.running.push((run, job.payload, row.name.clone()));
+                        let (payload, operator) = (job.payload, row.name.clone());
+                        records.running.push(Left { run, payload, operator, gpus: note.gpus.clone() });
                     }
                     records::scheduler_operator(job.id, row, note.map(|(_, note)| note))
                 })
@@ -288,9 +322,9 @@ async fn reconcile(
         OnRestart::Reattach => executor::OnRestart::Reattach,
         OnRestart::Evict => executor::OnRestart::Evict,
     };
-    let tokens = records.running.iter().map(|(run, ..)| executor_token(&run.to_string())).collect();
+    let tokens = records.running.iter().map(|left| executor_token(&left.run.to_string())).collect();
     let found = executor.reconcile(tokens, on_restart).await?;
-    let fates = records.running.iter().zip(found).map(|((run, ..), found)| {
+    let fates = records.running.iter().zip(found).map(|(left, found)| {
         let fate = match found {
             Found::Running { .. } => RunFate::Reattached,
             Found::Ended(end) => {
@@ -304,7 +338,7 @@ async fn reconcile(
                 }
             }
         };
-        (*run, fate)
+        (left.run, fate)
     });
     Ok(fates.collect())
 }

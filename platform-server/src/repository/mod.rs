@@ -24,7 +24,10 @@ pub use rows::{
 };
 pub use sqlite::{Check, SqliteOptions, SqliteRepository, Synchronous};
 
+use std::collections::BTreeMap;
+
 use platform_api::id::{JobId, ModelId, PayloadId, PipelineId};
+use platform_api::job::{JobState, JobStatus};
 use tokio::sync::watch;
 
 /// The whole set of metadata of one thing may hold this much, keys and values together.
@@ -37,6 +40,17 @@ pub struct JobPage {
     pub jobs: Vec<JobRow>,
     /// Where the next page begins; none after the last.
     pub next: Option<JobCursor>,
+}
+
+/// How many jobs there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JobSums {
+    /// By where they stand and how they fare.
+    pub counts: BTreeMap<(JobState, JobStatus), u64>,
+    /// Started and waiting.
+    pub queued: u64,
+    /// When the oldest of those was created.
+    pub oldest_queued_ms: Option<i64>,
 }
 
 /// Where records are kept. One page or row at a time; nothing reads a whole table into memory unless it says so.
@@ -98,6 +112,9 @@ pub trait Repository: Send + Sync + 'static {
         after: Option<JobCursor>,
         limit: usize,
     ) -> Result<JobPage, RepositoryError>;
+    /// How many jobs there are of each kind, and of those that were started and wait: how many, and when the oldest
+    /// was created.
+    fn job_sums(&self) -> Result<JobSums, RepositoryError>;
     /// The runs that were asked for and not forgotten.
     fn runs(&self) -> Result<Vec<RunRow>, RepositoryError>;
 

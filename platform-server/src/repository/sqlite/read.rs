@@ -1,6 +1,7 @@
 //! Answers. Every function reads at one moment: the caller holds a transaction.
 
 use platform_api::id::{JobId, ModelId, PayloadId, PipelineId};
+use platform_api::job::JobState;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use tokio::sync::watch;
 
@@ -15,7 +16,7 @@ use crate::repository::rows::{
     ModelListId, ModelListRow, ModelRow, OperatorRow, PayloadFileRow, PayloadRow, PipelineRow, RunRow,
     TokenRow, UserRow,
 };
-use crate::repository::{JobPage, ModelListKind, Repository, fold_case};
+use crate::repository::{JobPage, JobSums, ModelListKind, Repository, fold_case};
 
 type Result<T> = std::result::Result<T, RepositoryError>;
 
@@ -309,6 +310,22 @@ impl Repository for SqliteRepository {
 
     fn jobs(&self, filter: &JobFilter, after: Option<JobCursor>, limit: usize) -> Result<JobPage> {
         self.read(|db| list::page(db, filter, after, limit))
+    }
+
+    fn job_sums(&self) -> Result<JobSums> {
+        self.read(|db| {
+            let counts = "SELECT state, status, count(*) FROM jobs GROUP BY state, status";
+            let counts = all(db, counts, [], |row| {
+                let kind = (codec::state(row.get(0)?)?, codec::status(row.get(1)?)?);
+                Ok((kind, codec::size(row.get(2)?)?))
+            })?;
+            let queue = "SELECT count(*), min(created_ms) FROM jobs WHERE state = ?1 AND queue_order IS NOT NULL";
+            let queue = first(db, queue, [JobState::Pending as i64], |row| {
+                Ok((codec::size(row.get(0)?)?, row.get(1)?))
+            })?;
+            let (queued, oldest_queued_ms) = queue.unwrap_or((0, None));
+            Ok(JobSums { counts: counts.into_iter().collect(), queued, oldest_queued_ms })
+        })
     }
 
     fn runs(&self) -> Result<Vec<RunRow>> {
