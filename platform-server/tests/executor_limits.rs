@@ -152,3 +152,45 @@ async fn within_its_limits_a_run_does_not_notice_them() {
         assert_eq!((end.usage.memory_kills, end.usage.refused_processes), (0, 0));
     }
 }
+
+#[tokio::test]
+async fn groups_are_gone_when_their_runs_and_their_server_are() {
+    let mount_point = || {
+        let list = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let line = list.lines().find(|line| line.contains(" - cgroup ") && line.ends_with(",memory"));
+        line.map(|line| line.split(' ').nth(4).unwrap().to_owned())
+    };
+    let bench = bench_with(false, |_| ()).await.unwrap();
+    if bench.executor.capabilities().memory != LimitMeans::CgroupV1 {
+        return missing("cgroups of version 1 as root");
+    }
+    let marker = new_token();
+    let limits = Limits {
+        memory_bytes: Some(64 << 20),
+        processes: Some(9),
+        cpu_millis: Some(500),
+        ..Limits::default()
+    };
+    let mut events = bench.executor.observe();
+    bench
+        .executor
+        .submit(marker, RunSpec { limits, ..sh("cat /proc/self/cgroup; sleep 1000") })
+        .await
+        .unwrap();
+    until_printed(&bench, marker, ":memory:").await;
+    let printed = bench.printed(marker).await;
+    let path = printed.lines().find_map(|line| line.split_once(":memory:")).unwrap().1;
+    let group = std::path::PathBuf::from(format!("{}{path}", mount_point().unwrap()));
+    assert!(group.is_dir() && path.ends_with(&marker.to_string()), "{}", group.display());
+    bench.executor.cancel(marker, cancel(Duration::ZERO)).await.unwrap();
+    end_of(&mut events, marker).await;
+    assert!(!group.exists());
+    drop(bench);
+    // The last clone may be dropped by a task that ends a little later.
+    let wait = async {
+        while group.parent().unwrap().exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.expect("the folder of the server should go");
+}

@@ -113,6 +113,15 @@ impl CgroupRoot {
         had_processes
     }
 
+    /// Removes the folders that [`CgroupRoot::find`] made, unless there are still groups of runs in them.
+    pub(super) fn leave(&self) {
+        if let Self::V1 { memory, pids, cpu } = self {
+            for dir in [Some(memory), Some(pids), cpu.as_ref()].into_iter().flatten() {
+                _ = fs::remove_dir(dir);
+            }
+        }
+    }
+
     /// Names of the groups that are there.
     pub(super) fn names(&self) -> Vec<String> {
         let dirs: Vec<&PathBuf> = match self {

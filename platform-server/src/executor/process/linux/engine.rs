@@ -46,6 +46,16 @@ pub(super) struct Inner {
     _lock: File,
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let runs = self.runs.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let is_idle = runs.values().all(|run| matches!(run, Known::Ended(_)));
+        if let Some(root) = self.cgroup_root.as_ref().filter(|_| is_idle) {
+            root.leave();
+        }
+    }
+}
+
 /// What this server knows of a run.
 pub(super) enum Known {
     /// Its folder and its shim are in the making.
