@@ -27,6 +27,9 @@ use crate::proto::clara::jobs_start_request::NamedValue;
 use crate::proto::clara::{Identifier, Timestamp};
 use crate::time::{TimeError, secs_from_system_time, system_time_from_secs};
 
+/// Largest message that published clients take, less what the transport and we may have overlooked.
+pub const MAX_MESSAGE_BYTES: usize = (4 << 20) - (4 << 10);
+
 /// A message that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -129,6 +129,11 @@ impl Metadata {
         self.entries.is_empty()
     }
 
+    /// What the set takes on the wire at most, in bytes.
+    pub fn wire_bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The whole set, as messages carry it.
     pub fn to_map(&self) -> BTreeMap<String, String> {
         self.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()

@@ -14,7 +14,7 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "
 #[expect(missing_docs, unreachable_pub, reason = "generated; the files in proto/ are the documentation")]
 mod nvidia {
     pub mod clara {
-        #[allow(clippy::all, reason = "generated")]
+        #[allow(clippy::all, clippy::allow_attributes_without_reason, reason = "generated")]
         pub mod platform {
             tonic::include_proto!("nvidia.clara.platform");
 
@@ -28,7 +28,7 @@ mod nvidia {
 #[expect(missing_docs, unreachable_pub, reason = "generated; the files in proto/ are the documentation")]
 mod lantern {
     pub mod platform {
-        #[allow(clippy::all, reason = "generated")]
+        #[allow(clippy::all, clippy::allow_attributes_without_reason, reason = "generated")]
         pub mod v1 {
             tonic::include_proto!("lantern.platform.v1");
         }

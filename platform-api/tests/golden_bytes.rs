@@ -1,4 +1,5 @@
 //! Bytes that the published client's own classes wrote: ours must write the same and read them back.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

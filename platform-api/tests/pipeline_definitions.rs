@@ -1,4 +1,5 @@
 //! Whole definitions: what they say, what they become, and what a job of them runs.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -333,4 +334,12 @@ operators:
         pipeline.operators()[0].inputs.iter().filter_map(|input| input.payload_folder.as_deref()).collect();
     assert_eq!(folders, ["operators/a", "operators/a/x", "input"]);
     assert_eq!(pipeline.operators()[0].depends_on, [1], "the order of the list has no meaning");
+}
+
+#[test]
+fn editors_of_other_systems_may_have_saved_the_file() {
+    let unix = "api-version: 0.4.0\nname: p\noperators:\n- name: a\n  container: {image: i}\n";
+    let windows = format!("\u{feff}{}", unix.replace('\n', "\r\n"));
+    let (unix, windows) = (pipeline(&[("p.yaml", unix)]), pipeline(&[("p.yaml", &windows)]));
+    assert_eq!(unix.operators(), windows.operators());
 }

@@ -1,4 +1,5 @@
 //! What holds for any definition: no text panics or costs much, valid ones are read as they were meant.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -313,6 +314,20 @@ fn hostile_definitions_are_refused() {
     );
     let grown_operator =
         format!("parameters: {{X: 1}}\ncontainer: {{image: i, command: ['{}']}}\n", "${{X}}".repeat(100_000));
+    let lines = |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
+    let parameters = lines(30_000, &|index| format!("  p{index}: 1\n"));
+    let models = lines(10_000, &|index| format!("  - {{name: m{index}}}\n"));
+    let strangers = lines(5_000, &|index| {
+        format!(
+            "- {{name: {0:n>31}, container: {{image: i}}, input: [{{from: {0:m>31}, path: /i}}]}}\n",
+            index
+        )
+    });
+    let outputs = lines(1_000, &|index| format!("  - {{name: o{index}, path: /o{index}}}\n"));
+    let readers = lines(5_000, &|index| {
+        format!("- {{name: r{index}, container: {{image: i}}, input: [{{from: a, name: none, path: /i}}]}}\n")
+    });
+    let container = "operators:\n- name: a\n  container: {image: i}\n";
     let unclosed = format!("{head}operators: [{{name: a, container: {{image: \"{}", "${{".repeat(1 << 20));
     for (what, main, other) in [
         ("too many bytes", "x".repeat(MAX_BYTES + 1), None),
@@ -320,6 +335,10 @@ fn hostile_definitions_are_refused() {
         ("one key again and again", format!("{head}{same_key}"), None),
         ("many imports of a large file", imports, Some(("big.yaml", big_operator))),
         ("an argument that is used often", grown, Some(("op.yaml", grown_operator))),
+        ("many unused parameters", format!("{head}parameters:\n{parameters}operators: []\n"), None),
+        ("many models", format!("{head}{container}  models:\n{models}"), None),
+        ("many readers of nobody", format!("{head}operators:\n{strangers}"), None),
+        ("many readers of nothing", format!("{head}{container}  output:\n{outputs}{readers}"), None),
         ("an unclosed text", unclosed, None),
         ("a long line of brackets", "{".repeat(1 << 20), None),
         ("a long line of question marks", "? ".repeat(1 << 20), None),

@@ -1,6 +1,7 @@
 //! Holds the compiled schema against the tables of what published clients expect, in both directions.
 //!
 //! The tables in `tests/facts/` come from the published clients' own descriptors, not from our `.proto` files.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::BTreeSet;
 

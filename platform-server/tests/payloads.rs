@@ -21,7 +21,7 @@ fn a_file_comes_back_as_it_went_in_whatever_its_length() {
         for (path, length) in
             [("empty", 0usize), ("one", 1), ("sub/chunk", 1 << 20), ("sub/more", (5 << 20) + 3)]
         {
-            let content: Vec<u8> = (0..length).map(|n| (n * 31 >> 3) as u8).collect();
+            let content: Vec<u8> = (0..length).map(|n| ((n * 31) >> 3) as u8).collect();
             let row = bench.upload(payload, path, &content).unwrap();
             assert_eq!((row.path.as_str(), row.size_bytes), (path, length as u64));
             assert_eq!(row.sha256, <[u8; 32]>::from(Sha256::digest(&content)));
@@ -86,8 +86,11 @@ fn nothing_is_visible_of_an_upload_that_was_not_finished() {
     with_store(|bench| {
         let payload = bench.reusable(1);
         let mut upload = bench.store.upload(payload, &name("a"), 0).unwrap();
-        upload.write(b"half").unwrap();
+        upload.write(&[1; 100_000]).unwrap();
         assert_eq!(bench.incoming(), 1);
+        let mut small = bench.store.upload(payload, &name("b"), 0).unwrap();
+        small.write(b"half").unwrap();
+        drop(small);
         assert_eq!(bench.on_disk(payload), [""; 0]);
         drop(upload);
         assert_eq!(bench.incoming(), 0);

@@ -1,5 +1,7 @@
 //! What a repository promises, whatever database is behind it: the bodies see `&dyn Repository` only.
 
+#![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
+
 mod repository_support;
 
 use platform_api::id::{CatalogId, InstanceId, ModelId};

@@ -1,9 +1,10 @@
-//! Messages of our own services: ends, limits and times.
+//! Messages of our own services: jobs, operators, their ends and limits.
 
 use std::time::{Duration, SystemTime};
 
-use crate::convert::ConvertError;
-use crate::job::{EndReason, Enforcement, Limits, OperatorEnd};
+use crate::convert::{ConvertError, job_priority, job_state, job_status, operator_status};
+use crate::job::{EndReason, Enforcement, JobDetails, JobReport, Limits, OperatorDetails, OperatorEnd};
+use crate::metadata::Metadata;
 use crate::proto::extension as wire;
 
 /// The message of a time with its fraction.
@@ -102,6 +103,77 @@ impl TryFrom<wire::OperatorEnd> for OperatorEnd {
     }
 }
 
+/// The message of a job, without its operators.
+pub fn job_message(report: &JobReport) -> wire::Job {
+    let job = &report.details;
+    wire::Job {
+        job_id: job.id.to_string(),
+        pipeline_id: job.pipeline_id.to_string(),
+        payload_id: job.payload_id.to_string(),
+        name: job.name.clone(),
+        state: job.state.to_wire(),
+        status: job.status.to_wire(),
+        priority: job.priority.to_wire(),
+        created: timestamp(job.created),
+        started: timestamp(job.started),
+        stopped: timestamp(job.stopped),
+        messages: report.messages.clone(),
+        metadata: job.metadata.to_map(),
+        ..wire::Job::default()
+    }
+}
+
+/// The job of a message, with its operators as far as the published API knows them.
+///
+/// # Errors
+/// [`ConvertError`] for what is missing or malformed.
+pub fn job(message: &wire::Job) -> Result<JobReport, ConvertError> {
+    let id = |what| move |source| ConvertError::Identifier { what, source };
+    let details = JobDetails {
+        id: message.job_id.parse().map_err(id("job id"))?,
+        pipeline_id: message.pipeline_id.parse().map_err(id("pipeline id"))?,
+        payload_id: message.payload_id.parse().map_err(id("payload id"))?,
+        name: message.name.clone(),
+        state: job_state(message.state)?,
+        status: job_status(message.status)?,
+        priority: job_priority(message.priority)?,
+        created: system_time(message.created)?.ok_or(ConvertError::Missing { what: "time of creation" })?,
+        started: system_time(message.started)?,
+        stopped: system_time(message.stopped)?,
+        metadata: Metadata::from_entries(message.metadata.clone())?,
+    };
+    let operators = message.operators.iter().map(operator).collect::<Result<_, _>>()?;
+    Ok(JobReport { details, messages: message.messages.clone(), operators })
+}
+
+/// The message of an operator, without what only the executor knows: its end, limits, log and progress.
+pub fn operator_message(operator: &OperatorDetails) -> wire::Operator {
+    wire::Operator {
+        name: operator.name.clone(),
+        status: operator.status.to_wire(),
+        created: timestamp(operator.created),
+        started: timestamp(operator.started),
+        stopped: timestamp(operator.stopped),
+        depends_on: operator.depends_on.clone(),
+        ..wire::Operator::default()
+    }
+}
+
+/// The operator of a message.
+///
+/// # Errors
+/// [`ConvertError`] for a status or times that cannot be.
+pub fn operator(message: &wire::Operator) -> Result<OperatorDetails, ConvertError> {
+    Ok(OperatorDetails {
+        name: message.name.clone(),
+        status: operator_status(message.status)?,
+        created: system_time(message.created)?,
+        started: system_time(message.started)?,
+        stopped: system_time(message.stopped)?,
+        depends_on: message.depends_on.clone(),
+    })
+}
+
 impl From<Enforcement> for wire::Enforcement {
     fn from(enforcement: Enforcement) -> Self {
         match enforcement {
@@ -166,6 +238,8 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
+    use crate::id::{JobId, PayloadId, PipelineId};
+    use crate::job::{JobPriority, JobState, JobStatus, OperatorStatus};
 
     #[test]
     fn every_end_goes_there_and_back() {
@@ -216,6 +290,39 @@ mod tests {
             assert_eq!(Limits::try_from(wire::Limits::from(&limits)), Ok(limits));
         }
         assert!(enforcement(0).is_err());
+    }
+
+    #[test]
+    fn a_job_goes_there_and_back_with_the_fractions_of_its_times() {
+        let at = |nanos| UNIX_EPOCH + Duration::new(1_000, nanos);
+        let details = JobDetails {
+            id: JobId::from_bits(1),
+            pipeline_id: PipelineId::from_bits(2),
+            payload_id: PayloadId::from_bits(3),
+            name: "scan".to_owned(),
+            state: JobState::Stopped,
+            status: JobStatus::Terminated,
+            priority: JobPriority::Lower,
+            created: at(1),
+            started: Some(at(2)),
+            stopped: Some(at(3)),
+            metadata: Metadata::from_entries([("k", "v")]).unwrap(),
+        };
+        let operator = OperatorDetails {
+            name: "a".to_owned(),
+            status: OperatorStatus::Faulted,
+            created: Some(at(1)),
+            started: Some(at(2)),
+            stopped: None,
+            depends_on: vec!["b".to_owned()],
+        };
+        let report = JobReport { details, messages: vec!["late".to_owned()], operators: vec![operator] };
+        let mut message = job_message(&report);
+        assert!(message.operators.is_empty());
+        message.operators = report.operators.iter().map(operator_message).collect();
+        assert_eq!(job(&message), Ok(report));
+        message.job_id = "x".to_owned();
+        assert!(matches!(job(&message), Err(ConvertError::Identifier { what: "job id", .. })));
     }
 
     #[test]

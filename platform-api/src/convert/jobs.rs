@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::convert::{ConvertError, identifier, parse_identifier, system_time, timestamp};
+use prost::Message;
+
+use crate::convert::{ConvertError, MAX_MESSAGE_BYTES, identifier, parse_identifier, system_time, timestamp};
 use crate::id::JobId;
 use crate::job::{
     JobDetails, JobFilter, JobPriority, JobReport, JobState, JobStatus, OperatorDetails, OperatorStatus,
@@ -137,7 +139,23 @@ pub fn job_details(message: WireDetails) -> Result<JobDetails, ConvertError> {
 ///
 /// The graph holds one node for each operator, and in each its direct dependencies by name only: whole subtrees would
 /// grow without bound where paths join again.
+///
+/// Clients take no message over 4 MiB. An answer that would be larger comes without the graph, then without metadata,
+/// which an entry of a list has as well; `messages` say so.
 pub fn job_report_message(report: &JobReport) -> clara::JobsStatusResponse {
+    let mut answer = whole_report_message(report);
+    if answer.encoded_len() > MAX_MESSAGE_BYTES {
+        answer.dag.clear();
+        answer.messages.push("The graph is left out: the answer would be too large.".to_owned());
+    }
+    if answer.encoded_len() > MAX_MESSAGE_BYTES {
+        answer.metadata.clear();
+        answer.messages.push("Metadata are left out: the answer would be too large.".to_owned());
+    }
+    answer
+}
+
+fn whole_report_message(report: &JobReport) -> clara::JobsStatusResponse {
     let details = job_details_message(&report.details);
     #[expect(deprecated, reason = "old clients read these")]
     clara::JobsStatusResponse {
@@ -277,6 +295,23 @@ mod tests {
         assert_eq!(texts, ("2021-03-08 18:06:31Z", ""));
         assert_eq!(job_report(message), Ok(report.clone()));
         assert_eq!(job_details(job_details_message(&report.details)), Ok(report.details));
+    }
+
+    #[test]
+    fn an_answer_that_would_be_too_large_says_what_it_leaves_out() {
+        let mut report = report();
+        let name = "n".repeat(255);
+        for index in 0..3_000 {
+            let mut operator = report.operators[0].clone();
+            operator.name = format!("{index}{name}");
+            operator.depends_on = vec![name.clone(), name.clone(), name.clone(), name.clone()];
+            report.operators.push(operator);
+        }
+        let message = job_report_message(&report);
+        assert!(message.encoded_len() <= MAX_MESSAGE_BYTES);
+        assert!(message.dag.is_empty() && !message.metadata.is_empty());
+        assert_eq!(message.messages.len(), 2);
+        assert_eq!(message.operator_details.len(), 3_002);
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! Pipelines and their definition files.
 
-use crate::convert::identifier;
+use std::collections::BTreeMap;
+
+use prost::Message;
+
+use crate::convert::{MAX_MESSAGE_BYTES, identifier};
 use crate::id::PipelineId;
 use crate::metadata::Metadata;
 use crate::pipeline::{DefinitionFile, Pipeline};
@@ -38,48 +42,70 @@ pub fn pipeline_dag(pipeline: &Pipeline) -> Vec<PipelineDagNode> {
         .collect()
 }
 
-/// Most bytes of a definition in one message, so that the message stays below the 4 MiB that clients take.
+/// Most bytes of a definition in one message.
 const MAX_PART_BYTES: usize = 1 << 20;
+/// What lengths and tags of a message take at most, texts aside.
+const OVERHEAD_BYTES: usize = 256;
+/// The same for one node of the graph.
+const NODE_OVERHEAD_BYTES: usize = 8;
 
 /// The answer to a question for the details of a pipeline: one message a file, and more for files that are large.
 ///
-/// Identifier, name, metadata and graph are in the first message only, where published clients look for them, but for
-/// the identifier and name, which are in each.
+/// Metadata are in the first message only, where published clients look for them. Nodes of the graph that do not fit
+/// into it follow in the next ones. No message is larger than clients take.
 pub fn pipeline_details_messages(
     id: PipelineId,
     pipeline: &Pipeline,
     metadata: &Metadata,
 ) -> Vec<PipelinesDetailsResponse> {
-    let mut messages: Vec<PipelinesDetailsResponse> = pipeline
-        .files()
-        .iter()
-        .flat_map(|file| parts(&file.content).map(|content| (file.path.clone(), content.to_owned())))
-        .map(|(path, content)| PipelinesDetailsResponse {
+    let mut nodes = pipeline_dag(pipeline).into_iter().peekable();
+    let mut messages = Vec::new();
+    let mut add = |path: &str, content: &str, metadata: BTreeMap<String, String>| {
+        let mut message = PipelinesDetailsResponse {
             header: crate::header::success(),
             pipeline_id: identifier(id),
             name: pipeline.name().to_owned(),
-            definition: Some(PipelineDefinitionFile { path, content }),
+            definition: Some(PipelineDefinitionFile { path: path.to_owned(), content: content.to_owned() }),
             dag: Vec::new(),
-            metadata: Default::default(),
-        })
-        .collect();
-    if let Some(first) = messages.first_mut() {
-        first.dag = pipeline_dag(pipeline);
-        first.metadata = metadata.to_map();
+            metadata,
+        };
+        let mut bytes = message.encoded_len() + OVERHEAD_BYTES;
+        while let Some(node) = nodes.next_if(|node| {
+            bytes += node.encoded_len() + NODE_OVERHEAD_BYTES;
+            bytes <= MAX_MESSAGE_BYTES
+        }) {
+            message.dag.push(node);
+        }
+        messages.push(message);
+        nodes.peek().is_some()
+    };
+    let mut first = Some(metadata.to_map());
+    let mut has_more = true;
+    for file in pipeline.files() {
+        let mut rest = file.content.as_str();
+        loop {
+            // The largest metadata leave little room for anything else.
+            let is_full = first.is_some() && metadata.wire_bytes() > MAX_MESSAGE_BYTES / 2;
+            let part = start_of(rest, if is_full { MAX_PART_BYTES / 16 } else { MAX_PART_BYTES });
+            has_more = add(&file.path, part, first.take().unwrap_or_default());
+            rest = rest.get(part.len()..).unwrap_or_default();
+            if rest.is_empty() {
+                break;
+            }
+        }
+    }
+    // A part without content changes nothing in the file that it belongs to. Each node fits into a message of its own:
+    // reading the definition has limited what all names of the graph take together.
+    let last = pipeline.files().last().map(|file| file.path.as_str()).unwrap_or_default();
+    while has_more {
+        has_more = add(last, "", BTreeMap::new());
     }
     messages
 }
 
-/// Cuts a text between characters; an empty text is one part.
-fn parts(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = Some(text);
-    std::iter::from_fn(move || {
-        let text = rest?;
-        let at = text.floor_char_boundary(MAX_PART_BYTES);
-        let (part, after) = text.split_at_checked(at).unwrap_or((text, ""));
-        rest = (!after.is_empty()).then_some(after);
-        Some(part)
-    })
+/// The first characters of a text that take at most so many bytes.
+fn start_of(text: &str, bytes: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes)).unwrap_or(text)
 }
 
 /// The entry of a list for a pipeline.
@@ -138,7 +164,31 @@ operators:
     }
 
     #[test]
-    fn an_empty_file_is_one_part() {
-        assert_eq!(parts("").collect::<Vec<_>>(), [""]);
+    fn no_message_is_larger_than_clients_take() {
+        let mut content = "api-version: 0.4.0\nname: wide\noperators:\n".to_owned();
+        let prefix = "n".repeat(200);
+        for index in 0..3_000 {
+            let operator = format!("{prefix}{index}");
+            content += &format!("- name: {operator}\n  container: {{image: i}}\n  output: [{{path: /o}}]\n");
+            if index > 0 {
+                content += &format!("  input: [{{from: {prefix}0, path: /i}}]\n");
+            }
+        }
+        let main = DefinitionFile { path: "main.yaml".to_owned(), content };
+        let empty = DefinitionFile { path: "empty.yaml".to_owned(), content: String::new() };
+        let pipeline = Pipeline::from_files(vec![main, empty]).unwrap();
+        let value = "v".repeat(256);
+        let mut metadata = Metadata::new();
+        let mut number = 0;
+        while metadata.add([(number.to_string(), value.as_str())]).is_ok() {
+            number += 1;
+        }
+        let messages = pipeline_details_messages(PipelineId::from_bits(1), &pipeline, &metadata);
+        assert!(messages.iter().all(|message| message.encoded_len() <= MAX_MESSAGE_BYTES));
+        assert_eq!(messages[0].metadata.len(), metadata.len());
+        let dag: Vec<PipelineDagNode> = messages.iter().flat_map(|message| message.dag.clone()).collect();
+        assert_eq!(dag, pipeline_dag(&pipeline));
+        let parts = messages.into_iter().filter_map(|message| message.definition).map(DefinitionFile::from);
+        assert_eq!(join_parts(parts), pipeline.files());
     }
 }

@@ -72,12 +72,10 @@ pub(super) fn link(drafts: Vec<Draft>, problems: &mut Problems) -> Vec<Operator>
 fn names(drafts: &[Draft], problems: &mut Problems) -> BTreeMap<String, usize> {
     let mut index_of = BTreeMap::new();
     for (index, draft) in drafts.iter().enumerate() {
-        let folded = fold(&draft.name);
-        if index_of.contains_key(&folded) {
+        let first = *index_of.entry(fold(&draft.name)).or_insert(index);
+        if first != index {
             let kind = ProblemKind::DuplicateName { name: draft.name.clone(), what: "the operator name" };
             problems.at(draft.name_mark, kind);
-        } else {
-            index_of.insert(folded, index);
         }
     }
     index_of
@@ -113,14 +111,15 @@ fn source_of(
         }
         return Some(Source::Operator { operator });
     };
-    let folded = fold(name);
-    let is_meant = |output: &OutputDraft| output.name.as_deref().is_some_and(|name| fold(name) == folded);
+    // Names are plain letters, and there may be thousands of both.
+    let is_meant =
+        |output: &OutputDraft| output.name.as_deref().is_some_and(|other| other.eq_ignore_ascii_case(name));
     let Some(output) = draft.outputs.iter().position(is_meant) else {
         if draft.has_broken_outputs {
             return None;
         }
         let names = draft.outputs.iter().filter_map(|output| output.name.as_deref());
-        let suggestion = suggestion(name, names);
+        let suggestion = if problems.is_full() { None } else { suggestion(name, names) };
         let operator = draft.name.clone();
         problems.at(*name_mark, ProblemKind::UnknownOutput { operator, name: name.clone(), suggestion });
         return None;

@@ -114,7 +114,7 @@ fn values(pipeline: &Pipeline, variables: &BTreeMap<String, String>, problems: &
         let kind = match found {
             None => {
                 let names = pipeline.parameters.iter().map(|parameter| parameter.name.as_str());
-                let suggestion = suggestion(name, names);
+                let suggestion = if problems.is_full() { None } else { suggestion(name, names) };
                 ProblemKind::UnknownVariable { name: excerpt(name), suggestion }
             }
             Some((index, _)) if !set.insert(index) => ProblemKind::VariableTwice { name: excerpt(name) },

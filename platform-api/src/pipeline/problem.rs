@@ -311,13 +311,16 @@ impl Problems {
 
 /// The candidate that was probably meant.
 pub(super) fn suggestion<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    const LONGEST: usize = 64;
+    // Comparing takes the product of both lengths, and whoever wrote the definition chose the candidates too.
+    const LONGEST: usize = 32;
+    const MOST: usize = 2_000;
     if text.len() > LONGEST {
         return None;
     }
     let text = text.to_ascii_lowercase();
     candidates
         .into_iter()
+        .take(MOST)
         .filter(|candidate| candidate.len() <= LONGEST)
         .map(|candidate| (strsim::osa_distance(&text, &candidate.to_ascii_lowercase()), candidate))
         .filter(|(distance, candidate)| *distance <= 1.max((candidate.len() + 1) / 3))

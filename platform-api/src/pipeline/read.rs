@@ -138,13 +138,14 @@ pub(super) fn read_pipeline(library: &mut Library<'_>, session: &mut Session) ->
     let pipeline_name = fields.need(session, "name");
     let pipeline_name = pipeline_name.and_then(|node| name(session, &mut scope, node, "a pipeline"));
     let orchestrator = read_orchestrator(session, &fields, version);
-    let pull_secrets = read_names(session, &mut scope, &fields, "pull-secrets", "a pull secret");
-    let timeout = number(session, &mut scope, &fields, "timeout", 1..=MAX_TIMEOUT_SECS);
+    let pull_secrets = read_pull_secrets(session, &mut scope, &fields);
+    let time_limit = timeout(session, &mut scope, &fields);
     let operators = read_operators(session, &mut scope, &fields, version, library);
+    let mark_of: BTreeMap<&str, Mark> =
+        parameters.iter().map(|(parameter, mark)| (parameter.name.as_str(), *mark)).collect();
     for unused in scope.unused() {
-        let found = parameters.iter().find(|(parameter, _)| parameter.name == unused);
-        if let Some((parameter, mark)) = found {
-            session.remarks.at(*mark, ProblemKind::UnusedParameter { name: parameter.name.clone() });
+        if let Some(mark) = mark_of.get(unused) {
+            session.remarks.at(*mark, ProblemKind::UnusedParameter { name: unused.to_owned() });
         }
     }
     library.report_unused(session);
@@ -155,7 +156,7 @@ pub(super) fn read_pipeline(library: &mut Library<'_>, session: &mut Session) ->
         orchestrator,
         parameters: parameters.into_iter().map(|(parameter, _)| parameter).collect(),
         pull_secrets,
-        timeout,
+        timeout: time_limit,
         operators: operators?,
     })
 }
@@ -254,17 +255,11 @@ pub(super) fn read_parameters(session: &mut Session, fields: &Fields<'_>) -> Vec
     parameters
 }
 
-/// A list of texts for other systems, such as names of secrets.
-fn read_names(
-    session: &mut Session,
-    scope: &mut Scope,
-    fields: &Fields<'_>,
-    key: &str,
-    what: &'static str,
-) -> Vec<String> {
-    let Some(node) = fields.get(key) else { return Vec::new() };
+/// Names of secrets follow the rules of another system, so any text will do.
+fn read_pull_secrets(session: &mut Session, scope: &mut Scope, fields: &Fields<'_>) -> Vec<String> {
+    let Some(node) = fields.get("pull-secrets") else { return Vec::new() };
     let items = list(session, node, "`pull-secrets`").unwrap_or_default();
-    items.iter().filter_map(|item| not_blank(session, scope, item, what)).collect()
+    items.iter().filter_map(|item| not_blank(session, scope, item, "a pull secret")).collect()
 }
 
 /// A fixed text that holds more than spaces.

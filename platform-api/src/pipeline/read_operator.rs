@@ -1,5 +1,7 @@
 //! Reading operators and services, written in place or imported.
 
+use std::collections::BTreeSet;
+
 use super::api_version::ApiVersion;
 use super::problem::{ProblemKind, excerpt, suggestion};
 use super::read::{
@@ -10,7 +12,7 @@ use super::read_port::{read_input, read_output};
 use super::reader::{Fields, Session, fixed, list, mapping, name, template};
 use super::requests::{RequestFields, whole_number};
 use super::template::{Scope, Template};
-use super::yaml::Node;
+use super::yaml::{Kind, Node};
 use super::{Container, HttpConnection, Service};
 use crate::letter_case::fold;
 
@@ -92,14 +94,14 @@ fn read_imported_operator(
     draft: &mut Draft,
 ) {
     draft.has_broken_outputs = true;
-    let Some((root, mut inner)) = open_import(session, scope, import, library) else { return };
+    let Some(Import { root, args }) = open_import(session, scope, import, library) else { return };
     if has_key(&root, "operators") || has_key(&root, "import") {
         session.problems.at(root.mark, ProblemKind::NotImportable);
         return;
     }
     let what = "an imported operator";
     let Some(fields) = Fields::read(session, &root, what, &IMPORTED_OPERATOR_KEYS) else { return };
-    declare_parameters(session, &mut inner, &fields, scope, import);
+    let mut inner = import_scope(session, scope, &fields, args);
     // The importing entry gives the name; the file's own must be one all the same.
     if let Some(node) = fields.get("name") {
         name(session, &mut inner, node, "an operator");
@@ -112,41 +114,40 @@ fn read_imported_operator(
     read_body(session, &mut inner, &fields, library, draft);
 }
 
-/// The file of an import and a scope for it, still without parameters.
-fn open_import(
+/// A file that is imported, and what is given for its parameters.
+struct Import<'n> {
+    root: Node,
+    args: Option<&'n Node>,
+}
+
+fn open_import<'n>(
     session: &mut Session,
     scope: &mut Scope,
-    import: &Node,
+    import: &'n Node,
     library: &mut Library<'_>,
-) -> Option<(Node, Scope)> {
+) -> Option<Import<'n>> {
     let fields = Fields::read(session, import, "an import", &["path", "args"])?;
     let node = fields.need(session, "path")?;
     let path = fixed(session, scope, node, "the path of an import")?;
     let root = library.import(&path, node.mark, session)?;
-    session.charge(root.weight, import.mark).then(|| (root, Scope::default()))
+    session.charge(root.weight, import.mark).then(|| Import { root, args: fields.get("args") })
 }
 
-/// Declares the parameters of an imported file: their defaults, or what the import gives for them.
-fn declare_parameters(
+/// The parameters of an imported file: their defaults, or what the import gives for them.
+fn import_scope(
     session: &mut Session,
-    inner: &mut Scope,
-    imported: &Fields<'_>,
     outer: &mut Scope,
-    import: &Node,
-) {
+    imported: &Fields<'_>,
+    args: Option<&Node>,
+) -> Scope {
+    let mut inner = Scope::default();
     for (parameter, mark) in read_parameters(session, imported) {
         if !inner.declare(&parameter.name, Template::constant(parameter.default)) {
             let kind = ProblemKind::DuplicateName { name: parameter.name, what: "parameter" };
             session.problems.at(mark, kind);
         }
     }
-    // Unknown keys of the import were reported when it was opened.
-    let super::yaml::Kind::Mapping(entries) = &import.kind else { return };
-    let is_args = |key: &Node| matches!(&key.kind, super::yaml::Kind::Text(text) if &**text == "args");
-    let Some((_, args)) = entries.iter().find(|(key, _)| is_args(key)) else { return };
-    if matches!(args.kind, super::yaml::Kind::Null) {
-        return;
-    }
+    let Some(args) = args else { return inner };
     for (name, mark, value) in mapping(session, args, "`args`").unwrap_or_default() {
         let Some(value) = template(session, outer, value, "an argument") else { continue };
         if !inner.replace(name, value) {
@@ -154,6 +155,7 @@ fn declare_parameters(
             session.problems.at(mark, ProblemKind::UndeclaredParameter { name: excerpt(name), suggestion });
         }
     }
+    inner
 }
 
 fn read_body(
@@ -274,7 +276,7 @@ fn read_variables(session: &mut Session, scope: &mut Scope, fields: &Fields<'_>)
             continue;
         }
         let value = match &value.kind {
-            super::yaml::Kind::Null => Some(Template::default()),
+            Kind::Null => Some(Template::default()),
             _ => template(session, scope, value, "the value of a variable"),
         };
         variables.extend(value.map(|value| (name.to_owned(), value)));
@@ -297,11 +299,12 @@ fn read_models(session: &mut Session, scope: &mut Scope, fields: &Fields<'_>, dr
         let needed = ApiVersion::MODELS;
         session.problems.at(mark, ProblemKind::NeedsVersion { key: "models", needed, found });
     }
+    let mut seen = BTreeSet::new();
     for item in list(session, node, "`models`").unwrap_or_default() {
         let Some(fields) = Fields::read(session, item, "a model", &["name"]) else { continue };
         let Some(node) = fields.need(session, "name") else { continue };
         let Some(model) = not_blank(session, scope, node, "the name of a model") else { continue };
-        if draft.models.contains(&model) {
+        if !seen.insert(model.clone()) {
             let kind = ProblemKind::DuplicateName { name: excerpt(&model), what: "model" };
             session.problems.at(node.mark, kind);
         } else {
@@ -340,9 +343,9 @@ fn read_service(
             fields.forbid(session, key, "the imported file has it");
         }
     }
-    let (root, mut inner) = open_import(session, scope, import, library)?;
+    let Import { root, args } = open_import(session, scope, import, library)?;
     let imported = Fields::read(session, &root, "an imported service", &IMPORTED_KEYS)?;
-    declare_parameters(session, &mut inner, &imported, scope, import);
+    let mut inner = import_scope(session, scope, &imported, args);
     imported.need(session, "container");
     let mut service = read_service_body(session, &mut inner, &imported, service_name)?;
     if fields.get("connections").is_some() {

@@ -43,7 +43,7 @@ type Refusal = (Mark, ProblemKind);
 /// # Errors
 /// The first place at which the text is not YAML, or beyond a limit.
 pub(super) fn parse(text: &str, file: usize) -> Result<Node, Refusal> {
-    let mut builder = Builder::new(file);
+    let mut builder = Builder::default();
     let mut last = Mark { file, line: 1, column: 1 };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
@@ -80,8 +80,8 @@ struct Frame {
     height: usize,
 }
 
+#[derive(Default)]
 struct Builder {
-    file: usize,
     frames: Vec<Frame>,
     anchors: HashMap<usize, Node>,
     weight: usize,
@@ -90,10 +90,6 @@ struct Builder {
 }
 
 impl Builder {
-    fn new(file: usize) -> Self {
-        Self { file, frames: Vec::new(), anchors: HashMap::new(), weight: 0, documents: 0, root: None }
-    }
-
     fn take(&mut self, event: Event<'_>, mark: Mark) -> Result<(), Refusal> {
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
@@ -175,7 +171,6 @@ impl Builder {
             }
             None => self.root = Some(node),
         }
-        debug_assert!(self.frames.iter().all(|frame| frame.mark.file == self.file));
         Ok(())
     }
 }
@@ -203,7 +198,8 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> (u32, u32, ProblemKind) {
-        let (mark, kind) = parse(text, 0).unwrap_err();
+        // Without the tree, whose shared branches a failure would write out again and again.
+        let (mark, kind) = parse(text, 0).map(|_| ()).unwrap_err();
         (mark.line, mark.column, kind)
     }
 

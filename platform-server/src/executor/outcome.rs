@@ -71,7 +71,7 @@ pub struct Usage {
     pub peak_memory_bytes: Option<u64>,
     /// Whether the peak is that of the largest process only.
     pub is_peak_of_one_process: bool,
-    /// Bytes that the program and the children it waited for asked to read, from files, pipes and sockets.
+    /// Bytes that all its processes asked to read, from files, pipes and sockets.
     pub read_bytes: Option<u64>,
     /// Bytes that they asked to write.
     pub written_bytes: Option<u64>,
@@ -105,8 +105,8 @@ pub struct RunEnd {
     pub outcome: Outcome,
     /// What it used.
     pub usage: Usage,
-    /// What it left, if that was asked for.
-    pub outputs: Vec<OutputFile>,
+    /// What it left, if that was asked for and it succeeded. `None` too if it could not be listed; the log says why.
+    pub outputs: Option<Vec<OutputFile>>,
     /// Bytes of its log that were dropped, because of the limit or a full disk.
     pub dropped_log_bytes: u64,
 }
@@ -119,7 +119,7 @@ impl RunEnd {
             ended_at,
             outcome: Outcome::Lost { reason: reason.into() },
             usage: Usage::default(),
-            outputs: Vec::new(),
+            outputs: None,
             dropped_log_bytes: 0,
         }
     }
@@ -136,7 +136,7 @@ pub(crate) struct Manifest {
     pub(crate) ended_at_us: u64,
     pub(crate) outcome: Outcome,
     pub(crate) usage: Usage,
-    pub(crate) outputs: Vec<OutputFile>,
+    pub(crate) outputs: Option<Vec<OutputFile>>,
     pub(crate) dropped_log_bytes: u64,
 }
 

@@ -189,9 +189,8 @@ fn is_clean_place(place: &str) -> bool {
 /// What belongs to the sandbox itself.
 fn is_reserved_place(place: &str) -> bool {
     let top = place.split('/').nth(1).unwrap_or_default();
-    matches!(top, "proc" | "dev" | "sys" | "usr" | "bin" | "sbin" | "etc" | ".lantern")
-        || top.starts_with("lib")
-        || place == "/tmp"
+    let is_systems = matches!(top, "proc" | "dev" | "sys" | "usr" | "bin" | "sbin" | "etc" | ".lantern");
+    is_systems || matches!(top, "lib" | "lib32" | "lib64" | "libx32") || place == "/tmp"
 }
 
 #[cfg(test)]

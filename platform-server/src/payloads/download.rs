@@ -74,12 +74,14 @@ impl Download {
         if length == 0 {
             return Ok(None);
         }
-        let mut chunk = Vec::with_capacity(length);
-        Read::by_ref(&mut self.file).take(length as u64).read_to_end(&mut chunk)?;
-        self.left_bytes -= chunk.len() as u64;
-        if chunk.len() < length {
-            return Err(self.damaged(self.row.size_bytes - self.left_bytes));
+        let mut chunk = vec![0; length];
+        if let Err(error) = self.file.read_exact(&mut chunk) {
+            // Cut since it was opened.
+            let found_bytes = self.file.metadata()?.len();
+            let is_cut = error.kind() == std::io::ErrorKind::UnexpectedEof;
+            return Err(if is_cut { self.damaged(found_bytes) } else { error.into() });
         }
+        self.left_bytes -= length as u64;
         if let Some(hash) = &mut self.hash {
             hash.update(&chunk);
             if self.left_bytes == 0 && <[u8; 32]>::from(std::mem::take(hash).finalize()) != self.row.sha256 {

@@ -14,6 +14,7 @@ mod capacity;
 mod copy;
 mod download;
 mod error;
+mod flush;
 mod gate;
 mod name;
 mod store;

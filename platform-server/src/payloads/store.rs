@@ -1,6 +1,6 @@
 //! The store: where payloads are made, listed, frozen and deleted.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use platform_api::id::{JobId, PayloadId};
 use super::beneath::{Folder, Kind};
 use super::capacity::{self, Capacity, DeviceCapacity};
 use super::error::PayloadError;
+use super::flush::Flusher;
 use super::gate::Gates;
 use super::name::PayloadName;
 use super::sync::GroupSync;
@@ -62,8 +63,9 @@ pub(super) struct Inner {
     pub(super) repository: Arc<dyn Repository>,
     pub(super) gates: Gates,
     pub(super) sync: GroupSync,
+    pub(super) flusher: Flusher,
     /// Folders whose names are not known to be on the disk yet.
-    fresh: Mutex<HashSet<(PayloadId, String)>>,
+    fresh: Mutex<HashMap<PayloadId, HashSet<String>>>,
     capacity: Box<dyn Capacity>,
     options: PayloadOptions,
     next_name: AtomicU64,
@@ -115,6 +117,7 @@ impl PayloadStore {
         let sync = GroupSync::new(payloads.again()?.into_file()?);
         Ok(Self(Arc::new(Inner {
             data: data.to_owned(),
+            flusher: Flusher::start(payloads.again()?.into_file()?, Arc::clone(&repository))?,
             payloads,
             incoming: open("incoming")?,
             trash: open("trash")?,
@@ -244,20 +247,23 @@ impl PayloadStore {
     /// [`PayloadError::Unknown`], [`FolderMissing`](PayloadError::FolderMissing), and those of disk and repository.
     pub fn freeze(&self, id: PayloadId) -> Result<(), PayloadError> {
         let _alone = self.0.gates.alone(id);
-        let row = self.payload(id)?;
-        if row.state == PayloadState::Frozen {
+        if self.payload(id)?.state == PayloadState::Frozen {
             return Ok(());
         }
-        let folder = self.0.payload_folder(id)?;
-        let frozen = match row.kind {
-            PayloadKind::Reusable => folder,
-            PayloadKind::Pipeline => folder.folder(Path::new(INPUT))?,
-        };
-        // Files are read-only since they came in.
-        for_each_folder(&frozen, &mut |folder| folder.set_mode(0o555))?;
+        self.seal_folders(id)?;
         let state = Change::SetPayloadState(id, PayloadState::Frozen);
         self.0.repository.commit(vec![state]).wait().map_err(|error| of_payload(id, error))?;
         Ok(())
+    }
+
+    /// Makes the folders that clients filled read-only; the files in them are since they came in.
+    pub(super) fn seal_folders(&self, id: PayloadId) -> Result<(), PayloadError> {
+        let folder = self.0.payload_folder(id)?;
+        let sealed = match self.payload(id)?.kind {
+            PayloadKind::Reusable => folder,
+            PayloadKind::Pipeline => folder.folder(Path::new(INPUT))?,
+        };
+        Ok(for_each_folder(&sealed, &mut |folder| folder.set_mode(0o555))?)
     }
 
     /// Payloads of jobs that have been over for so long that they may go.
@@ -295,6 +301,7 @@ impl PayloadStore {
     /// Takes a payload's folder out of sight at once, then removes it. What stays goes at the next start.
     pub(super) fn remove_folder(&self, id: PayloadId) {
         let inner = &self.0;
+        inner.fresh.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         let name = inner.new_name();
         let moved = inner.payloads.move_to(&id.to_string(), &inner.trash, &name);
         let removed = moved.and_then(|()| inner.remove_from_trash(&name));
@@ -336,6 +343,7 @@ impl Inner {
         segments: &[&str],
     ) -> io::Result<(Folder, Vec<File>, Vec<String>)> {
         let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = fresh.entry(id).or_default();
         let mut folder = root.again()?;
         let mut unsynced = Vec::new();
         let mut names = Vec::new();
@@ -344,9 +352,8 @@ impl Inner {
             path.push('/');
             path.push_str(segment);
             let (next, is_new) = folder.folder_or_new(segment)?;
-            let key = (id, path.clone());
-            if is_new || fresh.contains(&key) {
-                fresh.insert(key);
+            if is_new || fresh.contains(&path) {
+                fresh.insert(path.clone());
                 unsynced.push(folder.into_file()?);
                 names.push(path.clone());
             }
@@ -359,8 +366,11 @@ impl Inner {
     /// The folders made under these names are on the disk.
     pub(super) fn settle(&self, id: PayloadId, names: Vec<String>) {
         let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-        for name in names {
-            fresh.remove(&(id, name));
+        if let Some(folders) = fresh.get_mut(&id) {
+            folders.retain(|folder| !names.contains(folder));
+            if folders.is_empty() {
+                fresh.remove(&id);
+            }
         }
     }
 
@@ -378,7 +388,10 @@ impl Inner {
 }
 
 /// Does something with a folder and, after that, with all folders in it.
-fn for_each_folder(folder: &Folder, act: &mut dyn FnMut(&Folder) -> io::Result<()>) -> io::Result<()> {
+pub(super) fn for_each_folder(
+    folder: &Folder,
+    act: &mut dyn FnMut(&Folder) -> io::Result<()>,
+) -> io::Result<()> {
     act(folder)?;
     let mut waiting = vec![folder.again()?];
     while let Some(folder) = waiting.pop() {

@@ -2,21 +2,26 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use platform_api::id::PayloadId;
 
-use super::beneath::{Folder, Kind};
+use sha2::{Digest, Sha256};
+
+use super::beneath::{self, Folder, Kind};
 use super::error::PayloadError;
-use super::store::{OPERATORS, PAGE, PayloadStore, disk_path};
-use crate::repository::{Change, PayloadKind, PayloadState};
+use super::name::PayloadName;
+use super::store::{OPERATORS, PAGE, PayloadStore, disk_path, for_each_folder};
+use crate::repository::{Change, ContentRow, PayloadKind, PayloadState};
 
 /// What was found and done at the start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Half-written files that were removed.
     pub unfinished: u64,
+    /// Small files that were written again from what was kept of them.
+    pub restored: u64,
     /// Folders without a record that were removed.
     pub folders: Vec<PayloadId>,
     /// Whole files without a record that were removed: their uploads were never acknowledged.
@@ -50,6 +55,7 @@ impl PayloadStore {
             }
         }
         self.sweep_folders(&mut swept)?;
+        self.restore_contents(&mut swept)?;
         let mut after = None;
         loop {
             let ids = inner.repository.payload_ids(after, PAGE)?;
@@ -61,6 +67,65 @@ impl PayloadStore {
             }
             after = ids.last().copied();
         }
+    }
+
+    /// Writes small files again that did not reach the disk before the power went.
+    fn restore_contents(&self, swept: &mut Swept) -> Result<(), PayloadError> {
+        let repository = &self.0.repository;
+        let mut last = 0;
+        loop {
+            // A few mebibytes at a time.
+            let kept = repository.contents(last, 64)?;
+            let Some((number, ..)) = kept.last() else { break };
+            last = *number;
+            for (_, id, kept) in kept {
+                swept.restored += u64::from(self.restore(id, &kept)?);
+            }
+        }
+        if last > 0 {
+            self.0.sync.sync_all()?;
+            repository.commit(vec![Change::ForgetContents(last)]).wait()?;
+        }
+        Ok(())
+    }
+
+    /// True when the file had to be written.
+    fn restore(&self, id: PayloadId, kept: &ContentRow) -> Result<bool, PayloadError> {
+        let hash: [u8; 32] = Sha256::digest(&kept.content).into();
+        let rows = self.0.repository.payload_files_like(id, &kept.path)?;
+        // The file may have been removed since, or come again with another content.
+        let Some(row) = rows.into_iter().find(|row| row.path == kept.path && row.sha256 == hash) else {
+            return Ok(false);
+        };
+        let root = match self.0.payload_folder(id) {
+            Err(PayloadError::FolderMissing { .. }) => return Ok(false),
+            other => other?,
+        };
+        let mut found = Vec::new();
+        let read = root.file(&disk_path(&row)).and_then(|mut file| file.read_to_end(&mut found));
+        if read.is_ok() && found == kept.content {
+            return Ok(false);
+        }
+        // Frozen folders refuse even their owner.
+        let is_frozen = self.payload(id)?.state == PayloadState::Frozen;
+        if is_frozen {
+            for_each_folder(&root, &mut |folder| folder.set_mode(0o755))?;
+        }
+        let name = PayloadName::parse(&row.path)?;
+        let (segments, last) = name.split();
+        let (folder, _, made) = self.0.parent(id, &root, &segments)?;
+        self.0.settle(id, made);
+        match folder.remove_file(last.as_ref()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        let mut file = folder.new_file(last)?;
+        file.write_all(&kept.content)?;
+        beneath::seal(&file, row.mode)?;
+        if is_frozen {
+            self.seal_folders(id)?;
+        }
+        Ok(true)
     }
 
     fn sweep_folders(&self, swept: &mut Swept) -> Result<(), PayloadError> {

@@ -10,10 +10,7 @@ use super::beneath::{self, Folder};
 use super::error::PayloadError;
 use super::name::PayloadName;
 use super::store::{INPUT, Inner, PayloadStore, of_payload};
-use crate::repository::{Change, PayloadFileRow, PayloadKind, PayloadState, fold_case};
-
-/// Files from this length on are pressed to the disk by themselves, without making others wait.
-const LARGE_BYTES: u64 = 4 << 20;
+use crate::repository::{Change, ContentRow, PayloadFileRow, PayloadKind, PayloadState, fold_case};
 
 /// Files without permission bits get these.
 const DEFAULT_MODE: u32 = 0o644;
@@ -25,7 +22,10 @@ pub struct Upload {
     id: PayloadId,
     name: PayloadName,
     mode: u32,
-    incoming: Incoming,
+    /// The content as long as it is small.
+    small: Option<Vec<u8>>,
+    /// None before the content is too long to be small.
+    incoming: Option<Incoming>,
     hash: Sha256,
     size_bytes: u64,
     is_broken: bool,
@@ -78,9 +78,10 @@ impl PayloadStore {
             PayloadKind::Reusable => name.clone(),
         };
         let mode = if mode & 0o777 == 0 { DEFAULT_MODE } else { mode & 0o777 };
-        let incoming = Incoming::new(&self.0)?;
         let store = self.clone();
-        Ok(Upload { store, id, name, mode, incoming, hash: Sha256::new(), size_bytes: 0, is_broken: false })
+        let small = self.0.flusher.takes(0).then(Vec::new);
+        let hash = Sha256::new();
+        Ok(Upload { store, id, name, mode, small, incoming: None, hash, size_bytes: 0, is_broken: false })
     }
 }
 
@@ -100,11 +101,29 @@ impl Upload {
         }
         // Until the chunk is written the length is not known.
         self.is_broken = true;
-        self.incoming.file()?.write_all(chunk)?;
+        match &mut self.small {
+            Some(small) if self.store.0.flusher.takes(small.len() + chunk.len()) => {
+                small.extend_from_slice(chunk)
+            }
+            _ => self.incoming()?.write_all(chunk)?,
+        }
         self.hash.update(chunk);
         self.size_bytes += chunk.len() as u64;
         self.is_broken = false;
         Ok(())
+    }
+
+    /// The file on disk; what was kept in memory goes there first.
+    fn incoming(&mut self) -> Result<&File, PayloadError> {
+        if self.incoming.is_none() {
+            self.incoming = Some(Incoming::new(&self.store.0)?);
+        }
+        let incoming = self.incoming.as_ref().ok_or(PayloadError::UploadBroken)?;
+        let mut file = incoming.file()?;
+        if let Some(small) = self.small.take() {
+            file.write_all(&small)?;
+        }
+        Ok(file)
     }
 
     /// Puts the file under its name and returns when it will outlive a crash.
@@ -126,14 +145,15 @@ impl Upload {
             mode: self.mode,
             stored: None,
         };
-        let inner = &self.store.0;
-        let file = self.incoming.file()?;
-        beneath::seal(file, self.mode)?;
-        if self.size_bytes >= LARGE_BYTES {
+        let content = self.small.clone().map(|content| ContentRow { path: row.path.clone(), content });
+        let mode = self.mode;
+        let file = self.incoming()?;
+        beneath::seal(file, mode)?;
+        if content.is_none() {
+            // Side by side with other uploads: the file system itself lets them share its journal's presses.
             file.sync_all()?;
-        } else {
-            inner.sync.sync(vec![file.try_clone()?])?;
         }
+        let inner = &self.store.0;
         let _pass = inner.gates.publish(self.id, fold_case(&row.path));
         let taken = inner.repository.payload_files_like(self.id, &row.path)?;
         if let Some(taken) = taken.first() {
@@ -152,15 +172,29 @@ impl Upload {
         let (segments, last) = self.name.split();
         let parent = inner.parent(self.id, &root, &segments).map_err(|error| self.not_a_folder(error))?;
         let (folder, unsynced, made) = parent;
-        place(&self.incoming, &folder, last).map_err(|error| self.not_a_folder(error))?;
-        self.incoming.file = None;
-        let committed = inner.sync.sync(unsynced).map_err(PayloadError::from).and_then(|()| {
-            inner.settle(self.id, made);
-            let change = Change::AddPayloadFile(self.id, row.clone());
-            inner.repository.commit(vec![change]).wait().map_err(|error| of_payload(self.id, error))
+        if let Some(mut incoming) = self.incoming.take() {
+            place(&incoming, &folder, last).map_err(|error| self.not_a_folder(error))?;
+            incoming.file = None;
+        }
+        let mut changes = vec![Change::AddPayloadFile(self.id, row.clone())];
+        let is_kept = content.is_some();
+        let synced = match content {
+            Some(content) => {
+                changes.push(Change::KeepContent(self.id, content));
+                Ok(())
+            }
+            None => inner.sync.sync(unsynced).map(|()| inner.settle(self.id, made)),
+        };
+        let committed = synced.map_err(PayloadError::from).and_then(|()| {
+            inner.repository.commit(changes).wait().map_err(|error| of_payload(self.id, error))
         });
         match committed {
-            Ok(_) => Ok(row),
+            Ok(_) => {
+                if is_kept {
+                    inner.flusher.add(size_of_small(&row));
+                }
+                Ok(row)
+            }
             Err(error) => {
                 // Without a record it is nobody's file.
                 if let Err(error) = folder.remove_file(last.as_ref()) {
@@ -180,6 +214,10 @@ impl Upload {
             _ => error.into(),
         }
     }
+}
+
+fn size_of_small(row: &PayloadFileRow) -> usize {
+    usize::try_from(row.size_bytes).unwrap_or(usize::MAX)
 }
 
 /// Moves the file under its name. What is there without a record was left by a failure and goes.

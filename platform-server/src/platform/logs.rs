@@ -237,7 +237,7 @@ impl Platform {
         match log {
             Log::Run(token) => {
                 match self.inner.executor.logs(*token, from, CHUNK_BYTES).await {
-                    Ok(chunk) => Ok(chunk),
+                    Ok(chunk) => Ok(with_notes_as_lines(chunk)),
                     // Launched, and nothing written yet; or deleted with the run.
                     Err(ExecutorError::UnknownRun { .. }) => Ok(LogChunk { records: Vec::new(), next: from }),
                     Err(error) => Err(Refusal::from_error(code::LOG_NOT_READ, &error)),
@@ -263,6 +263,17 @@ impl Platform {
             bytes += chunk.records.iter().map(|record| record.bytes.len() as u64).sum::<u64>();
         }
     }
+}
+
+/// Notes of the executor as lines of their own. That a run began is told elsewhere.
+fn with_notes_as_lines(mut chunk: LogChunk) -> LogChunk {
+    chunk.records.retain(|record| record.source != LogSource::Note || record.bytes != b"started");
+    for record in &mut chunk.records {
+        if record.source == LogSource::Note {
+            record.bytes = [b"\n[", &record.bytes[..], b"]\n"].concat();
+        }
+    }
+    chunk
 }
 
 /// Where a log is.

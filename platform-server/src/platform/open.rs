@@ -295,7 +295,9 @@ async fn reconcile(
             Found::Running { .. } => RunFate::Reattached,
             Found::Ended(end) => {
                 let (outcome, _) = launcher::outcome(&end);
-                let is_known = !matches!(end.outcome, executor::Outcome::Lost { .. });
+                // A run that was ended because its server went away says nothing about its operator.
+                let is_known =
+                    !matches!(end.outcome, executor::Outcome::Lost { .. } | executor::Outcome::Evicted);
                 RunFate::Gone {
                     outcome: is_known.then_some(outcome),
                     ended_ms: u64::try_from(millis(end.ended_at)).ok(),

@@ -6,8 +6,8 @@ use platform_api::id::{JobId, ModelId, PayloadId, PipelineId};
 use platform_api::job::{JobPriority, JobState, JobStatus};
 
 use super::rows::{
-    AuditRow, DefinitionFile, DefinitionId, Metadata, ModelListId, ModelListRow, ModelRow, OperatorRow,
-    PayloadFileRow, PayloadKind, PayloadState, RunRow, TokenRow, UserRow,
+    AuditRow, ContentRow, DefinitionFile, DefinitionId, Metadata, ModelListId, ModelListRow, ModelRow,
+    OperatorRow, PayloadFileRow, PayloadKind, PayloadState, RunRow, TokenRow, UserRow,
 };
 
 /// One small write.
@@ -57,6 +57,10 @@ pub enum Change {
     RemovePayload(PayloadId),
     /// Adds a file to an open payload; refused when a name differs in letter case only.
     AddPayloadFile(PayloadId, PayloadFileRow),
+    /// Keeps the content of a small file until the file itself is on the disk.
+    KeepContent(PayloadId, ContentRow),
+    /// Forgets the contents up to and including a number: their files are on the disk.
+    ForgetContents(u64),
     /// Adds or replaces files by exact name in any payload: what operators made.
     PutPayloadFiles(PayloadId, Vec<PayloadFileRow>),
     /// Removes a file of an open payload, by exact name.
@@ -178,6 +182,8 @@ impl Change {
         match self {
             Self::CreateJob(job) => 2 + job.operators.len() + job.metadata.len(),
             Self::PutPayloadFiles(_, files) => 1 + files.len(),
+            // A page of the database each.
+            Self::KeepContent(_, row) => 1 + row.content.len() / 4096,
             _ => 1,
         }
     }

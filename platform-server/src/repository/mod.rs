@@ -18,9 +18,9 @@ pub use error::RepositoryError;
 pub use filter::JobFilter;
 pub use receipt::{Committed, Receipt};
 pub use rows::{
-    AuditRow, DefinitionFile, DefinitionId, EventRow, JobCursor, JobDetails, JobRow, Metadata, ModelListId,
-    ModelListRow, ModelRow, OperatorRow, PayloadFileRow, PayloadKind, PayloadRow, PayloadState, PipelineRow,
-    RunRow, TokenRow, UserRow,
+    AuditRow, ContentRow, DefinitionFile, DefinitionId, EventRow, JobCursor, JobDetails, JobRow, Metadata,
+    ModelListId, ModelListRow, ModelRow, OperatorRow, PayloadFileRow, PayloadKind, PayloadRow, PayloadState,
+    PipelineRow, RunRow, TokenRow, UserRow,
 };
 pub use sqlite::{Check, SqliteOptions, SqliteRepository, Synchronous};
 
@@ -69,6 +69,14 @@ pub trait Repository: Send + Sync + 'static {
     ) -> Result<Vec<PayloadFileRow>, RepositoryError>;
     /// The files whose names equal `path` but for letter case.
     fn payload_files_like(&self, id: PayloadId, path: &str) -> Result<Vec<PayloadFileRow>, RepositoryError>;
+    /// Up to `limit` contents after a number, each with its number, in the order they were kept.
+    fn contents(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, PayloadId, ContentRow)>, RepositoryError>;
+    /// The number of the last content that was kept, 0 when none is.
+    fn last_content(&self) -> Result<u64, RepositoryError>;
     /// Payloads of jobs that were over before a time: one for healthy jobs, another for all others.
     fn payloads_of_old_jobs(
         &self,

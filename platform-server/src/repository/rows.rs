@@ -91,6 +91,15 @@ pub struct PayloadFileRow {
     pub stored: Option<Vec<u8>>,
 }
 
+/// The content of a small file whose record is on the disk before the file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentRow {
+    /// The file's name, as in its record.
+    pub path: String,
+    /// All of it.
+    pub content: Vec<u8>,
+}
+
 /// A job, without what it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobRow {

@@ -30,14 +30,15 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// Of one priority. Immediate jobs have none: they are always due.
-    pub(super) fn of(self, priority: JobPriority) -> u32 {
-        match priority {
-            JobPriority::Immediate => 0,
-            JobPriority::Higher => self.higher.max(1),
-            JobPriority::Normal => self.normal.max(1),
-            JobPriority::Lower => self.lower.max(1),
-        }
+    /// Of one priority. Immediate jobs need none: they go first anyway.
+    pub(super) fn of(self, priority: JobPriority) -> Option<u32> {
+        let launches = match priority {
+            JobPriority::Immediate => return None,
+            JobPriority::Higher => self.higher,
+            JobPriority::Normal => self.normal,
+            JobPriority::Lower => self.lower,
+        };
+        Some(launches.max(1))
     }
 }
 

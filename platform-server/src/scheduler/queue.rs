@@ -112,7 +112,7 @@ impl Queue {
     pub(super) fn launched(&mut self, pick: Pick) {
         let was_front = self.lane(pick.lane).and_then(Lane::front) == Some(pick.entry);
         for lane in LaneId::ALL {
-            if self.lane(lane).is_none_or(Lane::is_empty) || lane.is_immediate() {
+            if self.lane(lane).is_none_or(Lane::is_empty) {
                 continue;
             }
             if lane == pick.lane && was_front {
@@ -140,11 +140,12 @@ impl Queue {
     }
 
     fn pass_over(&mut self, lane: LaneId) {
-        let Some(count) = self.passed_over.get_mut(lane.index()) else {
+        let patience = self.patience.of(lane.priority);
+        let Some((patience, count)) = patience.zip(self.passed_over.get_mut(lane.index())) else {
             return;
         };
         *count = count.saturating_add(1);
-        if *count >= self.patience.of(lane.priority) && !self.due.contains(&lane) {
+        if *count >= patience && !self.due.contains(&lane) {
             self.due.push(lane);
         }
     }

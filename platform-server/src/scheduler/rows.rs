@@ -3,6 +3,7 @@
 use platform_api::id::JobId;
 use platform_api::job::{JobPriority, JobState, JobStatus, OperatorStatus};
 
+use super::plan::Plan;
 use super::resources::{GpuId, NeverFits};
 use super::run::Fault;
 
@@ -27,6 +28,21 @@ pub enum StopCause {
     Evicted,
     /// The machine has become too small for one of its operators.
     NeverFits(NeverFits),
+}
+
+impl StopCause {
+    /// For the people whose job it is; `plan` is that of the job.
+    pub fn message(&self, plan: &Plan) -> String {
+        match self {
+            Self::OperatorFailed { operator, fault } => {
+                format!("operator `{}` failed: {fault}", plan.operator_name(*operator).unwrap_or_default())
+            }
+            Self::Canceled => "canceled on request".into(),
+            Self::TimeLimit { limit_ms } => format!("over its time limit of {} s", *limit_ms as f64 / 1000.0),
+            Self::Evicted => "left over from an earlier run of the server".into(),
+            Self::NeverFits(reason) => reason.to_string(),
+        }
+    }
 }
 
 /// A job as it is to be written down. Each change brings the whole row.

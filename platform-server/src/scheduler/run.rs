@@ -66,6 +66,22 @@ pub enum Fault {
     NeverStarted,
 }
 
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ExitCode(code) => write!(f, "it ended with exit code {code}"),
+            Self::Signal(signal) => write!(f, "signal {signal} ended it"),
+            Self::OutOfMemory => f.write_str("it used more memory than it had asked for"),
+            Self::Timeout => f.write_str("its time was over"),
+            Self::Disk => f.write_str("it ran out of disk space"),
+            Self::Canceled => f.write_str("it was asked to end"),
+            Self::Lost => f.write_str("it was lost, and how it ended is not known"),
+            Self::LaunchFailed => f.write_str("it could not be launched"),
+            Self::NeverStarted => f.write_str("the job was over before its turn came"),
+        }
+    }
+}
+
 /// How a run ended, as the executor saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {

@@ -1,5 +1,6 @@
 //! An executor in a folder of its own, with and without a sandbox, and runs in one line.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "tests, which the lint does not see in a folder")]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use platform_server::executor::process::{Isolate, ProcessConfig, ProcessExecutor};
 use platform_server::executor::spec::{Access, Mount};
 use platform_server::executor::{
-    Cancel, CancelCause, EventStream, Executor, ExecutorError, Outcome, RunEnd, RunEvent, RunSpec, RunToken,
+    Cancel, CancelCause, EventStream, Executor, ExecutorError, RunEnd, RunEvent, RunSpec, RunToken,
 };
 
 /// No run of a test takes this long, however slow the machine.
@@ -147,10 +148,31 @@ impl Bench {
         let place = if self.has_sandbox { place } else { own };
         Mount { host: folder.into(), place: place.into(), access }
     }
+}
 
-    pub(crate) fn killed_itself(&self) -> Outcome {
-        Outcome::Signaled { signal: 9 }
-    }
+/// Waits until a run has printed `text`.
+pub(crate) async fn until_printed(bench: &Bench, token: RunToken, text: &str) {
+    let wait = async {
+        while !bench.printed(token).await.contains(text) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.expect("the run should print");
+}
+
+/// Processes of the host that carry the marker of a run, by what `/proc` shows.
+pub(crate) fn processes_of(token: RunToken) -> Vec<u32> {
+    let token = token.to_string();
+    let numbers =
+        std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    let others = numbers.filter_map(|name| name.parse::<u32>().ok()).filter(|pid| *pid != std::process::id());
+    let holds = |pid: &u32| {
+        ["cmdline", "environ"].iter().any(|file| {
+            let bytes = std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            bytes.windows(token.len()).any(|window| window == token.as_bytes())
+        })
+    };
+    others.filter(holds).collect()
 }
 
 pub(crate) fn is_printed(record: &platform_server::executor::log::LogRecord) -> bool {

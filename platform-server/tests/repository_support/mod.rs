@@ -1,4 +1,5 @@
 //! Values for tests of the repository.
+#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 #![allow(dead_code, reason = "each test file uses some of it")]
 
 use std::path::{Path, PathBuf};

@@ -89,13 +89,11 @@ fn launches_until_job_1_runs(
     priority: platform_api::job::JobPriority,
     most: u128,
 ) -> u128 {
-    let mut next = 1000;
     let mut at_work = stage.launched();
     for launches in 0..=most {
         stage.now_ms += 1000;
-        stage.add(next, priority, chain(1));
+        stage.add(1000 + launches, priority, chain(1));
         at_work.extend(stage.launched());
-        next += 1;
         stage.completed(at_work.remove(0));
         at_work.extend(stage.launched());
         if at_work.iter().any(|run| run.job == job(1)) {
@@ -114,7 +112,7 @@ fn a_big_job_is_passed_a_bounded_number_of_times_by_a_stream_of_small_ones() {
         let mut stage = Stage::new(machine(2, &[]));
         stage.add(900, priority, chain(1));
         stage.add(901, priority, chain(1));
-        let begun = vec![run(900, 0, 1), run(901, 0, 1)];
+        let begun = [run(900, 0, 1), run(901, 0, 1)];
         stage.add(1, priority, plan(&[(cores(2), &[])]));
         stage.effects = begun.iter().map(launch).collect();
         let launches = launches_until_job_1_runs(&mut stage, priority, 1000);

@@ -433,7 +433,7 @@ struct Seed(u64);
 impl Drop for Seed {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("SCHEDULER_SEED={} repeats this", self.0);
+            eprintln!("SCHEDULER_SEED={} repeats this", self.0);
         }
     }
 }

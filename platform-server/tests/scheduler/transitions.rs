@@ -424,3 +424,18 @@ fn rows_come_before_the_launch_that_they_tell_of() {
         .collect();
     assert_eq!(kinds, ["job", "operator", "launch", "wake"]);
 }
+
+#[test]
+fn a_job_says_why_it_ended_in_words() {
+    let mut stage = in_situation("stopped");
+    let message = |stage: &Stage| {
+        let (plan, row) = &stage.jobs[&job(1)];
+        row.cause.as_ref().map(|cause| cause.message(plan))
+    };
+    let expected = "operator `operator-0` failed: it ended with exit code 3";
+    assert_eq!(message(&stage).as_deref(), Some(expected));
+    stage = in_situation("running");
+    assert_eq!(message(&stage), None);
+    stage.later(600_000);
+    assert_eq!(message(&stage).as_deref(), Some("over its time limit of 600 s"));
+}

@@ -150,6 +150,12 @@ pub(in crate::payloads) fn mode(file: &File) -> io::Result<u32> {
     Ok(sys::fstat(file)?.st_mode & 0o777)
 }
 
+/// Tells whether two handles are of one file.
+pub(in crate::payloads) fn identity(file: &File) -> io::Result<Option<(u64, u64)>> {
+    let found = sys::fstat(file)?;
+    Ok(Some((found.st_dev, found.st_ino)))
+}
+
 /// Lets a file share another one's blocks; false where the file system cannot.
 pub(in crate::payloads) fn reflink(from: &File, to: &File) -> io::Result<bool> {
     match sys::ioctl_ficlone(to, from) {

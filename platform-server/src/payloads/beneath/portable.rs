@@ -150,6 +150,11 @@ pub(in crate::payloads) fn mode(_file: &File) -> io::Result<u32> {
     Ok(0o644)
 }
 
+/// Handles cannot be told apart here.
+pub(in crate::payloads) fn identity(_file: &File) -> io::Result<Option<(u64, u64)>> {
+    Ok(None)
+}
+
 /// Sharing blocks is not supported here.
 pub(in crate::payloads) fn reflink(_from: &File, _to: &File) -> io::Result<bool> {
     Ok(false)

@@ -112,6 +112,14 @@ fn one(db: &Connection, change: &Change) -> Result<()> {
             hit(known.into(), "payload", id)?;
             files.iter().try_for_each(|file| put_file(db, *id, file))
         }
+        Change::KeepContent(id, row) => {
+            let statement = "INSERT INTO payload_contents (payload, path, content) VALUES (?1, ?2, ?3)";
+            execute(db, statement, params![id.key(), row.path, row.content]).map(drop)
+        }
+        Change::ForgetContents(up_to) => {
+            let statement = "DELETE FROM payload_contents WHERE n <= ?1";
+            execute(db, statement, [codec::size_column(*up_to)]).map(drop)
+        }
         Change::RemovePayloadFile(id, path) => {
             demand_open(db, *id)?;
             let statement = "DELETE FROM payload_files WHERE payload = ?1 AND folded = ?2 AND path = ?3";

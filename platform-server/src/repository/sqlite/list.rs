@@ -2,7 +2,8 @@
 //!
 //! Each combination of state and status is a run of one index that is already in that order; a page takes the first
 //! few of each run and merges them. So a list of the few jobs that run costs the same beside a hundred thousand that
-//! are over. With pipelines in the filter the runs are those of the pipelines.
+//! are over. With pipelines in the filter the runs are those of the pipelines. Where a time leaves few jobs, those
+//! are looked up first, and the runs are read from the earliest to the latest of them only.
 
 use rusqlite::{Connection, params};
 
@@ -15,13 +16,22 @@ use crate::repository::rows::JobCursor;
 
 /// Open bounds are numbers that no time reaches.
 const BY_STATE: &str = "SELECT seq FROM jobs INDEXED BY jobs_by_state
-    WHERE state = ?1 AND status = ?2 AND seq > ?3 AND created_ms > ?4
+    WHERE state = ?1 AND status = ?2 AND seq > ?3 AND seq <= ?7 AND created_ms > ?4
     AND (?5 IS NULL OR stopped_ms < ?5) ORDER BY seq LIMIT ?6";
 
 /// States and statuses as sets of bits.
 const BY_PIPELINE: &str = "SELECT seq FROM jobs INDEXED BY jobs_by_pipeline
-    WHERE pipeline = ?1 AND seq > ?2 AND (?3 >> state) & 1 AND (?4 >> status) & 1 AND created_ms > ?5
+    WHERE pipeline = ?1 AND seq > ?2 AND seq <= ?8 AND (?3 >> state) & 1 AND (?4 >> status) & 1 AND created_ms > ?5
     AND (?6 IS NULL OR stopped_ms < ?6) ORDER BY seq LIMIT ?7";
+
+/// The first and last place of jobs that a time leaves, as long as there are few of them.
+const CREATED_AFTER: &str = "SELECT count(*), min(seq), max(seq) FROM
+    (SELECT seq FROM jobs INDEXED BY jobs_by_created WHERE created_ms > ?1 LIMIT ?2)";
+const STOPPED_BEFORE: &str = "SELECT count(*), min(seq), max(seq) FROM
+    (SELECT seq FROM jobs INDEXED BY jobs_by_stopped WHERE stopped_ms < ?1 LIMIT ?2)";
+
+/// With more than this left, a run meets the first of them soon enough.
+const FEW: i64 = 20_000;
 
 pub(super) fn page(
     db: &Connection,
@@ -31,7 +41,26 @@ pub(super) fn page(
 ) -> Result<JobPage, RepositoryError> {
     let limit = limit.clamp(1, 10_000);
     // One more than asked for tells whether there is a next page.
-    let mut places = places(db, filter, after.map_or(0, |cursor| cursor.0), limit + 1)?;
+    let mut range = (after.map_or(0, |cursor| cursor.0), i64::MAX);
+    // Later pages begin where the one before ended; looking again would cost more than it saves.
+    if after.is_none() {
+        for (statement, time) in
+            [(CREATED_AFTER, filter.created_after_ms), (STOPPED_BEFORE, filter.completed_before_ms)]
+        {
+            let Some(time) = time else { continue };
+            let mut statement = db.prepare_cached(statement)?;
+            let found =
+                statement.query_row(params![time, FEW], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+            let (count, first, last): (i64, Option<i64>, Option<i64>) = found?;
+            if count < FEW {
+                range = (
+                    range.0.max(first.unwrap_or(i64::MAX).saturating_sub(1)),
+                    range.1.min(last.unwrap_or(0)),
+                );
+            }
+        }
+    }
+    let mut places = places(db, filter, range, limit + 1)?;
     places.sort_unstable();
     places.dedup();
     let is_more = places.len() > limit;
@@ -47,7 +76,7 @@ pub(super) fn page(
 fn places(
     db: &Connection,
     filter: &JobFilter,
-    after: i64,
+    (after, last): (i64, i64),
     limit: usize,
 ) -> Result<Vec<i64>, RepositoryError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -60,8 +89,15 @@ fn places(
         let mut statement = db.prepare_cached(BY_STATE)?;
         for state in &states {
             for status in &statuses {
-                let values =
-                    params![*state as i64, *status as i64, after, created_after, completed_before, limit];
+                let values = params![
+                    *state as i64,
+                    *status as i64,
+                    after,
+                    created_after,
+                    completed_before,
+                    limit,
+                    last
+                ];
                 let mut rows = statement.query(values)?;
                 while let Some(row) = rows.next()? {
                     places.push(row.get(0)?);
@@ -73,8 +109,16 @@ fn places(
         let statuses = statuses.iter().fold(0i64, |set, status| set | 1 << *status as i64);
         let mut statement = db.prepare_cached(BY_PIPELINE)?;
         for pipeline in &filter.pipelines {
-            let values =
-                params![pipeline.key(), after, states, statuses, created_after, completed_before, limit];
+            let values = params![
+                pipeline.key(),
+                after,
+                states,
+                statuses,
+                created_after,
+                completed_before,
+                limit,
+                last
+            ];
             let mut rows = statement.query(values)?;
             while let Some(row) = rows.next()? {
                 places.push(row.get(0)?);

@@ -11,8 +11,9 @@ use crate::repository::error::RepositoryError;
 use crate::repository::filter::JobFilter;
 use crate::repository::receipt::Receipt;
 use crate::repository::rows::{
-    AuditRow, DefinitionFile, DefinitionId, EventRow, JobCursor, JobDetails, JobRow, Metadata, ModelListId,
-    ModelListRow, ModelRow, OperatorRow, PayloadFileRow, PayloadRow, PipelineRow, RunRow, TokenRow, UserRow,
+    AuditRow, ContentRow, DefinitionFile, DefinitionId, EventRow, JobCursor, JobDetails, JobRow, Metadata,
+    ModelListId, ModelListRow, ModelRow, OperatorRow, PayloadFileRow, PayloadRow, PipelineRow, RunRow,
+    TokenRow, UserRow,
 };
 use crate::repository::{JobPage, ModelListKind, Repository, fold_case};
 
@@ -264,6 +265,24 @@ impl Repository for SqliteRepository {
         let statement = "SELECT path, size, sha256, mode, stored FROM payload_files
             WHERE payload = ?1 AND folded = ?2 ORDER BY path";
         self.read(|db| all(db, statement, params![id.key(), fold_case(path)], payload_file))
+    }
+
+    fn contents(&self, after: u64, limit: usize) -> Result<Vec<(u64, PayloadId, ContentRow)>> {
+        let statement =
+            "SELECT n, payload, path, content FROM payload_contents WHERE n > ?1 ORDER BY n LIMIT ?2";
+        self.read(|db| {
+            all(db, statement, params![codec::size_column(after), limited(limit)], |row| {
+                let content = ContentRow { path: row.get(2)?, content: row.get(3)? };
+                Ok((codec::size(row.get(0)?)?, codec::id(row, 1)?, content))
+            })
+        })
+    }
+
+    fn last_content(&self) -> Result<u64> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached("SELECT coalesce(max(n), 0) FROM payload_contents")?;
+            codec::size(statement.query_row([], |row| row.get(0))?)
+        })
     }
 
     fn payloads_of_old_jobs(&self, healthy_before_ms: i64, others_before_ms: i64) -> Result<Vec<PayloadId>> {

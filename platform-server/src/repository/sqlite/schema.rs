@@ -56,6 +56,8 @@ CREATE TABLE jobs (
 -- Both hold all that a filter asks for, so that what does not fit is passed over without reading its row.
 CREATE INDEX jobs_by_state ON jobs (state, status, seq, created_ms, stopped_ms);
 CREATE INDEX jobs_by_pipeline ON jobs (pipeline, seq, state, status, created_ms, stopped_ms);
+CREATE INDEX jobs_by_created ON jobs (created_ms);
+CREATE INDEX jobs_by_stopped ON jobs (stopped_ms) WHERE stopped_ms IS NOT NULL;
 CREATE INDEX jobs_by_definition ON jobs (definition);
 CREATE TABLE job_messages (
     job   INTEGER NOT NULL REFERENCES jobs (seq) ON DELETE CASCADE,
@@ -111,6 +113,13 @@ CREATE TABLE payload_files (
     stored   BLOB,
     PRIMARY KEY (payload, folded, path)
 ) WITHOUT ROWID;
+-- Small files that are not on the disk yet. No reference: what is outdated is passed over.
+CREATE TABLE payload_contents (
+    n        INTEGER PRIMARY KEY AUTOINCREMENT,
+    payload  BLOB NOT NULL,
+    path     TEXT NOT NULL,
+    content  BLOB NOT NULL
+);
 
 CREATE TABLE models (
     id          BLOB PRIMARY KEY,

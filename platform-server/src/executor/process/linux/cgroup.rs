@@ -40,6 +40,8 @@ pub(super) struct Counters {
     pub(super) refused_processes: u64,
 }
 
+/// Where the server itself goes in a group that was delegated to it.
+const SERVER_LEAF: &str = "lantern-server";
 const CPU_PERIOD_US: u64 = 100_000;
 
 impl CgroupRoot {
@@ -52,7 +54,12 @@ impl CgroupRoot {
         if let Some(dir) = delegated {
             return prepare_v2(dir).ok();
         }
-        let v2 = own_folder(&own, &mounts, None).filter(|dir| is_delegated(dir));
+        // Who has moved already finds itself in the leaf.
+        let own_v2 = own_folder(&own, &mounts, None).map(|dir| match dir.parent() {
+            Some(parent) if dir.ends_with(SERVER_LEAF) => parent.to_owned(),
+            _ => dir,
+        });
+        let v2 = own_v2.filter(|dir| is_delegated(dir));
         if let Some(root) = v2.and_then(|dir| leave_for_leaf(&dir).and_then(|()| prepare_v2(&dir)).ok()) {
             return Some(root);
         }
@@ -295,11 +302,11 @@ fn is_delegated(dir: &Path) -> bool {
 
 /// Moves this process into a leaf, since a group that is divided may hold no process itself.
 fn leave_for_leaf(dir: &Path) -> io::Result<()> {
-    let leaf = dir.join("lantern-server");
-    match fs::create_dir(&leaf) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => fs::write(leaf.join("cgroup.procs"), "0"),
+    let leaf = dir.join(SERVER_LEAF);
+    if !leaf.is_dir() {
+        fs::create_dir(&leaf)?;
     }
+    fs::write(leaf.join("cgroup.procs"), "0")
 }
 
 /// Hands the controllers down to the groups of runs.

@@ -117,7 +117,9 @@ impl ProcessExecutor {
             token.is_ok_and(|token| !goes_on(token))
         });
         blocking(move || {
-            names.iter().for_each(|name| drop(root.sweep(name)));
+            for name in names {
+                root.sweep(&name);
+            }
             Ok(())
         })
         .await

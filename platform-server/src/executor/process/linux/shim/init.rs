@@ -14,7 +14,7 @@ use rustix::process::{DumpableBehavior, Signal, set_dumpable_behavior};
 
 use super::super::protocol::{FromInit, Line, Lines, ToInit};
 use super::super::sandbox::INIT_SOCKET_FD;
-use super::program::{Everybody, Running};
+use super::program::{Everybody, IoCounters, Running};
 use super::signals::ChildSignals;
 use crate::executor::outcome::to_micros;
 
@@ -27,6 +27,7 @@ pub(super) fn run() -> ExitCode {
 }
 
 fn serve() -> io::Result<()> {
+    let counters = IoCounters::open();
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let socket = take_socket()?;
     let mut lines = Lines::new(socket.try_clone()?);
@@ -40,8 +41,14 @@ fn serve() -> io::Result<()> {
         return Err(io::ErrorKind::InvalidData.into());
     };
     let signals = ChildSignals::new()?;
-    let started =
-        Running::start(&program, Everybody::Namespace, Stdio::inherit(), Stdio::inherit(), Vec::new());
+    let started = Running::start(
+        &program,
+        Everybody::Namespace,
+        Stdio::inherit(),
+        Stdio::inherit(),
+        Vec::new(),
+        counters,
+    );
     let mut running = match started {
         Ok(running) => running,
         Err(error) => return tell(&FromInit::NotStarted { reason: error.to_string() }),
@@ -66,7 +73,10 @@ fn serve() -> io::Result<()> {
                 return tell(&FromInit::Ended(end));
             }
         }
-        while ready[1] {
+        if !ready[1] {
+            continue;
+        }
+        loop {
             let line = match lines.next_line() {
                 Line::Got(line) => line,
                 Line::NothingYet => break,

@@ -5,14 +5,12 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, setrlimit, setsid, wait,
-    waitid,
-};
+use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, kill_process, setrlimit, setsid, wait};
 
 use super::super::protocol::{Program, ProgramEnd, ProgramStatus, ResourceLimit};
 use crate::executor::outcome::Usage;
@@ -30,7 +28,7 @@ pub(super) enum Everybody {
 pub(super) struct Running {
     main: Pid,
     everybody: Everybody,
-    bytes: Option<(u64, u64)>,
+    counters: Option<IoCounters>,
     ended: Option<ProgramStatus>,
 }
 
@@ -45,6 +43,7 @@ impl Running {
         output: Stdio,
         error: Stdio,
         doors: Vec<File>,
+        counters: Option<IoCounters>,
     ) -> io::Result<Self> {
         let (name, arguments) =
             program.command.split_first().ok_or_else(|| io::Error::other("the command is empty"))?;
@@ -57,10 +56,10 @@ impl Running {
         if everybody == Everybody::Descendants || !program.limits.is_empty() || !doors.is_empty() {
             prepare_child(&mut command, program.limits.clone(), doors, everybody == Everybody::Descendants);
         }
-        let child = command.spawn()?;
+        let child = command.spawn().map_err(|error| io::Error::other(format!("`{name}`: {error}")))?;
         let main =
             i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Self { main, everybody, bytes: None, ended: None })
+        Ok(Self { main, everybody, counters, ended: None })
     }
 
     /// Reaps who has ended. Once the program itself has, everybody else is ended too.
@@ -68,10 +67,6 @@ impl Running {
     /// Returns its end when no process of the run is left.
     pub(super) fn reap(&mut self) -> io::Result<Option<ProgramEnd>> {
         loop {
-            if self.ended.is_none() && self.is_main_dead() {
-                // Still there as a zombie, with its counters.
-                self.bytes = read_and_written(self.main);
-            }
             match wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) if pid == self.main && (status.exited() || status.signaled()) => {
                     self.ended = Some(match status.exit_status() {
@@ -101,11 +96,6 @@ impl Running {
         self.ended.is_some()
     }
 
-    fn is_main_dead(&self) -> bool {
-        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-        matches!(waitid(WaitId::Pid(self.main), look), Ok(Some(_)))
-    }
-
     pub(super) fn signal_everybody(&self, signal: Signal) {
         match self.everybody {
             Everybody::Namespace => signal_namespace(signal),
@@ -119,12 +109,13 @@ impl Running {
 
     fn usage(&self) -> Usage {
         let (cpu_time, largest) = children_usage();
+        let bytes = self.counters.as_ref().and_then(IoCounters::of_children);
         Usage {
             cpu_time: Some(cpu_time),
             peak_memory_bytes: Some(largest),
             is_peak_of_one_process: true,
-            read_bytes: self.bytes.map(|(read, _)| read),
-            written_bytes: self.bytes.map(|(_, written)| written),
+            read_bytes: bytes.map(|(read, _)| read),
+            written_bytes: bytes.map(|(_, written)| written),
             ..Usage::default()
         }
     }
@@ -186,11 +177,34 @@ fn children_usage() -> (Duration, u64) {
     (time(usage.ru_utime) + time(usage.ru_stime), u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024)
 }
 
-/// Bytes that a process and the children it waited for read and wrote.
-fn read_and_written(pid: Pid) -> Option<(u64, u64)> {
-    let text = fs::read_to_string(format!("/proc/{}/io", pid.as_raw_nonzero())).ok()?;
-    let field = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.trim().parse().ok());
-    Some((field("rchar:")?, field("wchar:")?))
+/// What all children together read and wrote, as the kernel adds it up when they are reaped.
+pub(super) struct IoCounters {
+    /// Of this process, which has one thread, and of its reaped children.
+    all: File,
+    /// Of the thread alone.
+    own: File,
+}
+
+impl IoCounters {
+    /// Has to be opened before the process closes itself to tracers, which closes these files too.
+    pub(super) fn open() -> Option<Self> {
+        Some(Self { all: File::open("/proc/self/io").ok()?, own: File::open("/proc/thread-self/io").ok()? })
+    }
+
+    /// Bytes read and written.
+    fn of_children(&self) -> Option<(u64, u64)> {
+        let read = |file: &File| {
+            let mut text = [0; 1024];
+            let len = file.read_at(&mut text, 0).ok()?;
+            let text = std::str::from_utf8(text.get(..len)?).ok()?;
+            let field =
+                |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.trim().parse::<u64>().ok());
+            Some((field("rchar:")?, field("wchar:")?))
+        };
+        let (own_read, own_written) = read(&self.own)?;
+        let (all_read, all_written) = read(&self.all)?;
+        Some((all_read.checked_sub(own_read)?, all_written.checked_sub(own_written)?))
+    }
 }
 
 /// All processes below this one.

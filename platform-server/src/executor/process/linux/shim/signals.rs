@@ -1,41 +1,64 @@
 //! SIGCHLD as a file that `poll` can wait for.
+//!
+//! A handler and a pipe, not a blocked signal and `signalfd`: programs that are started inherit what is blocked, and
+//! some shells wait for SIGCHLD.
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, Ordering};
 
-/// Becomes readable when a child has ended. Programs started by `Command` get an empty signal mask again.
-pub(super) struct ChildSignals(OwnedFd);
+use rustix::pipe::{PipeFlags, pipe_with};
+
+/// Becomes readable when a child has ended.
+pub(super) struct ChildSignals {
+    from_handler: OwnedFd,
+    _to_poll: OwnedFd,
+}
+
+/// Where the handler writes.
+static TO_POLL: AtomicI32 = AtomicI32::new(-1);
+
+#[expect(unsafe_code, reason = "what may be called in a signal handler")]
+extern "C" fn note_child(_signal: libc::c_int) {
+    // SAFETY: `write` may be called here; the byte is a constant. The pipe does not block, and one byte in it is as
+    // good as two. What follows the interruption must not see another error number.
+    unsafe {
+        let error = *libc::__errno_location();
+        libc::write(TO_POLL.load(Ordering::Relaxed), [0u8].as_ptr().cast(), 1);
+        *libc::__errno_location() = error;
+    }
+}
 
 impl ChildSignals {
-    /// For a process with one thread.
-    #[expect(unsafe_code, reason = "no safe wrapper for signalfd")]
+    /// Once in a process. Also unblocks whatever the server had blocked, so that programs start with nothing blocked.
+    #[expect(unsafe_code, reason = "no safe wrapper for sigaction")]
     pub(super) fn new() -> io::Result<Self> {
-        let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
-        // SAFETY: the set is ours and initialised by `sigemptyset`; the descriptor that `signalfd` returns is owned by
-        // nobody else.
-        let fd = unsafe {
-            libc::sigemptyset(set.as_mut_ptr());
-            libc::sigaddset(set.as_mut_ptr(), libc::SIGCHLD);
-            libc::sigprocmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut());
-            libc::signalfd(-1, set.as_ptr(), libc::SFD_NONBLOCK | libc::SFD_CLOEXEC)
+        let (from_handler, to_poll) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        TO_POLL.store(to_poll.as_raw_fd(), Ordering::Relaxed);
+        // SAFETY: all zeroes is a valid action without flags; the handler does only what a handler may; the set is
+        // initialised by `sigemptyset`.
+        let is_done = unsafe {
+            let mut action = MaybeUninit::<libc::sigaction>::zeroed().assume_init();
+            action.sa_sigaction = note_child as *const () as libc::sighandler_t;
+            action.sa_flags = libc::SA_RESTART | libc::SA_NOCLDSTOP;
+            let mut none = MaybeUninit::<libc::sigset_t>::zeroed();
+            libc::sigemptyset(none.as_mut_ptr());
+            libc::sigaction(libc::SIGCHLD, &raw const action, std::ptr::null_mut()) == 0
+                && libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut()) == 0
         };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: checked above.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+        if is_done { Ok(Self { from_handler, _to_poll: to_poll }) } else { Err(io::Error::last_os_error()) }
     }
 
     /// Takes what is waiting. Several ends may be one signal.
     pub(super) fn drain(&self) {
-        let mut buffer = [0u8; 1024];
-        while rustix::io::read(&self.0, &mut buffer).is_ok_and(|len| len > 0) {}
+        let mut buffer = [0u8; 256];
+        while rustix::io::read(&self.from_handler, &mut buffer).is_ok_and(|len| len > 0) {}
     }
 }
 
 impl AsFd for ChildSignals {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.from_handler.as_fd()
     }
 }

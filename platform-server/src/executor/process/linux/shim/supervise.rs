@@ -25,12 +25,13 @@ use super::super::run_folder::{CONTROL, LOG, MANIFEST, MANIFEST_DRAFT, STARTED};
 use super::super::sandbox;
 use super::enter;
 use super::log_writer::{LogWriter, Pumped};
-use super::program::{Everybody, Running};
+use super::outputs;
+use super::program::{Everybody, IoCounters, Running};
 use super::signals::ChildSignals;
 use super::verdict::{self, Findings};
 use super::watch::Watch;
 use crate::executor::log::LogSource;
-use crate::executor::outcome::{MANIFEST_VERSION, Manifest, to_micros};
+use crate::executor::outcome::{MANIFEST_VERSION, Manifest, OutputFile, to_micros};
 use crate::executor::spec::Access;
 use crate::executor::{Cancel, CancelCause, Outcome};
 
@@ -50,6 +51,7 @@ pub(super) fn run() -> ExitCode {
 fn supervise() -> io::Result<()> {
     // Away from the server's terminal; and closed to tracers, since the environment may hold secrets.
     _ = rustix::process::setsid();
+    let counters = IoCounters::open();
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let spec = read_spec()?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
@@ -61,6 +63,7 @@ fn supervise() -> io::Result<()> {
         .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
         .open(CONTROL)?;
     let mut run = Supervised::new(spec, log, control)?;
+    run.counters = counters;
     match run.start() {
         Ok(()) => run.watch_over()?,
         Err(error) => run.not_started = Some(error.to_string()),
@@ -101,6 +104,7 @@ struct Supervised {
     log: LogWriter,
     control: Lines<File>,
     signals: ChildSignals,
+    counters: Option<IoCounters>,
     group: Option<Cgroup>,
     watch: Watch,
     pipes: Vec<(OwnedFd, LogSource)>,
@@ -139,6 +143,7 @@ impl Supervised {
             log,
             control: Lines::new(control),
             signals,
+            counters: None,
             group: None,
             watch,
             pipes: Vec::new(),
@@ -175,6 +180,7 @@ impl Supervised {
                     output_end.into(),
                     error_end.into(),
                     doors,
+                    self.counters.take(),
                 )?;
                 self.child = Child::Program(running);
                 self.started(to_micros(SystemTime::now()));
@@ -183,7 +189,8 @@ impl Supervised {
                 self.give_folders(sandbox)?;
                 let (socket, inside) = UnixStream::pair()?;
                 let pid = enter::start(sandbox, inside.into(), output_end, error_end, doors)?;
-                send(&socket, &ToInit::Start(program))?;
+                // If nobody listens, bubblewrap has said why; that is heard with the rest.
+                _ = send(&socket, &ToInit::Start(program));
                 socket.set_nonblocking(true)?;
                 let lines = Lines::new(socket.try_clone()?);
                 self.child = Child::Sandbox { pid, socket, lines, is_silent: false };
@@ -235,13 +242,13 @@ impl Supervised {
         let mut is_gone = false;
         while !is_gone {
             let ready = self.wait_for_something()?;
+            if ready.init {
+                self.hear_init();
+            }
             for (source, is_ready) in [(LogSource::Output, ready.output), (LogSource::Error, ready.error)] {
                 if is_ready {
                     self.pump(source, PIECES_PER_TURN);
                 }
-            }
-            if ready.init {
-                self.hear_init();
             }
             if ready.control {
                 self.hear_control();
@@ -282,9 +289,12 @@ impl Supervised {
             [self.watch.next, self.deadline, is_dying.then(|| now + DEATH_PAUSE)].into_iter().flatten().min();
         let timeout =
             next.map(|next| Timespec::try_from(next.saturating_duration_since(now)).unwrap_or_default());
-        let pipe = |wanted: LogSource| {
-            self.pipes.iter().find(|(_, source)| *source == wanted).map(|(fd, _)| fd.as_fd())
-        };
+        // What the program prints can overtake the word that it started, which comes first in the log.
+        let is_log_open =
+            self.started_at_us.is_some() || matches!(self.child, Child::Sandbox { is_silent: true, .. });
+        let open_pipes = || self.pipes.iter().filter(|_| is_log_open);
+        let pipe =
+            |wanted: LogSource| open_pipes().find(|(_, source)| *source == wanted).map(|(fd, _)| fd.as_fd());
         let init = match &self.child {
             Child::Sandbox { socket, is_silent: false, .. } => Some(socket.as_fd()),
             _ => None,
@@ -448,18 +458,10 @@ impl Supervised {
             disk_used_bytes: usage.disk_bytes,
             limits: self.spec.run.limits,
         });
-        let mut outputs = Vec::new();
-        if self.spec.run.hashes_outputs && outcome.is_success() {
-            let writable = self.spec.run.mounts.iter().filter(|mount| mount.access == Access::Writable);
-            for mount in writable {
-                if let Err(error) = super::outputs::list(&mount.host, &mount.place, &mut outputs) {
-                    // The server asked for hashes; without them the run is not what it was promised.
-                    self.log.note(&format!("cannot hash what was written: {error}"));
-                    outputs.clear();
-                    break;
-                }
-            }
-        }
+        let is_asked = self.spec.run.hashes_outputs && outcome.is_success();
+        let outputs = is_asked.then(|| self.list_outputs()).and_then(|listed| {
+            listed.inspect_err(|error| self.log.note(&format!("cannot list what was written: {error}"))).ok()
+        });
         let manifest = Manifest {
             version: MANIFEST_VERSION,
             token: self.spec.token.clone(),
@@ -475,6 +477,14 @@ impl Supervised {
             group.remove();
         }
         written
+    }
+
+    fn list_outputs(&self) -> io::Result<Vec<OutputFile>> {
+        let mut outputs = Vec::new();
+        for mount in self.spec.run.mounts.iter().filter(|mount| mount.access == Access::Writable) {
+            outputs::list(&mount.host, &mount.place, &mut outputs)?;
+        }
+        Ok(outputs)
     }
 }
 
