@@ -20,7 +20,7 @@ async fn a_job_runs_and_every_answer_holds_what_clients_read() {
     let (job, payload) = server.job(&pipeline).await;
     server.begin(&job).await;
     let status = server.end(&job).await;
-    assert_eq!((status.status, status.job_id.as_ref()), (1, Some(&job)));
+    assert_eq!((status.status, status.job_id.as_ref()), (1, Some(&job)), "{:?}", status.messages);
     assert_eq!((status.pipeline_id.as_ref(), status.payload_id.as_ref()), (Some(&pipeline), Some(&payload)));
     let times = [&status.created, &status.started, &status.stopped].map(|time| time.as_ref().unwrap().value);
     assert!(times.is_sorted() && times[0] > 63_750_823_591, "{times:?}");
