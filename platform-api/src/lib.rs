@@ -6,10 +6,13 @@
 #![warn(missing_docs)]
 
 pub mod code;
+pub mod convert;
 pub mod header;
 pub mod id;
 pub mod job;
 pub mod letter_case;
 pub mod metadata;
+pub mod model;
+pub mod payload;
 pub mod proto;
 pub mod time;
