@@ -116,6 +116,10 @@ impl ClientError {
         // A message beyond the limit is found by this side, with a status that a server could send as well.
         let is_too_large = status.message().contains("message length too large");
         match status.code() {
+            // How tonic says that the time in the request's own header is over, on either side.
+            Code::Cancelled if status.message().contains("Timeout expired") => {
+                Self::TimedOut { call, limit: Duration::ZERO }
+            }
             Code::Unavailable => Self::Unreachable { server: server(), reason: reason(status) },
             // What breaks below gRPC comes as `Unknown` with the cause attached; what a server sends has none.
             Code::Unknown | Code::Internal | Code::Cancelled if status.source().is_some() => {

@@ -174,7 +174,8 @@ impl Events {
     /// # Errors
     /// [`ClientError`]; unsupported by servers that speak the published API only.
     pub async fn watch(&self, query: WatchQuery) -> Result<Watch, ClientError> {
-        let mut watch = Watch { client: self.client.clone(), cursor: query.resume_from.clone(), query, messages: None };
+        let mut watch =
+            Watch { client: self.client.clone(), cursor: query.resume_from.clone(), query, messages: None };
         retrying!(self.client, watch.open().await)?;
         Ok(watch)
     }

@@ -20,8 +20,8 @@ use crate::error::ClientError;
 use crate::metadata_calls::metadata_calls;
 use crate::wire;
 
-pub use snapshot::{JobSnapshot, OperatorSnapshot};
 pub(crate) use snapshot::id as snapshot_id;
+pub use snapshot::{JobSnapshot, OperatorSnapshot};
 
 /// A job to be made.
 #[derive(Debug, Clone)]
@@ -135,7 +135,8 @@ impl Jobs {
         variables: &BTreeMap<String, String>,
     ) -> Result<StartedJob, ClientError> {
         const CALL: &str = "Jobs.Start";
-        let value = |(name, value): (&String, &String)| NamedValue { name: name.clone(), value: value.clone() };
+        let value =
+            |(name, value): (&String, &String)| NamedValue { name: name.clone(), value: value.clone() };
         let message = clara::JobsStartRequest {
             header: header::request(),
             job_id: identifier(id),
@@ -212,8 +213,7 @@ impl Jobs {
     /// [`ClientError`]; refused where the job is not pending, unsupported as for [`Jobs::snapshot`].
     pub async fn set_priority(&self, id: JobId, priority: JobPriority) -> Result<JobSnapshot, ClientError> {
         const CALL: &str = "Jobs.SetPriority";
-        let message =
-            extension::SetPriorityRequest { job_id: id.to_string(), priority: priority.to_wire() };
+        let message = extension::SetPriorityRequest { job_id: id.to_string(), priority: priority.to_wire() };
         let stub = self.extension();
         let send = |message| {
             let mut stub = stub.clone();

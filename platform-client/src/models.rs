@@ -121,7 +121,8 @@ impl Models {
         mut to: impl AsyncWrite + Unpin,
     ) -> Result<(ModelDetails, u64), ClientError> {
         const CALL: &str = "Models.DownloadModel";
-        let message = clara::ModelsDownloadModelRequest { header: header::request(), model_id: identifier(id) };
+        let message =
+            clara::ModelsDownloadModelRequest { header: header::request(), model_id: identifier(id) };
         let mut stub = self.stub();
         let mut messages =
             self.client.open(CALL, message, async move |m| stub.download_model(m).await).await?;
@@ -147,16 +148,16 @@ impl Models {
         const CALL: &str = "Models.ListModels";
         retrying!(self.client, {
             let list = async {
-            let message = clara::ModelsListModelsRequest { header: header::request() };
-            let mut stub = self.stub();
-            let mut messages =
-                self.client.open(CALL, message, async move |m| stub.list_models(m).await).await?;
-            let mut models = Vec::new();
-            while let Some(message) = messages.next().await? {
-                wire::check(message.header)?;
-                append(CALL, &mut models, message.models)?;
-            }
-            Ok(models)
+                let message = clara::ModelsListModelsRequest { header: header::request() };
+                let mut stub = self.stub();
+                let mut messages =
+                    self.client.open(CALL, message, async move |m| stub.list_models(m).await).await?;
+                let mut models = Vec::new();
+                while let Some(message) = messages.next().await? {
+                    wire::check(message.header)?;
+                    append(CALL, &mut models, message.models)?;
+                }
+                Ok(models)
             };
             list.await
         })

@@ -105,8 +105,7 @@ impl Payloads {
     /// [`ClientError`]
     pub async fn create(&self, metadata: &Metadata) -> Result<PayloadId, ClientError> {
         const CALL: &str = "Payloads.Create";
-        let message =
-            clara::PayloadsCreateRequest { header: header::request(), metadata: metadata.to_map() };
+        let message = clara::PayloadsCreateRequest { header: header::request(), metadata: metadata.to_map() };
         let mut stub = self.stub();
         let answer = self.client.change(CALL, message, async move |m| stub.create(m).await).await?;
         wire::check(answer.header)?;

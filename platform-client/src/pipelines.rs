@@ -205,7 +205,8 @@ fn parts(files: &[DefinitionFile]) -> impl Iterator<Item = clara::PipelineDefini
         let mut rest = Some(file.content.as_str());
         std::iter::from_fn(move || {
             let text = rest.take()?;
-            let (part, more) = text.split_at_checked(text.floor_char_boundary(PART_BYTES)).unwrap_or((text, ""));
+            let (part, more) =
+                text.split_at_checked(text.floor_char_boundary(PART_BYTES)).unwrap_or((text, ""));
             rest = (!more.is_empty()).then_some(more);
             Some(clara::PipelineDefinitionFile { path: file.path.clone(), content: part.to_owned() })
         })
@@ -224,7 +225,8 @@ mod tests {
         let parts: Vec<_> = parts(&[file.clone(), empty]).collect();
         assert_eq!(parts.len(), 4);
         assert!(parts.iter().all(|part| part.content.len() <= PART_BYTES));
-        let joined: String = parts.iter().filter(|p| p.path == "a.yaml").map(|p| p.content.as_str()).collect();
+        let joined: String =
+            parts.iter().filter(|p| p.path == "a.yaml").map(|p| p.content.as_str()).collect();
         assert_eq!(joined, file.content);
     }
 }

@@ -91,7 +91,10 @@ fn from_wire(
     gpu: clara::clara_utilization_response::GpuUtilization,
 ) -> Result<GpuUtilization, convert::ConvertError> {
     let processes = gpu.process_details.into_iter().map(|process| {
-        Ok::<_, convert::ConvertError>((process.name, parse_optional_identifier(process.job_id.as_ref(), "job id")?))
+        Ok::<_, convert::ConvertError>((
+            process.name,
+            parse_optional_identifier(process.job_id.as_ref(), "job id")?,
+        ))
     });
     Ok(GpuUtilization {
         processes: processes.collect::<Result<_, _>>()?,

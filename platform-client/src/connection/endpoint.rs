@@ -1,7 +1,7 @@
 //! Addresses of servers, and channels to them.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -99,7 +99,8 @@ impl FromStr for Address {
             Some(_) => return Err(refused("it begins with http://, https:// or unix:")),
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let (host, port) = split_port(rest).ok_or_else(|| refused("the port is no number up to 65535"))?;
+        let (host, port) =
+            split_port(rest).ok_or_else(|| refused("it is no HOST:PORT with a port up to 65535"))?;
         let is_number = host.contains(':');
         if is_number && host.parse::<IpAddr>().is_err() {
             return Err(refused("an IPv6 number stands in brackets"));
@@ -116,6 +117,7 @@ fn split_port(text: &str) -> Option<(&str, u16)> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (host, rest) = rest.split_once(']')?;
+            host.parse::<Ipv6Addr>().ok()?;
             (host, if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) })
         }
         None if text.parse::<IpAddr>().is_ok() => (text, None),
@@ -187,9 +189,7 @@ pub(super) fn channel(
         }
         Address::Socket(path) => {
             let Some(path) = path.to_str() else {
-                return Err(ClientError::Setting {
-                    what: "the path of the socket is not UTF-8".to_owned(),
-                });
+                return Err(ClientError::Setting { what: "the path of the socket is not UTF-8".to_owned() });
             };
             format!("unix:{path}")
         }
@@ -267,7 +267,8 @@ mod tests {
         // FIPS 180-4, the message `abc`.
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(Fingerprint::of(b"abc").to_string(), expected);
-        let colons: Vec<String> = expected.as_bytes().chunks(2).map(|p| String::from_utf8_lossy(p).to_uppercase()).collect();
+        let colons: Vec<String> =
+            expected.as_bytes().chunks(2).map(|p| String::from_utf8_lossy(p).to_uppercase()).collect();
         assert_eq!(colons.join(":").parse::<Fingerprint>().unwrap(), Fingerprint::of(b"abc"));
         assert!("ba78".parse::<Fingerprint>().is_err());
         assert!("z".repeat(64).parse::<Fingerprint>().is_err());

@@ -39,7 +39,6 @@ impl Dialer {
 }
 
 pub(super) fn channel(dialer: Dialer, connect_limit: Duration) -> Channel {
-    let endpoint =
-        super::endpoint::configured(Endpoint::from_static("http://in-process"), connect_limit);
+    let endpoint = super::endpoint::configured(Endpoint::from_static("http://in-process"), connect_limit);
     endpoint.connect_with_connector_lazy(tower::service_fn(move |_: Uri| dialer.clone().dial()))
 }

@@ -75,7 +75,11 @@ impl JobSnapshot {
                 metadata: Metadata::from_entries(job.metadata)?,
             },
             messages: job.messages,
-            operators: job.operators.into_iter().map(OperatorSnapshot::from_wire).collect::<Result<_, _>>()?,
+            operators: job
+                .operators
+                .into_iter()
+                .map(OperatorSnapshot::from_wire)
+                .collect::<Result<_, _>>()?,
             timeout: parse_duration(job.timeout)?,
             pending_reason: job.pending_reason,
         })
