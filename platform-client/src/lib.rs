@@ -21,4 +21,5 @@ mod wire;
 pub use connection::{Client, ConnectOptions, Credentials, Deadlines};
 pub use error::{ClientError, ErrorKind};
 pub use platform_api::header::Refusal;
+pub use platform_api::letter_case::fold as letter_fold;
 pub use platform_api::{code, id, job, metadata, model, payload, time};
