@@ -321,7 +321,11 @@ impl jobs_server::Jobs for Fake {
             let refused = JobsListResponse { header: header(fault.as_ref()), job_details: None };
             return Ok(messages(vec![refused], None));
         }
-        let filter = request.into_inner().filter.unwrap_or_default();
+        let mut filter = request.into_inner().filter.unwrap_or_default();
+        let state = self.state();
+        if state.forgets_states_alone && filter.has_status.is_empty() {
+            filter.has_state.clear();
+        }
         let pipelines: Vec<_> = filter.pipeline_id.iter().map(|id| &id.value).collect();
         let is_chosen = |job: &&FakeJob| {
             (filter.has_state.is_empty() || filter.has_state.contains(&job.state))
@@ -330,7 +334,6 @@ impl jobs_server::Jobs for Fake {
                 && filter.created_after.is_none_or(|time| job.created > time.value)
                 && filter.completed_before.is_none_or(|t| job.stopped.is_some_and(|s| s < t.value))
         };
-        let state = self.state();
         let message = |job: &FakeJob| JobsListResponse {
             header: header(None),
             job_details: Some(JobDetails {

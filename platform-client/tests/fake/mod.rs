@@ -90,6 +90,8 @@ pub struct State {
     pub log_offsets: Vec<u64>,
     /// What a started job goes through.
     pub course: Vec<(i32, i32)>,
+    /// Filters by state only where statuses are given too, as the published release does.
+    pub forgets_states_alone: bool,
     next: u128,
 }
 

@@ -49,7 +49,7 @@ struct PipelineId {
     id: Option<String>,
 
     /// The pipeline
-    #[arg(short, long = "pipeline", value_name = "PIPELINE", id = "option")]
+    #[arg(short = 'p', long = "pipeline", value_name = "PIPELINE", id = "option")]
     option: Option<String>,
 }
 
@@ -60,7 +60,7 @@ struct JobId {
     id: Option<String>,
 
     /// The job
-    #[arg(short, long = "job", value_name = "JOB", id = "option")]
+    #[arg(short = 'j', long = "job", value_name = "JOB", id = "option")]
     option: Option<String>,
 }
 

@@ -30,7 +30,7 @@ fn pipelines_are_stored_listed_shown_replaced_and_removed() {
 fn payloads_are_made_listed_shown_and_deleted() {
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("a"), [0; 3_000_000]).unwrap();
+    std::fs::write(folder.path().join("a"), vec![0; 3_000_000]).unwrap();
     let document = server.json(&["create", "payloads", "-f", path(folder.path()), "--metadata", "Site=lab"]);
     let id = document["payload_id"].as_str().unwrap();
     assert_eq!(server.json(&["list", "payloads", "--reusable"])["payloads"][0]["bytes"], 3_000_000);
