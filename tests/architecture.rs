@@ -10,8 +10,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("render-core", &["imaging"]),
     ("selftest", &["imaging", "render-core"]),
     ("platform-api", &[]),
+    ("platform-client", &["platform-api"]),
     ("platform-server", &["platform-api"]),
-    ("lantern", &["imaging", "render-core", "selftest"]),
+    ("lantern", &["imaging", "platform-client", "render-core", "selftest"]),
     ("test-support", &[]),
     ("workspace-tests", &[]),
 ];

@@ -5,6 +5,7 @@
 mod bench;
 mod info;
 mod output;
+mod platform;
 mod probe;
 mod render;
 mod select;
@@ -60,6 +61,8 @@ enum Verb {
     #[command(subcommand)]
     Bench(bench::Arguments),
     Selftest(selftest::Arguments),
+    #[command(flatten)]
+    Platform(platform::Verb),
 }
 
 /// `--renderer` as typed.
@@ -120,6 +123,7 @@ pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Verb::Render(arguments)) => render::run(&arguments),
         Some(Verb::Bench(arguments)) => bench::run(&arguments, started),
         Some(Verb::Selftest(arguments)) => selftest::run(&arguments),
+        Some(Verb::Platform(verb)) => return platform::run(verb),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
