@@ -126,6 +126,10 @@ codes! {
     OPERATOR_UNKNOWN = 0x210a;
     /// The log of an operator cannot be read; ours.
     LOG_NOT_READ = 0x210b;
+    /// The job has begun or is over, so that its place in the queue cannot change; ours.
+    JOB_NOT_PENDING = 0x210c;
+    /// There is no such place in the log; ours.
+    LOG_OFFSET_INVALID = 0x210d;
     /// Metadata of a job break a rule; ours.
     JOB_METADATA_INVALID = 0x2200;
 
