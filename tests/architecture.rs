@@ -12,7 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("platform-api", &[]),
     ("platform-client", &["platform-api"]),
     ("platform-server", &["platform-api"]),
-    ("lantern", &["imaging", "platform-client", "render-core", "selftest"]),
+    ("lantern", &["imaging", "platform-client", "platform-server", "render-core", "selftest"]),
     ("test-support", &[]),
     ("workspace-tests", &[]),
 ];
