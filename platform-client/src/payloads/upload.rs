@@ -283,3 +283,23 @@ fn mode_of(meta: &std::fs::Metadata) -> u32 {
 fn mode_of(_: &std::fs::Metadata) -> u32 {
     0
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn a_stream_ends_with_its_file_and_not_with_a_reader_that_failed() {
+        let (sender, receiver) = mpsc::channel(1);
+        let pieces = Pieces { receiver: Arc::new(Mutex::new(receiver)), is_whole: Arc::default() };
+        let poll = || Pin::new(&mut pieces.clone()).poll_next(&mut Context::from_waker(Waker::noop()));
+        sender.try_send(clara::PayloadsUploadRequest::default()).unwrap();
+        assert!(matches!(poll(), Poll::Ready(Some(_))));
+        drop(sender);
+        assert!(poll().is_pending());
+        pieces.is_whole.store(true, Ordering::Release);
+        assert_eq!(poll(), Poll::Ready(None));
+    }
+}

@@ -131,7 +131,7 @@ async fn a_model_goes_up_into_a_catalog_and_comes_back() {
     assert!(back == archive && bytes == 2 << 20 && details == made);
     let catalog = models.create_catalog().await.unwrap();
     models.update_catalog(catalog, &[made.id]).await.unwrap();
-    assert_eq!(models.read_catalog(catalog).await.unwrap(), [made.clone()]);
+    assert_eq!(models.read_catalog(catalog).await.unwrap(), std::slice::from_ref(&made));
     let instance = models.create_instance().await.unwrap();
     models.update_instance(instance, &[made.id]).await.unwrap();
     assert_eq!(models.list_instances().await.unwrap()[0].id, instance);

@@ -71,7 +71,7 @@ pub struct FakePayload {
 
 #[derive(Debug, Default)]
 pub struct State {
-    pub pipelines: BTreeMap<String, (String, Vec<PipelineDefinitionFile>, BTreeMap<String, String>)>,
+    pub pipelines: BTreeMap<String, (String, Vec<PipelineDefinitionFile>, Set)>,
     pub jobs: Vec<FakeJob>,
     pub payloads: BTreeMap<String, FakePayload>,
     pub models: BTreeMap<String, (ModelDetails, Vec<u8>)>,

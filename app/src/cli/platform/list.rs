@@ -216,8 +216,8 @@ fn print(
     }
 }
 
-fn lines(all: impl Iterator<Item = String>) -> anyhow::Result<()> {
-    all.map(|line| output::text(&line)).collect()
+fn lines(mut all: impl Iterator<Item = String>) -> anyhow::Result<()> {
+    all.try_for_each(|line| output::text(&line))
 }
 
 /// Jobs are printed as they come: there may be very many.
