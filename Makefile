@@ -6,11 +6,11 @@ SHELL := /bin/bash
 SAMPLE := assets/sample
 SCREENSHOT ?= screenshot.png
 # Build: a C++ compiler and cmake for the JPEG-LS codec. Run: libraries that the window opens at run time, and the
-# software Vulkan driver for machines without a graphics card. Test: a virtual display.
+# software Vulkan driver for machines without a graphics card. Test: a virtual display. bubblewrap: the sandbox of operators.
 PACKAGES := g++ cmake make pkg-config ca-certificates tar xz-utils \
 	libvulkan1 mesa-vulkan-drivers libegl1 libgl1 libegl-mesa0 libgl1-mesa-dri \
 	libx11-6 libx11-xcb1 libxcursor1 libxi6 libxrandr2 libxkbcommon0 libxkbcommon-x11-0 libwayland-client0 \
-	xvfb xauth desktop-file-utils
+	xvfb xauth desktop-file-utils bubblewrap
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DEB_VERSION := 3.8.0
 # Where a rustup that was just installed puts cargo.
@@ -44,11 +44,11 @@ screenshot-only:
 	@echo "Screenshot: $$(realpath "$(SCREENSHOT)")"
 
 .PHONY: test
-test: setup cargo-deny ## Run everything that CI runs
+test: setup cargo-deny clara-client ## Run everything that CI runs
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
-	cargo test --workspace --locked
+	REQUIRE_CLARA_CLIENT=$(REQUIRE_CLARA_CLIENT) cargo test --workspace --locked
 	cargo test -p selftest --features faults --test faults --locked
 	cargo deny --log-level error check licenses bans sources
 	@if cargo deny --log-level off fetch db; then \
@@ -82,6 +82,29 @@ bench-peers: setup ## Time loading beside SimpleITK, VTK, GDCM, pydicom, nibabel
 	$(PEERS)/venv/bin/pip install --quiet --disable-pip-version-check $(PEER_PACKAGES)
 	cargo build --release --locked -p lantern
 	$(PEERS)/venv/bin/python docs/bench/load_peers.py --json $(PEERS)/load.json $(PEERS)/data target/release/lantern
+
+# The published client of the platform's API, and the last release of protobuf that its generated code works with.
+CLARA_CLIENT := target/clara-client
+CLARA_CLIENT_PACKAGES := nvidia-clara-client==0.8.1.7 protobuf==3.20.3 grpcio==1.85.1
+CLARA_CLIENT_STAMP := $(CLARA_CLIENT)/$(subst $(eval) ,_,$(CLARA_CLIENT_PACKAGES))
+# CI sets this, so that tests with the published client cannot be skipped.
+REQUIRE_CLARA_CLIENT ?= 0
+
+.PHONY: clara-client
+clara-client: $(CLARA_CLIENT_STAMP) ## Install the published Python client, for the tests that use it
+
+# pip comes with python3-venv. Without it, or without the network, the tests with the client say that they are skipped.
+$(CLARA_CLIENT_STAMP):
+	@if python3 -c 'import venv, ensurepip' 2>/dev/null \
+		&& python3 -m venv --clear $(CLARA_CLIENT) \
+		&& $(CLARA_CLIENT)/bin/pip install --quiet --disable-pip-version-check $(CLARA_CLIENT_PACKAGES); then \
+		touch $@; \
+	else \
+		rm -rf $(CLARA_CLIENT); \
+		echo "nvidia-clara-client is not installed (it needs the package python3-venv and a Python package index);"; \
+		echo "tests with it are skipped."; \
+		test "$(REQUIRE_CLARA_CLIENT)" != 1; \
+	fi
 
 .PHONY: deb
 deb: setup ## Build the Debian package

@@ -9,7 +9,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("imaging", &[]),
     ("render-core", &["imaging"]),
     ("selftest", &["imaging", "render-core"]),
-    ("lantern", &["imaging", "render-core", "selftest"]),
+    ("platform-api", &[]),
+    ("platform-client", &["platform-api"]),
+    ("platform-server", &["platform-api"]),
+    ("lantern", &["imaging", "platform-client", "platform-server", "render-core", "selftest"]),
     ("test-support", &[]),
     ("workspace-tests", &[]),
 ];

@@ -5,10 +5,12 @@
 mod bench;
 mod info;
 mod output;
+mod platform;
 mod probe;
 mod render;
 mod select;
 mod selftest;
+mod serve;
 mod values;
 
 use std::ffi::OsString;
@@ -60,6 +62,9 @@ enum Verb {
     #[command(subcommand)]
     Bench(bench::Arguments),
     Selftest(selftest::Arguments),
+    #[command(flatten)]
+    Platform(platform::Verb),
+    Serve(serve::Arguments),
 }
 
 /// `--renderer` as typed.
@@ -97,6 +102,10 @@ pub fn run() -> ExitCode {
 /// Runs the program with the given arguments; the first is the program's name.
 pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let started = process_start();
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if arguments.get(1).is_some_and(|verb| verb == serve::SHIM_VERB) {
+        return platform_server::executor::process::shim_main();
+    }
     let parsed = Cli::command().try_get_matches_from(arguments).and_then(|matches| {
         let cli = Cli::from_arg_matches(&matches)?;
         Ok((cli, matches))
@@ -120,6 +129,8 @@ pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Verb::Render(arguments)) => render::run(&arguments),
         Some(Verb::Bench(arguments)) => bench::run(&arguments, started),
         Some(Verb::Selftest(arguments)) => selftest::run(&arguments),
+        Some(Verb::Platform(verb)) => return platform::run(verb),
+        Some(Verb::Serve(arguments)) => serve::run(arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,7 @@ mod bad_input;
 mod data;
 mod objects;
 mod pictures;
+mod platform;
 mod selftest;
 mod usage;
 

@@ -15,6 +15,25 @@ fn every_verb_explains_itself() {
         "bench volume",
         "bench window",
         "selftest",
+        "create",
+        "create pipelines",
+        "create job",
+        "list jobs",
+        "describe job",
+        "update pipeline",
+        "delete jobs",
+        "start job",
+        "cancel jobs",
+        "set priority",
+        "logs",
+        "upload",
+        "download",
+        "download model",
+        "metadata add",
+        "watch",
+        "generate",
+        "version",
+        "config",
     ] {
         let mut arguments: Vec<&str> = verb.split_whitespace().collect();
         arguments.push("--help");
@@ -47,6 +66,13 @@ fn bad_usage_ends_with_two_and_says_what_is_wrong() {
     check(&["selftest", "surplus"], "surplus");
     check(&["selftest", "--renderer", "crayon"], "crayon");
     check(&["bench", "volume", path, "--frames", "0"], "--frames");
+    check(&["create", "job", "-n", "x"], "--pipeline");
+    check(&["create", "job", "-n", "x", "-p", "1", "--wait"], "--start");
+    check(&["create", "job", "-n", "x", "-p", "1", "-i", "urgent"], "urgent");
+    check(&["list", "jobs", "--created-after", "yesterday"], "YYYY-MM-DD");
+    check(&["list", "jobs", "--server", "lab", "--profile", "lab"], "--profile");
+    check(&["logs", "-j", "1"], "--operator");
+    check(&["metadata", "add", "job", "1", "novalue"], "NAME=VALUE");
 }
 
 #[test]

@@ -1,0 +1,116 @@
+//! `lantern serve`: the platform server, alone.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use platform_server::config::{Config, ConfigError};
+use platform_server::server::{self, Running};
+use serde_json::json;
+
+use super::{UsageError, output};
+
+/// Run the platform server: keeps pipelines, payloads, jobs and models, and runs operators
+///
+/// Prints one line of JSON with the addresses in use, then serves until it is asked to end (SIGINT, SIGTERM).
+/// Operators at work go on; the next server finds them again.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Folder that holds everything; made if it is missing
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// Address to listen on; port 0 picks a free one. May repeat
+    #[arg(long, value_name = "ADDR")]
+    listen: Vec<SocketAddr>,
+
+    /// Address in plain text for published Clara clients; off unless given
+    #[arg(long, value_name = "ADDR")]
+    legacy_clara: Option<SocketAddr>,
+
+    /// Settings; what is given here goes before them
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Serves until it is asked to end.
+pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let config = config(arguments)?;
+    let shim = shim()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let running = server::start(&config, shim).await?;
+        output::json(&addresses(&running))?;
+        asked_to_end().await?;
+        tracing::info!("the server is asked to end");
+        running.stop().await;
+        Ok(())
+    })
+}
+
+fn config(arguments: Arguments) -> anyhow::Result<Config> {
+    let mut config = match &arguments.config {
+        Some(path) => Config::read(path).map_err(usage)?,
+        None => Config::default(),
+    };
+    if let Some(data) = arguments.data {
+        config.data = data;
+    }
+    if !arguments.listen.is_empty() {
+        config.listen.addresses = arguments.listen;
+    }
+    if arguments.legacy_clara.is_some() {
+        config.legacy.address = arguments.legacy_clara;
+    }
+    config.check().map_err(usage)?;
+    // Folders of payloads are handed to other processes, whose working folder is another one.
+    std::fs::create_dir_all(&config.data)
+        .and_then(|()| std::fs::canonicalize(&config.data))
+        .map(|data| config.data = data)
+        .with_context(|| format!("cannot use the data folder `{}`", config.data.display()))?;
+    Ok(config)
+}
+
+fn usage(error: ConfigError) -> anyhow::Error {
+    match error {
+        ConfigError::Invalid { .. } => UsageError(error.to_string()).into(),
+        error => error.into(),
+    }
+}
+
+/// The small program beside each operator: an own one where it is installed next to this, else this one.
+fn shim() -> anyhow::Result<Vec<String>> {
+    let this = std::env::current_exe().context("cannot find this program")?;
+    let beside = this.with_file_name("lantern-shim");
+    let text = |path: PathBuf| path.into_os_string().into_string().ok().context("this program's path is no text");
+    Ok(if beside.is_file() { vec![text(beside)?] } else { vec![text(this)?, SHIM_VERB.to_owned()] })
+}
+
+/// What makes this program the shim.
+pub(super) const SHIM_VERB: &str = "operator-shim";
+
+fn addresses(running: &Running) -> serde_json::Value {
+    let addresses = running.addresses();
+    json!({
+        "listen": addresses.network.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "fingerprint": addresses.fingerprint.as_ref().map(ToString::to_string),
+        "legacy_clara": addresses.legacy.map(|address| address.to_string()),
+        "unix": addresses.unix.as_ref().map(|path| path.display().to_string()),
+        "metrics": running.observed_at().map(|address| address.to_string()),
+    })
+}
+
+#[cfg(unix)]
+async fn asked_to_end() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        ended = tokio::signal::ctrl_c() => ended,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+async fn asked_to_end() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
+}

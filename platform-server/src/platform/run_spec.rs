@@ -1,0 +1,103 @@
+//! What the executor is to run for one operator of a job: command, folders, environment, limits.
+
+use std::fs;
+use std::path::Path;
+
+use platform_api::pipeline::OperatorPlan;
+
+use super::launcher::{RunLimits, chain};
+use crate::executor::bundle::Bundle;
+use crate::executor::plan::{Port, Ports, plan};
+use crate::executor::spec::{Gpu, Limits, RunSpec};
+use crate::scheduler::{Request, RunToken};
+
+/// Everything that a run is made of.
+pub(super) struct RunParts<'a> {
+    pub(super) run: RunToken,
+    pub(super) job_name: &'a str,
+    pub(super) operator: &'a OperatorPlan,
+    pub(super) request: Request,
+    pub(super) gpus: Vec<Gpu>,
+    /// Of the job's payload.
+    pub(super) folder: &'a Path,
+    pub(super) bundle: &'a Bundle,
+    pub(super) limits: RunLimits,
+    /// Whether folders appear where the definition wants them.
+    pub(super) has_own_mounts: bool,
+}
+
+/// Makes the folders of a run and says what it is. Blocks on disk.
+///
+/// # Errors
+/// What keeps it from being run, for people.
+pub(super) fn run_spec(parts: RunParts<'_>) -> Result<RunSpec, String> {
+    let RunParts { run, operator, request, folder, limits, has_own_mounts, .. } = parts;
+    if operator.requests.network && !limits.is_network_allowed {
+        return Err("it asks for the network, which this server does not allow".to_owned());
+    }
+    let mut ports = Ports {
+        job_id: run.job.to_string(),
+        job_name: parts.job_name.to_owned(),
+        operator: operator.name.clone(),
+        ..Ports::default()
+    };
+    for input in &operator.inputs {
+        if let (Some(path), Some(of)) = (&input.path, &input.payload_folder) {
+            let host = folder.join(of);
+            make_folder(&host, false)?;
+            let source = of.strip_prefix("operators/").unwrap_or("input");
+            let name = input.name.clone().unwrap_or_else(|| source.replace('/', "-"));
+            ports.inputs.push(Port { name, path: path.clone(), host });
+        }
+    }
+    for output in &operator.outputs {
+        if let (Some(path), Some(of)) = (&output.path, &output.payload_folder) {
+            let host = folder.join(of);
+            if run.attempt > 1 {
+                empty(&host)?;
+            }
+            make_folder(&host, true)?;
+            let name = output.name.clone().unwrap_or_else(|| "output".to_owned());
+            ports.outputs.push(Port { name, path: path.clone(), host });
+        }
+    }
+    let mut spec = parts.bundle.run(&operator.command, has_own_mounts);
+    // What the definition says goes before what the bundle says.
+    spec.environment.extend(operator.variables.clone());
+    spec.limits = Limits {
+        cpu_millis: Some(u32::try_from(request.cpu_millis).unwrap_or(u32::MAX)),
+        memory_bytes: Some(request.memory_mb.saturating_mul(1 << 20)),
+        processes: limits.processes,
+        disk_bytes: limits.disk_bytes,
+        log_bytes: limits.log_bytes,
+        ..Limits::default()
+    };
+    spec.is_network_allowed = operator.requests.network;
+    spec.gpus = parts.gpus;
+    plan(spec, &ports, has_own_mounts).map_err(|error| chain(&error))
+}
+
+/// Makes a folder of a payload that is not there yet; one that is written to belongs to whoever runs operators.
+fn make_folder(path: &Path, is_writable: bool) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("its folders cannot be made: {error}");
+    fs::create_dir_all(path).map_err(failed)?;
+    #[cfg(unix)]
+    if is_writable {
+        use std::os::unix::fs::PermissionsExt;
+        // The data folder above is closed to all others.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o777)).map_err(failed)?;
+    }
+    #[cfg(not(unix))]
+    let _ = is_writable;
+    Ok(())
+}
+
+/// Removes what an earlier attempt left.
+fn empty(path: &Path) -> Result<(), String> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(format!("what an earlier attempt left cannot be removed: {error}"))
+        }
+        _ => Ok(()),
+    }
+}

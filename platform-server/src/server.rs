@@ -1,0 +1,238 @@
+//! The whole server from its settings: records, executor, platform, services, doors.
+//!
+//! [`start`] is what `lantern serve` and the embedded server of the window call.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use platform_api::job::{JobState, JobStatus};
+use platform_api::pipeline::{BYTES_PER_MB, RequestDefaults};
+use tokio::sync::watch;
+
+use crate::access::{self, AccessError, AuditLog};
+use crate::config::{AtJobEnd, Config, DatabaseUrl, Engine};
+use crate::executor::bundle::Bundles;
+use crate::executor::process::{Isolate, ProcessConfig, ProcessExecutor};
+use crate::executor::{Executor, ExecutorError};
+use crate::gpu::{self, GpuError, Gpus};
+use crate::grpc;
+use crate::observe::{self, Facts, Inspect, Metrics, ObserveError, Observer};
+use crate::payloads::{PayloadOptions, Retention};
+use crate::platform::{OpenError, Options, Platform, RunLimits};
+use crate::scheduler;
+use crate::serve::{self, Addresses, Front, InProcess, ServeError};
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the messages are the documentation")]
+pub enum StartError {
+    #[error("cannot use the data folder `{}`", .path.display())]
+    Folder { path: std::path::PathBuf, source: std::io::Error },
+    #[error("this server keeps its records in SQLite only")]
+    NoPostgres,
+    #[error("this server runs operators as processes only")]
+    NoContainers,
+    #[error("cannot use the GPUs")]
+    Gpus(#[from] GpuError),
+    #[error("cannot run operators")]
+    Executor(#[from] ExecutorError),
+    #[error("cannot start the platform")]
+    Platform(#[from] OpenError),
+    #[error("cannot guard the server")]
+    Access(#[from] AccessError),
+    #[error("cannot open the server's doors")]
+    Serve(#[from] ServeError),
+    #[error("cannot show the server's figures")]
+    Observe(#[from] ObserveError),
+}
+
+/// A server that runs. Dropping it cuts everything at once; operators go on and are found again.
+pub struct Running {
+    platform: Platform,
+    server: serve::Server,
+    observer: Option<Observer>,
+    stopping: watch::Sender<bool>,
+}
+
+impl Running {
+    /// What it runs.
+    pub fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    /// Where it is reached.
+    pub fn addresses(&self) -> &Addresses {
+        self.server.addresses()
+    }
+
+    /// Where its figures are shown.
+    pub fn observed_at(&self) -> Option<SocketAddr> {
+        self.observer.as_ref().map(Observer::address)
+    }
+
+    /// The way in for this process.
+    pub fn in_process(&self) -> InProcess {
+        self.server.in_process()
+    }
+
+    /// Ends it in order: no new calls, those in flight go on for a while.
+    pub async fn stop(self) {
+        self.stopping.send_replace(true);
+        self.server.stop().await;
+    }
+}
+
+/// Starts a server. `shim` is how to start the small process beside each operator, see
+/// [`ProcessConfig::shim`]. Must be called within a runtime.
+///
+/// # Errors
+/// [`StartError`]; nothing runs then.
+pub async fn start(config: &Config, shim: Vec<String>) -> Result<Running, StartError> {
+    private_folder(&config.data)
+        .map_err(|source| StartError::Folder { path: config.data.clone(), source })?;
+    let gpus: Arc<dyn Gpus> = Arc::from(gpu::of_this_machine());
+    let options = options(config, gpus)?;
+    if config.executor.engine == Engine::Container {
+        return Err(StartError::NoContainers);
+    }
+    let mut process = ProcessConfig::new(config.data.join("executor"), shim);
+    if !config.executor.require_sandbox {
+        process.isolate = Isolate::Nothing;
+    }
+    let executor = ProcessExecutor::open(process).await?;
+    tracing::info!("{}", executor.capabilities());
+    let platform = Platform::open(options, Arc::new(executor)).await?;
+    let repository = platform.repository();
+    let gate = Arc::new(access::gate(config, repository.clone())?);
+    let metrics = Arc::new(Metrics::default());
+    let (stopping, stop) = watch::channel(false);
+    let routes = grpc::all_services(platform.clone(), stop).await;
+    let front = Front { gate, audit: Some(AuditLog::new(repository)), metrics: metrics.clone() };
+    let server = serve::start(config, front, || routes).await?;
+    let observer = match config.observe.address {
+        Some(address) => {
+            Some(observe::start(address, metrics, Arc::new(Watched(platform.clone()))).await?)
+        }
+        None => None,
+    };
+    Ok(Running { platform, server, observer, stopping })
+}
+
+/// Makes the data folder, closed to everybody else.
+fn private_folder(path: &std::path::Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
+    }
+    Ok(())
+}
+
+fn options(config: &Config, gpus: Arc<dyn Gpus>) -> Result<Options, StartError> {
+    let mut options = Options::new(&config.data);
+    let settings = &config.scheduler;
+    let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    options.scheduler = scheduler::Config {
+        default_limit_ms: millis(settings.default_timeout),
+        maximum_limit_ms: millis(settings.maximum_timeout),
+        grace_ms: millis(settings.grace),
+        lost_retries: settings.lost_retries,
+        patience: settings.patience,
+        on_restart: settings.on_restart,
+    };
+    let found = gpus.discover()?;
+    let capacity = &mut options.capacity;
+    capacity.cpu_millis = settings.cpus.map_or(capacity.cpu_millis, |cpus| u64::from(cpus) * 1000);
+    capacity.memory_mb = settings.memory_mb.unwrap_or(capacity.memory_mb);
+    capacity.slots = settings.slots.unwrap_or(capacity.slots);
+    capacity.gpus =
+        gpu::allowed(&found, settings.gpus.as_deref())?.into_iter().map(|gpu| gpu.id).collect();
+    options.gpus = gpus;
+    options.defaults = RequestDefaults {
+        cpus: settings.default_cpus,
+        memory_bytes: settings.default_memory_mb.saturating_mul(BYTES_PER_MB),
+    };
+    options.limits = RunLimits {
+        processes: Some(config.executor.max_processes),
+        disk_bytes: config.executor.max_disk_mib.map(|mib| mib.saturating_mul(1 << 20)),
+        log_bytes: config.logs.operator_mib.saturating_mul(1 << 20),
+        is_network_allowed: config.executor.allow_network,
+    };
+    options.payloads = PayloadOptions { limit_percent: config.storage.threshold_percent };
+    options.retention = retention(config);
+    let (bundles, broken) = Bundles::scan(&bundle_folders(config), aliases(config));
+    for error in broken {
+        tracing::warn!(%error, "an operator bundle cannot be used");
+    }
+    options.bundles = Arc::new(bundles);
+    options.max_instances = usize::try_from(config.models.max_instances).unwrap_or(usize::MAX);
+    options.max_instance_models = usize::try_from(config.models.model_limit).unwrap_or(usize::MAX);
+    match config.database_url() {
+        DatabaseUrl::Sqlite(path) => options.database_path = Some(path),
+        DatabaseUrl::Postgres(_) => return Err(StartError::NoPostgres),
+    }
+    Ok(options)
+}
+
+fn retention(config: &Config) -> Option<Retention> {
+    let forever = std::time::Duration::from_secs(u64::MAX / 2000);
+    let storage = &config.storage;
+    match storage.at_job_end {
+        AtJobEnd::Remove => {
+            let now = std::time::Duration::ZERO;
+            Some(Retention { healthy: now, others: storage.keep_others.unwrap_or(now) })
+        }
+        AtJobEnd::Keep if storage.keep_healthy.is_none() && storage.keep_others.is_none() => None,
+        AtJobEnd::Keep => Some(Retention {
+            healthy: storage.keep_healthy.unwrap_or(forever),
+            others: storage.keep_others.unwrap_or(forever),
+        }),
+    }
+}
+
+fn bundle_folders(config: &Config) -> Vec<std::path::PathBuf> {
+    let folder = config.bundles_folder();
+    // The folder of the data is made on first use; one that somebody named has to be there.
+    if config.operators.bundles.is_some() || folder.exists() { vec![folder] } else { Vec::new() }
+}
+
+fn aliases(config: &Config) -> BTreeMap<String, String> {
+    config.operators.aliases.clone()
+}
+
+/// What the figures are made of.
+struct Watched(Platform);
+
+impl Inspect for Watched {
+    fn facts(&self) -> Option<Facts> {
+        let sums = self.0.job_sums()?;
+        let kinds = JobState::ALL.iter().flat_map(|state| JobStatus::ALL.iter().map(|status| (*state, *status)));
+        let count = |kind| sums.counts.get(&kind).copied().unwrap_or(0);
+        Some(Facts {
+            jobs: kinds.map(|(state, status)| (state, status, count((state, status)))).collect(),
+            queue_length: sums.queued,
+            queue_oldest: sums.oldest_queued_ms.map(|ms| self.0.age(ms)).unwrap_or_default(),
+            disk: disk(self.0.data()),
+        })
+    }
+
+    fn not_ready(&self) -> Option<String> {
+        self.0.job_sums().is_none().then(|| "the records cannot be read".to_owned())
+    }
+}
+
+/// Bytes of the device that a folder is on: used and in all.
+#[cfg(target_os = "linux")]
+fn disk(folder: &std::path::Path) -> Option<(u64, u64)> {
+    let of = rustix::fs::statvfs(folder).ok()?;
+    let whole = of.f_blocks.saturating_mul(of.f_frsize);
+    Some((whole.saturating_sub(of.f_bfree.saturating_mul(of.f_frsize)), whole))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn disk(_folder: &std::path::Path) -> Option<(u64, u64)> {
+    None
+}

@@ -1,0 +1,11 @@
+//! The wire: every call through a client that is generated from the `.proto` files, against a real platform.
+#![cfg(target_os = "linux")]
+
+mod events;
+mod extension;
+mod jobs;
+mod models;
+mod payloads;
+mod pipelines;
+mod published_client;
+mod server;

@@ -1,0 +1,6 @@
+//! Jobs from definition to files, through the real scheduler, database, store and executor.
+#![cfg(target_os = "linux")]
+
+mod jobs;
+mod restart;
+mod server;
