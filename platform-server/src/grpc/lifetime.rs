@@ -2,7 +2,7 @@
 //!
 //! tonic applies a deadline to a call until its answer begins; for streams that is too early.
 
-use std::future::{Future, pending};
+use std::future::pending;
 use std::time::Duration;
 
 use futures_util::stream;
@@ -54,12 +54,10 @@ impl Lifetime {
 }
 
 /// Waits until the server is about to stop.
-pub(super) fn stopped(mut stop: Stop) -> impl Future<Output = ()> + Send {
-    async move {
-        if stop.wait_for(|is_stopping| *is_stopping).await.is_err() {
-            // Nobody is left who could say so.
-            pending::<()>().await;
-        }
+pub(super) async fn stopped(mut stop: Stop) {
+    if stop.wait_for(|is_stopping| *is_stopping).await.is_err() {
+        // Nobody is left who could say so.
+        pending::<()>().await;
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) trait Reply: Message + Default + 'static {
 macro_rules! replies {
     ($($message:ident)*) => {$(
         impl Reply for clara::$message {
+            #[allow(clippy::needless_update, reason = "some messages are a header alone")]
             fn refused(refusal: Refusal) -> Self {
                 Self { header: Some(refusal.into_header()), ..Self::default() }
             }

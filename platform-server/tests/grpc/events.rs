@@ -25,7 +25,7 @@ async fn bookmark(messages: &mut Streaming<WatchResponse>) -> Cursor {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watcher_sees_a_job_from_its_creation_to_its_end() {
-    let server = start().await;
+    let Some(server) = start_with_operators().await else { return };
     let pipeline = server.pipeline("echo hello").await;
     let mut messages = watch(&server, WatchRequest::default()).await;
     let begin = bookmark(&mut messages).await;

@@ -1,5 +1,6 @@
 //! The wire: every call through a client that is generated from the `.proto` files, against a real platform.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod events;
 mod extension;

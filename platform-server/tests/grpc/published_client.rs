@@ -25,7 +25,7 @@ async fn the_published_client_is_served() {
         eprintln!("skipped: nvidia-clara-client is not installed: make clara-client");
         return;
     }
-    let server = start().await;
+    let Some(server) = start_with_operators().await else { return };
     let run = Command::new(python)
         .arg(root().join("tests/scenario/clara_client.py"))
         .arg(server.address.to_string())

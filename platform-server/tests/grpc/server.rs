@@ -12,6 +12,7 @@ use platform_api::proto::clara::models_client::ModelsClient;
 use platform_api::proto::clara::payloads_client::PayloadsClient;
 use platform_api::proto::clara::pipelines_client::PipelinesClient;
 use platform_api::proto::clara::{self as wire, Identifier, PipelineDefinitionFile, ResponseHeader};
+use platform_server::executor::ExecutorError;
 use platform_server::executor::process::{Isolate, ProcessConfig, ProcessExecutor};
 use platform_server::grpc;
 use platform_server::platform::{Options, Platform};
@@ -31,16 +32,33 @@ pub(crate) struct TestServer {
     pub(crate) channel: Channel,
     /// Tells that the server is about to stop.
     pub(crate) stopping: watch::Sender<bool>,
+    runs_operators: bool,
     _folder: TempDir,
 }
 
-/// A server with all services.
+/// A server whose operators can run, or `None` with a note; `REQUIRE_SANDBOX=1` makes that a failure.
+pub(crate) async fn start_with_operators() -> Option<TestServer> {
+    let server = start().await;
+    if !server.runs_operators {
+        eprintln!("not tested here: operators have no sandbox");
+    }
+    server.runs_operators.then_some(server)
+}
+
+/// A server with all services. Where there is no sandbox its operators cannot run.
 pub(crate) async fn start() -> TestServer {
     let folder = tempfile::tempdir().unwrap();
     let shim = env!("CARGO_BIN_EXE_lantern-shim").into();
     let mut config = ProcessConfig::new(folder.path().join("executor"), vec![shim]);
-    config.isolate = Isolate::Nothing;
-    let executor = ProcessExecutor::open(config).await.unwrap();
+    let (executor, runs_operators) = match ProcessExecutor::open(config.clone()).await {
+        Ok(executor) => (executor, true),
+        Err(error @ ExecutorError::SandboxUnavailable { .. }) => {
+            assert!(std::env::var_os("REQUIRE_SANDBOX").is_none_or(|value| value != "1"), "{error}");
+            config.isolate = Isolate::Nothing;
+            (ProcessExecutor::open(config).await.unwrap(), false)
+        }
+        Err(error) => panic!("{error:?}"),
+    };
     let mut options = Options::new(folder.path());
     // Whatever the disk of the machine holds.
     options.payloads.limit_percent = 100;
@@ -52,7 +70,7 @@ pub(crate) async fn start() -> TestServer {
     let server = Server::builder().add_routes(routes);
     tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
     let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
-    TestServer { address, channel, stopping, _folder: folder }
+    TestServer { address, channel, stopping, runs_operators, _folder: folder }
 }
 
 impl TestServer {

@@ -2,11 +2,11 @@
 //!
 //! A header is never asked for in requests, since published clients send metadata calls without one.
 
-mod clara;
 mod jobs;
 mod models;
 mod payloads;
 mod pipelines;
+mod server;
 
 use platform_api::code::ErrorCode;
 use platform_api::convert::{ConvertError, parse_identifier};
