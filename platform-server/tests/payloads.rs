@@ -315,6 +315,8 @@ fn payloads_of_jobs_that_failed_are_kept_longer() {
             status,
             started_ms: None,
             stopped_ms: Some(10_000),
+            ran_ms: 0,
+            clock_since_ms: None,
         };
         let (good, bad, open) =
             (bench.job(1, &[]).unwrap(), bench.job(2, &[]).unwrap(), bench.job(3, &[]).unwrap());
