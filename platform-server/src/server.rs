@@ -112,9 +112,7 @@ pub async fn start(config: &Config, shim: Vec<String>) -> Result<Running, StartE
     let front = Front { gate, audit: Some(AuditLog::new(repository)), metrics: metrics.clone() };
     let server = serve::start(config, front, || routes).await?;
     let observer = match config.observe.address {
-        Some(address) => {
-            Some(observe::start(address, metrics, Arc::new(Watched(platform.clone()))).await?)
-        }
+        Some(address) => Some(observe::start(address, metrics, Arc::new(Watched(platform.clone()))).await?),
         None => None,
     };
     Ok(Running { platform, server, observer, stopping })
@@ -148,8 +146,7 @@ fn options(config: &Config, gpus: Arc<dyn Gpus>) -> Result<Options, StartError> 
     capacity.cpu_millis = settings.cpus.map_or(capacity.cpu_millis, |cpus| u64::from(cpus) * 1000);
     capacity.memory_mb = settings.memory_mb.unwrap_or(capacity.memory_mb);
     capacity.slots = settings.slots.unwrap_or(capacity.slots);
-    capacity.gpus =
-        gpu::allowed(&found, settings.gpus.as_deref())?.into_iter().map(|gpu| gpu.id).collect();
+    capacity.gpus = gpu::allowed(&found, settings.gpus.as_deref())?.into_iter().map(|gpu| gpu.id).collect();
     options.gpus = gpus;
     options.defaults = RequestDefaults {
         cpus: settings.default_cpus,
@@ -209,7 +206,8 @@ struct Watched(Platform);
 impl Inspect for Watched {
     fn facts(&self) -> Option<Facts> {
         let sums = self.0.job_sums()?;
-        let kinds = JobState::ALL.iter().flat_map(|state| JobStatus::ALL.iter().map(|status| (*state, *status)));
+        let kinds =
+            JobState::ALL.iter().flat_map(|state| JobStatus::ALL.iter().map(|status| (*state, *status)));
         let count = |kind| sums.counts.get(&kind).copied().unwrap_or(0);
         Some(Facts {
             jobs: kinds.map(|(state, status)| (state, status, count((state, status)))).collect(),

@@ -53,6 +53,8 @@ fn begin(n: u128) -> Vec<Change> {
         status,
         started_ms: Some(6000),
         stopped_ms: None,
+        ran_ms: 0,
+        clock_since_ms: None,
     });
     changes.push(event(n, "running"));
     changes
@@ -60,8 +62,15 @@ fn begin(n: u128) -> Vec<Change> {
 
 fn stop(n: u128) -> Vec<Change> {
     let (state, status) = (JobState::Stopped, JobStatus::Faulted);
-    let update =
-        Change::UpdateJob { job: job_id(n), state, status, started_ms: None, stopped_ms: Some(7000) };
+    let update = Change::UpdateJob {
+        job: job_id(n),
+        state,
+        status,
+        started_ms: None,
+        stopped_ms: Some(7000),
+        ran_ms: 0,
+        clock_since_ms: None,
+    };
     vec![Change::AddJobMessage(job_id(n), "over".into()), update, event(n, "stopped")]
 }
 

@@ -82,7 +82,8 @@ fn usage(error: ConfigError) -> anyhow::Error {
 fn shim() -> anyhow::Result<Vec<String>> {
     let this = std::env::current_exe().context("cannot find this program")?;
     let beside = this.with_file_name("lantern-shim");
-    let text = |path: PathBuf| path.into_os_string().into_string().ok().context("this program's path is no text");
+    let text =
+        |path: PathBuf| path.into_os_string().into_string().ok().context("this program's path is no text");
     Ok(if beside.is_file() { vec![text(beside)?] } else { vec![text(this)?, SHIM_VERB.to_owned()] })
 }
 

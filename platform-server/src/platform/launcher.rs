@@ -157,12 +157,8 @@ impl Launcher {
         let operator = planned.plan.operators.get(index).ok_or("the operator is not in the definition")?;
         let folder = self.0.parts.payloads.folder(planned.payload);
         let spec = self.spec(run, &planned.job_name, operator, request, gpus, &folder)?;
-        let running = Running {
-            run,
-            payload: planned.payload,
-            operator: operator.name.clone(),
-            gpus: gpus.to_vec(),
-        };
+        let running =
+            Running { run, payload: planned.payload, operator: operator.name.clone(), gpus: gpus.to_vec() };
         let token = executor_token(&run.to_string());
         self.0.runs.lock().unwrap_or_else(PoisonError::into_inner).insert(token, running);
         Ok(spec)

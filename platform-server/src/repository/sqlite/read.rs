@@ -319,7 +319,8 @@ impl Repository for SqliteRepository {
                 let kind = (codec::state(row.get(0)?)?, codec::status(row.get(1)?)?);
                 Ok((kind, codec::size(row.get(2)?)?))
             })?;
-            let queue = "SELECT count(*), min(created_ms) FROM jobs WHERE state = ?1 AND queue_order IS NOT NULL";
+            let queue =
+                "SELECT count(*), min(created_ms) FROM jobs WHERE state = ?1 AND queue_order IS NOT NULL";
             let queue = first(db, queue, [JobState::Pending as i64], |row| {
                 Ok((codec::size(row.get(0)?)?, row.get(1)?))
             })?;
