@@ -139,6 +139,8 @@ fn lists(criterion: &mut Criterion) {
                 status,
                 started_ms: Some(n as i64),
                 stopped_ms: Some(n as i64 + 1000),
+                ran_ms: 0,
+                clock_since_ms: None,
             };
             // The last ten are not over.
             if n > 99_990 { vec![job(n, definition)] } else { vec![job(n, definition), stop] }

@@ -23,7 +23,8 @@ operators:
 
 /// One life of a server: everything of it goes at its end, without a word, as when its process is killed.
 fn life<T>(story: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("the call is answered");
     let told = runtime.block_on(story);
     runtime.shutdown_timeout(std::time::Duration::from_secs(60));
     told
@@ -31,7 +32,7 @@ fn life<T>(story: impl Future<Output = T>) -> T {
 
 #[test]
 fn created_jobs_wait_on_and_records_stay() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("the call is answered");
     let Some((pipeline, made)) = life(async {
         let platform = open(folder.path()).await?;
         let pipeline = create_pipeline(&platform, SLOW).await;
@@ -41,10 +42,10 @@ fn created_jobs_wait_on_and_records_stay() {
     };
     life(async {
         let platform = reopen(folder.path(), OnRestart::Reattach).await;
-        assert_eq!(platform.pipeline(pipeline).await.unwrap().summary.name, "slow");
-        let report = platform.job(made.job).await.unwrap();
+        assert_eq!(platform.pipeline(pipeline).await.expect("the call is answered").summary.name, "slow");
+        let report = platform.job(made.job).await.expect("the call is answered");
         assert_eq!((report.details.state, report.details.status), (JobState::Pending, JobStatus::Healthy));
-        platform.cancel_job(made.job, None).await.unwrap();
+        platform.cancel_job(made.job, None).await.expect("the call is answered");
     });
 }
 
@@ -56,8 +57,8 @@ fn leave_behind(folder: &Path) -> Option<CreatedJob> {
         let made = create_job(&platform, pipeline, "left behind").await;
         start(&platform, made.job).await;
         let mut changes = platform.events().last();
-        while platform.job(made.job).await.unwrap().details.state != JobState::Running {
-            changes.changed().await.unwrap();
+        while platform.job(made.job).await.expect("the call is answered").details.state != JobState::Running {
+            changes.changed().await.expect("the call is answered");
         }
         Some(made)
     })
@@ -65,7 +66,7 @@ fn leave_behind(folder: &Path) -> Option<CreatedJob> {
 
 #[test]
 fn running_jobs_are_evicted_where_the_configuration_says_so() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("the call is answered");
     let Some(made) = leave_behind(folder.path()) else { return };
     life(async {
         let platform = reopen(folder.path(), OnRestart::Evict).await;
@@ -76,13 +77,16 @@ fn running_jobs_are_evicted_where_the_configuration_says_so() {
 
 #[test]
 fn running_jobs_go_on_under_the_next_server() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("the call is answered");
     let Some(made) = leave_behind(folder.path()) else { return };
     life(async {
         let platform = reopen(folder.path(), OnRestart::Reattach).await;
-        assert_eq!(platform.job(made.job).await.unwrap().details.state, JobState::Running);
+        assert_eq!(
+            platform.job(made.job).await.expect("the call is answered").details.state,
+            JobState::Running
+        );
         let input = folder.path().join("payloads").join(made.payload.to_string()).join("input");
-        std::fs::write(input.join("go"), "").unwrap();
+        std::fs::write(input.join("go"), "").expect("the call is answered");
         let report = end(&platform, made.job).await;
         assert_eq!((report.details.status, report.messages), (JobStatus::Healthy, vec![]));
         assert_eq!(log(&platform, made.job, "only").await, ["done"]);
@@ -91,5 +95,5 @@ fn running_jobs_go_on_under_the_next_server() {
 
 /// Opens a folder again as soon as the platform before has let go of it.
 async fn reopen(data: &Path, on_restart: OnRestart) -> Platform {
-    open_with(data, |options| options.scheduler.on_restart = on_restart).await.unwrap()
+    open_with(data, |options| options.scheduler.on_restart = on_restart).await.expect("the call is answered")
 }
