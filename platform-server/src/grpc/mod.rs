@@ -1,6 +1,6 @@
 //! The platform on the wire: thin gRPC services over [`Platform`].
 //!
-//! [`clara`] speaks the published API, whose errors travel in the header of an answer that gRPC calls OK; [`extension`]
+//! `clara` speaks the published API, whose errors travel in the header of an answer that gRPC calls OK; `extension`
 //! is our own, whose errors are gRPC statuses. Listeners, encryption and log-ins are not here: [`clara_services`] and
 //! [`all_services`] hand out what a listener serves.
 //!
