@@ -242,28 +242,40 @@ impl Launcher {
         self.0.runs.lock().unwrap_or_else(PoisonError::into_inner).get(&token).cloned()
     }
 
-    /// Takes in what a run wrote, then tells its end: whoever sees the end finds the files.
+    /// Takes in what a run wrote, then tells its end.
     fn end(&self, token: executor::RunToken, running: Running, end: &executor::RunEnd) {
-        let (mut outcome, mut record) = outcome(end);
-        match self.0.parts.payloads.adopt(running.payload, &running.operator, AdoptLimits::default()) {
-            Ok(adopted) if adopted.skipped_count > 0 => {
-                let first = adopted.skipped.first().map(|s| format!("`{}`: {}", s.name, s.reason));
-                let text =
-                    format!("{} files were left out, {}", adopted.skipped_count, first.unwrap_or_default());
-                append(&mut record.message, &text);
-            }
-            Ok(_) => {}
-            Err(error) => {
-                append(&mut record.message, &format!("its files could not be taken in: {}", chain(&error)));
-                if outcome == Outcome::Completed {
-                    outcome = Outcome::Faulted(Fault::Disk);
-                    record.reason = Reason::Disk;
-                }
-            }
-        }
+        let (outcome, record) = take_in(&self.0.parts.payloads, running.payload, &running.operator, end);
         self.0.runs.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
         self.tell(Command::Ended { run: running.run, outcome, end: record });
     }
+}
+
+/// Takes the files of a run that is over into its payload, and says how it ended: whoever sees the end finds the
+/// files. Blocks on disk.
+pub(super) fn take_in(
+    payloads: &PayloadStore,
+    payload: PayloadId,
+    operator: &str,
+    end: &executor::RunEnd,
+) -> (Outcome, EndRecord) {
+    let (mut outcome, mut record) = outcome(end);
+    match payloads.adopt(payload, operator, AdoptLimits::default()) {
+        Ok(adopted) if adopted.skipped_count > 0 => {
+            let first = adopted.skipped.first().map(|s| format!("`{}`: {}", s.name, s.reason));
+            let text =
+                format!("{} files were left out, {}", adopted.skipped_count, first.unwrap_or_default());
+            append(&mut record.message, &text);
+        }
+        Ok(_) => {}
+        Err(error) => {
+            append(&mut record.message, &format!("its files could not be taken in: {}", chain(&error)));
+            if outcome == Outcome::Completed {
+                outcome = Outcome::Faulted(Fault::Disk);
+                record.reason = Reason::Disk;
+            }
+        }
+    }
+    (outcome, record)
 }
 
 fn append(message: &mut String, text: &str) {
@@ -274,7 +286,7 @@ fn append(message: &mut String, text: &str) {
 }
 
 /// How a run ended, for the scheduler and for people.
-pub(super) fn outcome(end: &executor::RunEnd) -> (Outcome, EndRecord) {
+fn outcome(end: &executor::RunEnd) -> (Outcome, EndRecord) {
     use executor::Outcome as Seen;
     let (fault, message) = match &end.outcome {
         Seen::Exited { code: 0 } => (None, String::new()),

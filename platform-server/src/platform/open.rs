@@ -165,7 +165,12 @@ impl Platform {
         for Left { run, payload, operator, gpus } in &records.running {
             launcher.remember(*run, *payload, operator.clone(), gpus.clone());
         }
-        let fates = reconcile(executor.as_ref(), &records, options.scheduler.on_restart).await?;
+        let found = reconcile(executor.as_ref(), &records, options.scheduler.on_restart).await?;
+        let (fates, records) = {
+            let payloads = payloads.clone();
+            let take_in = move || (fates(&payloads, &records.running, found), records);
+            tokio::task::spawn_blocking(take_in).await.map_err(|_| OpenError::Random)?
+        };
         let snapshot = Snapshot {
             jobs: records.jobs,
             fates,
@@ -312,26 +317,31 @@ fn read_jobs(
     }
 }
 
-/// Asks the executor what became of the runs that had not ended.
+/// Asks the executor what became of the runs that had not ended; answers in their order.
 async fn reconcile(
     executor: &dyn Executor,
     records: &Records,
     on_restart: OnRestart,
-) -> Result<BTreeMap<RunToken, RunFate>, OpenError> {
+) -> Result<Vec<Found>, OpenError> {
     let on_restart = match on_restart {
         OnRestart::Reattach => executor::OnRestart::Reattach,
         OnRestart::Evict => executor::OnRestart::Evict,
     };
     let tokens = records.running.iter().map(|left| executor_token(&left.run.to_string())).collect();
-    let found = executor.reconcile(tokens, on_restart).await?;
-    let fates = records.running.iter().zip(found).map(|(left, found)| {
+    Ok(executor.reconcile(tokens, on_restart).await?)
+}
+
+/// What the scheduler is told of runs that an earlier server left behind. Files of those that ended meanwhile are
+/// taken in first: whoever sees the end finds the files. Blocks.
+fn fates(payloads: &PayloadStore, running: &[Left], found: Vec<Found>) -> BTreeMap<RunToken, RunFate> {
+    let fates = running.iter().zip(found).map(|(left, found)| {
         let fate = match found {
             Found::Running { .. } => RunFate::Reattached,
             Found::Ended(end) => {
-                let (outcome, _) = launcher::outcome(&end);
                 // A run that was ended because its server went away says nothing about its operator.
                 let is_known =
                     !matches!(end.outcome, executor::Outcome::Lost { .. } | executor::Outcome::Evicted);
+                let (outcome, _) = launcher::take_in(payloads, left.payload, &left.operator, &end);
                 RunFate::Gone {
                     outcome: is_known.then_some(outcome),
                     ended_ms: u64::try_from(millis(end.ended_at)).ok(),
@@ -340,5 +350,5 @@ async fn reconcile(
         };
         (left.run, fate)
     });
-    Ok(fates.collect())
+    fates.collect()
 }

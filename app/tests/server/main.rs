@@ -1,0 +1,69 @@
+//! `lantern serve` as people start it: driven by the command line, and killed again and again.
+#![cfg(target_os = "linux")]
+
+mod commands;
+mod killed;
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// A server in a process of its own; killed when it is dropped.
+struct Server {
+    process: Child,
+    /// Where the plain-text port is.
+    address: String,
+}
+
+impl Server {
+    /// Starts one on a folder, or `None` with a note where operators cannot be run here; `REQUIRE_SANDBOX=1` makes that
+    /// a failure.
+    fn start(data: &Path, settings: &Path) -> Option<Self> {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_lantern"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--legacy-clara", "127.0.0.1:0", "--config"])
+            .arg(settings)
+            .arg("--data")
+            .arg(data)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        if line.is_empty() {
+            let output = process.wait_with_output().unwrap();
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert!(told.contains("sandbox"), "{told}");
+            assert!(std::env::var_os("REQUIRE_SANDBOX").is_none_or(|value| value != "1"), "{told}");
+            eprintln!("not tested here: {told}");
+            return None;
+        }
+        // Nobody reads on: a full pipe must not hold the server up.
+        let mut errors = process.stderr.take().unwrap();
+        std::thread::spawn(move || std::io::copy(&mut errors, &mut std::io::sink()));
+        let addresses: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert!(addresses["fingerprint"].is_string(), "encrypted unless told otherwise: {line}");
+        let address = format!("http://{}", addresses["legacy_clara"].as_str().unwrap());
+        Some(Self { process, address })
+    }
+
+    fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Settings for tests: however full the disk of the machine is.
+fn settings(folder: &Path) -> std::path::PathBuf {
+    let path = folder.join("settings.toml");
+    std::fs::write(&path, "[storage]\nthreshold-percent = 100\n").unwrap();
+    path
+}
