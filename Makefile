@@ -109,6 +109,7 @@ $(CLARA_CLIENT_STAMP):
 
 .PHONY: deb
 deb: setup ## Build the Debian package
+	cargo build --release --locked -p platform-server --bins
 	@cargo deb --version >/dev/null 2>&1 || cargo install --locked --debug cargo-deb@$(CARGO_DEB_VERSION)
 	cargo deb --locked -p lantern
 

@@ -192,8 +192,12 @@ fn retention(config: &Config) -> Option<Retention> {
 
 fn bundle_folders(config: &Config) -> Vec<std::path::PathBuf> {
     let folder = config.bundles_folder();
-    // The folder of the data is made on first use; one that somebody named has to be there.
-    if config.operators.bundles.is_some() || folder.exists() { vec![folder] } else { Vec::new() }
+    // One that somebody named has to be there; the others are looked for.
+    if config.operators.bundles.is_some() {
+        return vec![folder];
+    }
+    let installed = std::env::current_exe().ok().map(|this| this.with_file_name("../share/lantern/bundles"));
+    std::iter::once(folder).chain(installed).filter(|folder| folder.is_dir()).collect()
 }
 
 fn aliases(config: &Config) -> BTreeMap<String, String> {

@@ -78,13 +78,16 @@ fn usage(error: ConfigError) -> anyhow::Error {
     }
 }
 
-/// The small program beside each operator: an own one where it is installed next to this, else this one.
+/// The small program beside each operator: an own one where it is installed, which starts quicker, else this one.
 fn shim() -> anyhow::Result<Vec<String>> {
     let this = std::env::current_exe().context("cannot find this program")?;
-    let beside = this.with_file_name("lantern-shim");
+    let places = ["lantern-shim", "../libexec/lantern/lantern-shim"].map(|place| this.with_file_name(place));
     let text =
         |path: PathBuf| path.into_os_string().into_string().ok().context("this program's path is no text");
-    Ok(if beside.is_file() { vec![text(beside)?] } else { vec![text(this)?, SHIM_VERB.to_owned()] })
+    match places.into_iter().find(|place| place.is_file()) {
+        Some(shim) => Ok(vec![text(std::fs::canonicalize(shim)?)?]),
+        None => Ok(vec![text(this)?, SHIM_VERB.to_owned()]),
+    }
 }
 
 /// What makes this program the shim.
