@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("platform-client", &["platform-api"]),
     ("platform-server", &["platform-api"]),
     ("lantern", &["imaging", "platform-client", "platform-server", "render-core", "selftest"]),
+    ("operators", &["imaging"]),
     ("test-support", &[]),
     ("workspace-tests", &[]),
 ];
