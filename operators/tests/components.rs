@@ -64,11 +64,9 @@ proptest! {
             let members: Vec<usize> = (0..set.len()).filter(|&i| expected[i] == Some(start)).collect();
             let component = &found.all()[label];
             prop_assert_eq!(component.voxels, members.len() as u64);
-            for (axis, of) in [|i: usize, d: Dims| i % d.x, |i, d| i / d.x % d.y, |i, d| i / d.x / d.y]
-                .into_iter()
-                .enumerate()
-            {
-                let at: Vec<usize> = members.iter().map(|&i| of(i, dims)).collect();
+            for axis in 0..3 {
+                let of = |i: usize| [i % dims.x, i / dims.x % dims.y, i / dims.x / dims.y][axis];
+                let at: Vec<usize> = members.iter().map(|&i| of(i)).collect();
                 prop_assert_eq!(component.bounds[0][axis], *at.iter().min().unwrap());
                 prop_assert_eq!(component.bounds[1][axis], *at.iter().max().unwrap());
                 prop_assert_eq!(component.index_sum[axis], at.iter().sum::<usize>() as u128);

@@ -20,9 +20,9 @@ use operators::output::write_file;
 
 /// Keeps all that is told.
 #[derive(Default)]
-pub struct Heard {
-    pub progress: Mutex<Vec<String>>,
-    pub warnings: Mutex<Vec<String>>,
+pub(crate) struct Heard {
+    pub(crate) progress: Mutex<Vec<String>>,
+    pub(crate) warnings: Mutex<Vec<String>>,
 }
 
 impl Listener for Heard {
@@ -36,7 +36,7 @@ impl Listener for Heard {
 }
 
 /// Runs an operator as `run_operator` would.
-pub fn run(
+pub(crate) fn run(
     name: &str,
     input: &Path,
     output: &Path,
@@ -51,14 +51,14 @@ pub fn run(
 }
 
 /// The one series below a path.
-pub fn load(path: &Path) -> Volume {
+pub(crate) fn load(path: &Path) -> Volume {
     let catalog = formats::scan(&[path.to_path_buf()], &Progress::new()).unwrap();
     assert_eq!(catalog.series.len(), 1);
     formats::load(&catalog.series[0], ReadLimits::default(), &Progress::new()).unwrap()
 }
 
 /// All ways to lay three axes along three axes.
-pub fn orientations() -> Vec<DMat3> {
+pub(crate) fn orientations() -> Vec<DMat3> {
     let mut all = Vec::new();
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         for signs in 0..8 {
@@ -70,22 +70,22 @@ pub fn orientations() -> Vec<DMat3> {
 }
 
 /// A small grid that no symmetry maps to itself.
-pub fn geometry(direction: DMat3) -> Geometry {
+pub(crate) fn geometry(direction: DMat3) -> Geometry {
     let (origin, spacing) = (DVec3::new(-12.375, 70.1, 3.3), DVec3::new(0.7, 1.25, 2.0));
     Geometry::new(Dims::new(5, 4, 3), origin, spacing, direction).unwrap()
 }
 
-pub fn volume(geometry: Geometry, voxels: impl Into<Voxels>) -> Volume {
+pub(crate) fn volume(geometry: Geometry, voxels: impl Into<Voxels>) -> Volume {
     Volume::new(VolumeMeta::scalar(geometry), voxels).unwrap()
 }
 
 /// Different numbers in every voxel, both signs.
-pub fn numbers(geometry: &Geometry) -> Vec<i16> {
+pub(crate) fn numbers(geometry: &Geometry) -> Vec<i16> {
     (0..geometry.dims().checked_count().unwrap() as i16).map(|i| i * 37 - 1000).collect()
 }
 
 /// Writes a volume as `name`.
-pub fn save(volume: Volume, folder: &Path, name: &str) {
+pub(crate) fn save(volume: Volume, folder: &Path, name: &str) {
     let heard = Heard::default();
     let input = InputVolume::new(volume, &InputOptions::default(), &heard).unwrap();
     let values = ModalityValues::new(&input, [0; 3], input.dims().to_array(), &heard).unwrap();
@@ -98,7 +98,7 @@ pub fn save(volume: Volume, folder: &Path, name: &str) {
 }
 
 /// Whether all voxel centres are where they should be.
-pub fn assert_same_place(found: &Geometry, expected: &Geometry, tolerance_mm: f64) {
+pub(crate) fn assert_same_place(found: &Geometry, expected: &Geometry, tolerance_mm: f64) {
     assert_eq!(found.dims(), expected.dims());
     let far = expected.dims().as_dvec3() - 1.0;
     for corner in [DVec3::ZERO, DVec3::X, DVec3::Y, DVec3::Z, DVec3::ONE] {
