@@ -30,6 +30,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         &["egui", "eframe", "winit", "dicom-object", "image", "zip"],
         "render-core is headless and reads no files",
     ),
+    (
+        "operators",
+        &["tokio", "tonic", "prost", "wgpu", "egui"],
+        "operators know folders and parameters: no server, no async, no window",
+    ),
 ];
 
 fn metadata() -> Metadata {

@@ -11,7 +11,7 @@ use clap::Args;
 use imaging::ImagingError;
 use imaging::formats::{self, ReadLimits};
 use imaging::geometry::{Dims, Geometry};
-use imaging::series::{Catalog, SeriesEntry};
+use imaging::series::{Catalog, SeriesEntry, SeriesWarning};
 use imaging::source::Progress;
 use imaging::verdict::{Level, Verdict};
 use imaging::volume::{Channels, Rescale, Volume, Voxels};
@@ -73,8 +73,8 @@ impl InputVolume {
         let limits = ReadLimits { max_volume_bytes: options.max_volume_mib.saturating_mul(1 << 20) };
         let progress = Progress::new();
         let volume = told_along(listener, "read", &progress, || formats::load(entry, limits, &progress))?;
-        let verdict = Verdict::of(entry.warnings.iter().chain(volume.warnings()));
-        Self::with_verdict(volume, verdict, options, listener)
+        let noted = entry.warnings.iter().chain(volume.warnings()).cloned().collect();
+        Self::with_warnings(volume, noted, options, listener)
     }
 
     /// Takes a volume that is in memory already.
@@ -87,13 +87,13 @@ impl InputVolume {
         options: &InputOptions,
         listener: &dyn Listener,
     ) -> Result<Self, OperatorError> {
-        let verdict = Verdict::of(volume.warnings());
-        Self::with_verdict(volume, verdict, options, listener)
+        let noted = volume.warnings().to_vec();
+        Self::with_warnings(volume, noted, options, listener)
     }
 
-    fn with_verdict(
+    fn with_warnings(
         volume: Volume,
-        verdict: Verdict,
+        noted: Vec<SeriesWarning>,
         options: &InputOptions,
         listener: &dyn Listener,
     ) -> Result<Self, OperatorError> {
@@ -101,10 +101,10 @@ impl InputVolume {
             return Err(OperatorError::Colour);
         }
         let time_point = check_time_point(options, volume.time_points())?;
+        let verdict = Verdict::of(&noted);
         check_verdict(&verdict, options)?;
-        let mut warnings: Vec<String> = verdict.reasons.iter().map(|r| r.finding.to_string()).collect();
-        for warning in volume.warnings() {
-            let text = warning.to_string();
+        let mut warnings: Vec<String> = Vec::new();
+        for text in noted.iter().map(SeriesWarning::to_string) {
             if !warnings.contains(&text) {
                 warnings.push(text);
             }

@@ -2,5 +2,6 @@
 #![cfg(target_os = "linux")]
 
 mod jobs;
+mod operators;
 mod restart;
 mod server;
