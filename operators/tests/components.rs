@@ -1,4 +1,5 @@
 //! Connected components against a flood fill that is too simple to be wrong.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
 //! What a box keeps, and that it stays where it was.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! What is written is read back as it was: values and places.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The program itself: exit codes, what goes where, what it refuses.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod support;
 

@@ -1,6 +1,7 @@
 //! The steps of the reference pipeline on the bundled chest CT, against what SimpleITK makes of it.
 //!
 //! `sample_truth.py` made `sample_truth.json`.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Which components a label map keeps, how cavities are filled, and what is measured.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod support;
 
