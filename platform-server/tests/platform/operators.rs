@@ -1,5 +1,4 @@
 //! The reference pipeline with its real operators, on the bundled chest CT.
-#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
