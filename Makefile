@@ -107,8 +107,21 @@ $(CLARA_CLIENT_STAMP):
 		test "$(REQUIRE_CLARA_CLIENT)" != 1; \
 	fi
 
+BUNDLES := target/bundles
+
+.PHONY: bundles
+bundles: setup-rust ## Build the operators as bundles in target/bundles, for `operators.bundles` of a server
+	cargo build --release --locked -p operators
+	@for manifest in assets/bundles/*/operator.json; do \
+		bundle=$(BUNDLES)/$$(basename "$$(dirname "$$manifest")"); \
+		mkdir -p "$$bundle/bin"; \
+		install -m 644 "$$manifest" "$$bundle/operator.json"; \
+		install -m 755 target/release/run_operator "$$bundle/bin/run_operator"; \
+		echo "Bundle: $$bundle"; \
+	done
+
 .PHONY: deb
-deb: setup ## Build the Debian package
+deb: setup bundles ## Build the Debian package
 	cargo build --release --locked -p platform-server --bins
 	@cargo deb --version >/dev/null 2>&1 || cargo install --locked --debug cargo-deb@$(CARGO_DEB_VERSION)
 	cargo deb --locked -p lantern

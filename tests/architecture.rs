@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("platform-client", &["platform-api"]),
     ("platform-server", &["platform-api"]),
     ("lantern", &["imaging", "platform-client", "platform-server", "render-core", "selftest"]),
+    ("operators", &["imaging"]),
     ("test-support", &[]),
     ("workspace-tests", &[]),
 ];
@@ -28,6 +29,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "render-core",
         &["egui", "eframe", "winit", "dicom-object", "image", "zip"],
         "render-core is headless and reads no files",
+    ),
+    (
+        "operators",
+        &["tokio", "tonic", "prost", "wgpu", "egui"],
+        "operators know folders and parameters: no server, no async, no window",
     ),
 ];
 

@@ -64,6 +64,11 @@ pub(super) fn run_spec(parts: RunParts<'_>) -> Result<RunSpec, String> {
     let mut spec = parts.bundle.run(&operator.command, has_own_mounts);
     // What the definition says goes before what the bundle says.
     spec.environment.extend(operator.variables.clone());
+    // What programs with threads take for the number of processors that are theirs.
+    for name in ["RAYON_NUM_THREADS", "OMP_NUM_THREADS"] {
+        let cpus = request.cpu_millis.div_ceil(1000).max(1).to_string();
+        spec.environment.entry(name.to_owned()).or_insert(cpus);
+    }
     spec.limits = Limits {
         cpu_millis: Some(u32::try_from(request.cpu_millis).unwrap_or(u32::MAX)),
         memory_bytes: Some(request.memory_mb.saturating_mul(1 << 20)),

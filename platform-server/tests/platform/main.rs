@@ -1,6 +1,8 @@
 //! Jobs from definition to files, through the real scheduler, database, store and executor.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
 mod jobs;
+mod operators;
 mod restart;
 mod server;
