@@ -1,4 +1,5 @@
 //! `lantern serve` as people start it: driven by the command line, and killed again and again.
+#![allow(clippy::unwrap_used, reason = "tests may panic")]
 #![cfg(target_os = "linux")]
 
 mod commands;
