@@ -19,7 +19,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .PHONY: help
 help: ## Show what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 .PHONY: run
 run: setup ## Build and open the bundled sample study (without a display: save a screenshot)
@@ -58,6 +58,11 @@ test: setup cargo-deny clara-client ## Run everything that CI runs
 		echo "Advisories NOT checked: the advisory database cannot be reached from here."; \
 	fi
 	desktop-file-validate packaging/linux/lantern.desktop
+
+.PHONY: test-cgroup2
+test-cgroup2: setup ## Run the executor's tests under control groups of version 2, in a virtual machine (10 minutes)
+	$(MAKE) --no-print-directory setup-system PACKAGES="qemu-system-x86 busybox-static attr cpio"
+	tests/scenario/cgroup2.sh
 
 # Seconds for each target, and which; they are listed in fuzz/README.md.
 FUZZ_SECONDS ?= 60
