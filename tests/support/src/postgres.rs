@@ -48,6 +48,7 @@ rm -rf "$DIR"
 pub struct Cluster {
     folder: PathBuf,
     programs: PathBuf,
+    port: u16,
     keeper: Mutex<Keeper>,
     databases: AtomicU32,
 }
@@ -75,14 +76,37 @@ impl Cluster {
     /// If there is none and `REQUIRE_POSTGRES=1`, or it does not start.
     pub fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Option<Cluster>> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start("-F")).as_ref()
+        SHARED.get_or_init(|| Self::start(&["-F"])).as_ref()
     }
 
     /// A server for one test, with options of the program `postgres`. See [`Cluster::shared`].
     ///
     /// # Panics
     /// If there is no PostgreSQL and `REQUIRE_POSTGRES=1`, or it does not start.
-    pub fn start(options: &str) -> Option<Self> {
+    pub fn start(options: &[&str]) -> Option<Self> {
+        Self::start_at(None, options, |_| ())
+    }
+
+    /// A server that also listens at 127.0.0.1 and encrypts there, with a certificate and its key as PEM. See
+    /// [`Cluster::shared`].
+    ///
+    /// # Panics
+    /// If there is no PostgreSQL and `REQUIRE_POSTGRES=1`, or it does not start.
+    pub fn start_with_tls(certificate: &str, key: &str) -> Option<Self> {
+        // Somebody else may take the port in between; then the server does not start.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+        let port = listener.local_addr().expect("it is bound").port();
+        drop(listener);
+        Self::start_at(Some(port), &["-F", "-l"], |data| {
+            for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+                let path = data.join(name);
+                std::fs::write(&path, text).expect("the folder is writable");
+                give_away(&path);
+            }
+        })
+    }
+
+    fn start_at(port: Option<u16>, options: &[&str], prepare: impl FnOnce(&Path)) -> Option<Self> {
         let Some(programs) = programs() else {
             let message = "PostgreSQL is missing (initdb, pg_ctl and psql in PATH or /usr/lib/postgresql)";
             assert!(std::env::var_os("REQUIRE_POSTGRES").is_none_or(|value| value != "1"), "{message}");
@@ -93,21 +117,18 @@ impl Cluster {
             tempfile::Builder::new().prefix("lantern-pg-").tempdir_in("/tmp").expect("/tmp is writable");
         // The shell removes it.
         let folder = folder.keep();
-        let is_root = is_root(&folder);
-        if is_root {
-            std::os::unix::fs::chown(&folder, Some(NOBODY), Some(NOBODY))
-                .expect("root may give folders away");
-        }
-        let somebody = if is_root {
-            format!("setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups")
-        } else {
-            String::new()
-        };
+        let is_root = give_away(&folder);
+        let nobody = format!("setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups");
+        let somebody = if is_root { nobody } else { String::new() };
         initialise(&somebody, &programs, &folder);
-        let options = format!("-h '' -k {} -N 200 {options}", folder.display());
+        prepare(&folder.join("data"));
+        let host = if port.is_some() { "127.0.0.1" } else { "''" };
+        let port = port.unwrap_or(5432);
+        let options = options.join(" ");
+        let options = format!("-h {host} -p {port} -k {} -N 200 {options}", folder.display());
         let keeper = Keeper::start(&somebody, &programs, &folder, &options);
         let databases = AtomicU32::new(0);
-        Some(Self { folder, programs, keeper: Mutex::new(keeper), databases })
+        Some(Self { folder, programs, port, keeper: Mutex::new(keeper), databases })
     }
 
     /// Makes a database.
@@ -124,12 +145,17 @@ impl Cluster {
     /// How a user connects to a database.
     pub fn url(&self, user: &str, database: &str) -> String {
         let folder = self.folder.display().to_string().replace('/', "%2F");
-        format!("postgres://{user}@{folder}/{database}")
+        format!("postgres://{user}@{folder}:{}/{database}", self.port)
+    }
+
+    /// Where the server listens, if it does.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The socket of the server.
     pub fn socket(&self) -> PathBuf {
-        self.folder.join(".s.PGSQL.5432")
+        self.folder.join(format!(".s.PGSQL.{}", self.port))
     }
 
     /// What statements answer, a line a row.
@@ -145,7 +171,7 @@ impl Cluster {
     pub fn psql(&self, database: &str) -> Command {
         let mut psql = Command::new(self.programs.join("psql"));
         psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", OWNER, "-d", database, "-h"]);
-        psql.arg(&self.folder);
+        psql.arg(&self.folder).args(["-p", &self.port.to_string()]);
         psql
     }
 
@@ -202,10 +228,17 @@ impl Keeper {
     }
 }
 
-/// Whether new files belong to root.
-fn is_root(folder: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata(folder).is_ok_and(|metadata| metadata.uid() == 0)
+/// Keeps a path to the user whom the server runs as; true where that is another one than ours.
+fn give_away(path: &Path) -> bool {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    let metadata = std::fs::metadata(path).expect("it was just made");
+    let mode = if metadata.is_dir() { 0o700 } else { 0o600 };
+    std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("it is ours");
+    let is_root = metadata.uid() == 0;
+    if is_root {
+        chown(path, Some(NOBODY), Some(NOBODY)).expect("root may give files away");
+    }
+    is_root
 }
 
 /// The folder of the newest PostgreSQL that has all we need.

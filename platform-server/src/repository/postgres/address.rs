@@ -50,7 +50,7 @@ pub(super) enum Authorities {
 /// A database on a server. Its password, if it has one, is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
-    config: Config,
+    config: Box<Config>,
     proof: Proof,
     place: String,
 }
@@ -85,7 +85,7 @@ impl FromStr for Address {
             }
         }
         let rest = if others.is_empty() { bare.to_owned() } else { format!("{bare}?{}", others.join("&")) };
-        let mut config: Config = rest.parse().map_err(|_| AddressError::Form)?;
+        let mut config: Box<Config> = rest.parse().map(Box::new).map_err(|_| AddressError::Form)?;
         let place = place(&config)?;
         let (ssl, proof) = trust(mode, certificate)?;
         config.ssl_mode(ssl);
@@ -104,7 +104,7 @@ impl Address {
 
     /// What the client library needs to connect.
     pub(super) fn config(&self, connect_timeout: Duration) -> Config {
-        let mut config = self.config.clone();
+        let mut config = self.config.as_ref().clone();
         config.connect_timeout(connect_timeout);
         config
     }

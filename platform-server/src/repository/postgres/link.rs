@@ -54,7 +54,7 @@ impl Link {
         }
         let version = schema::check(&session, &server.database())?;
         schema::migrate(&session, version)?;
-        session.execute("UPDATE lantern SET owner = ?1, commits = 0", &values![me])?;
+        session.execute("UPDATE lantern SET owner = ?1, commits = 0", &[me.into()])?;
         let backend = backend(&session)?;
         Ok(Self { server, session: Some(session), me, commits: 0, backend, lost: None, end: None })
     }

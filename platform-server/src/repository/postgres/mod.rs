@@ -102,9 +102,7 @@ impl PostgresRepository {
             .steer("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .and_then(|()| read(&session))
             .and_then(|found| session.steer("COMMIT").map(|()| found));
-        if result.is_ok() {
-            self.readers.put_back(session);
-        } else if !session.is_closed() && session.batch("ROLLBACK").is_ok() {
+        if result.is_ok() || (!session.is_closed() && session.batch("ROLLBACK").is_ok()) {
             self.readers.put_back(session);
         }
         result

@@ -329,7 +329,7 @@ fn enqueue_job(
     demand_state(db, job, JobState::Pending)?;
     let seq = job_seq(db, job)?;
     let statement = "UPDATE jobs SET queue_order = ?2 WHERE seq = ?1 AND queue_order IS NULL";
-    if db.execute(statement, &values![seq, queue_order])? == 0 {
+    if db.execute(statement, &[seq.into(), queue_order.into()])? == 0 {
         return Err(RepositoryError::AlreadyStarted { job: job.to_string() });
     }
     let statement = "INSERT INTO job_variables (job, n, name, value) VALUES (?1, ?2, ?3, ?4)";
