@@ -7,11 +7,13 @@ SAMPLE := assets/sample
 SCREENSHOT ?= screenshot.png
 # Build: a C++ compiler and cmake for the JPEG-LS codec. Run: libraries that the window opens at run time, and the
 # software Vulkan driver for machines without a graphics card. Test: a virtual display; python3-venv for the
-# published client of the platform. bubblewrap: the sandbox of operators.
+# published client of the platform; postgresql for servers of the tests' own. bubblewrap: the sandbox of operators.
 PACKAGES := g++ cmake make pkg-config ca-certificates tar xz-utils \
 	libvulkan1 mesa-vulkan-drivers libegl1 libgl1 libegl-mesa0 libgl1-mesa-dri \
 	libx11-6 libx11-xcb1 libxcursor1 libxi6 libxrandr2 libxkbcommon0 libxkbcommon-x11-0 libwayland-client0 \
-	xvfb xauth desktop-file-utils bubblewrap python3-venv
+	xvfb xauth desktop-file-utils bubblewrap python3-venv postgresql
+# Installing postgresql would also set up a server and start it with the machine; the tests need its programs only.
+CREATECLUSTER := /etc/postgresql-common/createcluster.conf
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DEB_VERSION := 3.8.0
 # Where a rustup that was just installed puts cargo.
@@ -152,6 +154,10 @@ setup-system:
 		echo "Installing:$$missing"; \
 		sudo=""; [ "$$(id -u)" -eq 0 ] || sudo="sudo"; \
 		$$sudo apt-get update -qq; \
+		if [[ " $$missing " == *" postgresql "* && ! -e $(CREATECLUSTER) ]]; then \
+			$$sudo install -d $(dir $(CREATECLUSTER)); \
+			echo "create_main_cluster = false" | $$sudo tee $(CREATECLUSTER) >/dev/null; \
+		fi; \
 		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
 	fi
 

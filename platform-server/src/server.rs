@@ -11,7 +11,7 @@ use platform_api::pipeline::{BYTES_PER_MB, RequestDefaults};
 use tokio::sync::watch;
 
 use crate::access::{self, AccessError, AuditLog};
-use crate::config::{AtJobEnd, Config, DatabaseUrl, Engine};
+use crate::config::{AtJobEnd, Config, Engine};
 use crate::executor::bundle::Bundles;
 use crate::executor::process::{Isolate, ProcessConfig, ProcessExecutor};
 use crate::executor::{Executor, ExecutorError};
@@ -30,8 +30,6 @@ use crate::serve::{self, Addresses, Front, InProcess, ServeError};
 pub enum StartError {
     #[error("cannot use the data folder `{}`", .path.display())]
     Folder { path: std::path::PathBuf, source: std::io::Error },
-    #[error("this server keeps its records in SQLite only")]
-    NoPostgres,
     #[error("this server runs operators as processes only")]
     NoContainers,
     #[error("cannot use the GPUs")]
@@ -167,10 +165,7 @@ fn options(config: &Config, gpus: Arc<dyn Gpus>) -> Result<Options, StartError> 
     options.bundles = Arc::new(bundles);
     options.max_instances = usize::try_from(config.models.max_instances).unwrap_or(usize::MAX);
     options.max_instance_models = usize::try_from(config.models.model_limit).unwrap_or(usize::MAX);
-    match config.database_url() {
-        DatabaseUrl::Sqlite(path) => options.database_path = Some(path),
-        DatabaseUrl::Postgres(_) => return Err(StartError::NoPostgres),
-    }
+    options.database = Some(config.database_url());
     Ok(options)
 }
 

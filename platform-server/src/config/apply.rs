@@ -3,6 +3,7 @@
 use super::reader::Reader;
 use super::{AccessMode, AtJobEnd, Config, DatabaseUrl, Engine, TlsMode};
 use crate::access::Role;
+use crate::repository::AddressError;
 use crate::scheduler::OnRestart;
 
 /// Longest times that settings may name.
@@ -112,17 +113,21 @@ fn records(reader: &mut Reader<'_>, config: &mut Config) {
     reader.number_into("logs.job-mib", 1..=1_000_000, &mut config.logs.job_mib);
     if let Some(url) = reader.text("database.url") {
         match database(&url) {
-            Some(url) => config.database.url = Some(url),
+            Ok(url) => config.database.url = Some(url),
             // The value stays out of the message: it may hold a password.
-            None => reader.mistake("database.url", "must begin with `sqlite:` or `postgres://`".to_owned()),
+            Err(text) => reader.mistake("database.url", text),
         }
     }
 }
 
-fn database(url: &str) -> Option<DatabaseUrl> {
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return Some(DatabaseUrl::Postgres(url.to_owned()));
+fn database(url: &str) -> Result<DatabaseUrl, String> {
+    match url.strip_prefix("sqlite:") {
+        Some("") => Err("names no file".to_owned()),
+        Some(path) => Ok(DatabaseUrl::Sqlite(path.into())),
+        None => match url.parse() {
+            Ok(address) => Ok(DatabaseUrl::Postgres(address)),
+            Err(AddressError::Scheme) => Err("must begin with `sqlite:` or `postgres://`".to_owned()),
+            Err(error) => Err(error.to_string()),
+        },
     }
-    let path = url.strip_prefix("sqlite:")?;
-    (!path.is_empty()).then(|| DatabaseUrl::Sqlite(path.into()))
 }

@@ -20,6 +20,7 @@ pub use page::reference_page;
 pub use settings::{SETTINGS, Setting};
 
 use crate::access::Role;
+use crate::repository::Address;
 use crate::scheduler::{OnRestart, Patience};
 
 /// Every setting of the server.
@@ -253,15 +254,15 @@ pub struct DatabaseConfig {
 pub enum DatabaseUrl {
     /// A file.
     Sqlite(PathBuf),
-    /// A server, as its client library takes it.
-    Postgres(String),
+    /// A server.
+    Postgres(Address),
 }
 
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Postgres(_) => f.write_str("postgres://…"),
+            Self::Postgres(address) => write!(f, "postgres://{address}"),
         }
     }
 }

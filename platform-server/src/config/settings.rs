@@ -143,7 +143,7 @@ settings! {
         "How much of what all operators of a job print is kept.";
 
     "database.url", "`sqlite:PATH` or `postgres://…`", "`records.sqlite` in the data folder", "\"postgres://lantern@db/lantern\"",
-        "Where records are kept.";
+        "Where records are kept; see [databases](database.md). A password in it is a reason to keep this file to the server's user.";
 
     "observe.address", "address", "none", "\"127.0.0.1:9633\"",
         "Where `/metrics`, `/healthz` and `/readyz` answer over plain HTTP. They hold no patient data.";
