@@ -59,6 +59,7 @@ fn jobs_run_and_outlive_their_server_with_records_in_postgresql() {
         upload(platform, made.payload, "a", "one\ntwo\n").await;
         start(platform, made.job).await;
         assert_eq!(end(platform, made.job).await.details.status, JobStatus::Healthy);
+        assert_eq!(log(platform, made.job, "only").await, ["counted"]);
         Some((made, waiting))
     });
     let Some((made, waiting)) = first else { return };
@@ -70,7 +71,6 @@ fn jobs_run_and_outlive_their_server_with_records_in_postgresql() {
         assert_eq!((report.details.state, report.details.status), (JobState::Stopped, JobStatus::Healthy));
         let found = files(platform, made.payload).await;
         assert!(found.iter().any(|(path, _)| path.ends_with("/lines")), "{found:?}");
-        assert_eq!(log(platform, made.job, "only").await, ["counted"]);
         assert_eq!(platform.job(waiting.job).await.unwrap().details.state, JobState::Pending);
         upload(platform, waiting.payload, "a", "one\n").await;
         start(platform, waiting.job).await;
