@@ -283,6 +283,21 @@ fn while_a_lost_answer_is_looked_for_others_are_refused_and_later_all_is_known()
 }
 
 #[test]
+fn a_repository_that_closes_before_it_knows_says_that_it_does_not() {
+    let Some(cluster) = Cluster::shared() else { return };
+    let database = cluster.database();
+    let between = Between::start(cluster);
+    let repository = connect(&between.url(&database)).unwrap();
+    between.accept(false);
+    *between.cut.lock().unwrap() = Cut::After;
+    let receipt = repository.commit(vec![event("e")]);
+    drop(repository);
+    let error = receipt.wait().unwrap_err();
+    assert!(matches!(error, RepositoryError::Uncertain) && !error.is_transient(), "{error}");
+    assert_eq!(stored(cluster, &database), ["e"]);
+}
+
+#[test]
 fn connections_that_broke_while_nothing_happened_are_made_again_unseen() {
     let Some(cluster) = Cluster::shared() else { return };
     let database = cluster.database();
