@@ -38,6 +38,12 @@ fn bodies(repository: &dyn Repository) -> Vec<String> {
     repository.events(0, usize::MAX).unwrap().into_iter().map(|event| event.body).collect()
 }
 
+/// The bodies of all events, without a connection of the repository's own.
+fn stored(cluster: &Cluster, database: &Database) -> Vec<String> {
+    let bodies = cluster.sql(&database.name, "SELECT body FROM events ORDER BY number");
+    bodies.lines().map(str::to_owned).collect()
+}
+
 /// An error with all its causes.
 fn told(error: &RepositoryError) -> String {
     let mut text = error.to_string();
@@ -246,7 +252,7 @@ fn a_commit_whose_answer_is_lost_is_neither_lost_nor_done_twice() {
             expected.push(body.clone());
         }
         assert_eq!(*between.cut.lock().unwrap(), Cut::Never, "it was cut");
-        assert_eq!(bodies(&repository), expected);
+        assert_eq!(stored(cluster, &database), expected);
     }
 }
 
@@ -257,7 +263,7 @@ fn while_a_lost_answer_is_looked_for_others_are_refused_and_later_all_is_known()
     let between = Between::start(cluster);
     let repository = connect(&between.url(&database)).unwrap();
     for cut in [Cut::After, Cut::Before] {
-        let before = bodies(&repository).len();
+        let before = stored(cluster, &database).len();
         between.accept(false);
         *between.cut.lock().unwrap() = cut;
         let first = repository.commit(vec![event("first")]);
@@ -270,10 +276,25 @@ fn while_a_lost_answer_is_looked_for_others_are_refused_and_later_all_is_known()
         assert!(matches!(error, RepositoryError::Unreachable { .. }), "{error}");
         between.accept(true);
         let first = first.wait();
-        let found = bodies(&repository).len() - before;
+        let found = stored(cluster, &database).len() - before;
         // It is written again where the database did not have it.
         assert_eq!((first.is_ok(), found), (true, 1), "{cut:?}: {first:?}");
     }
+}
+
+#[test]
+fn a_repository_that_closes_before_it_knows_says_that_it_does_not() {
+    let Some(cluster) = Cluster::shared() else { return };
+    let database = cluster.database();
+    let between = Between::start(cluster);
+    let repository = connect(&between.url(&database)).unwrap();
+    between.accept(false);
+    *between.cut.lock().unwrap() = Cut::After;
+    let receipt = repository.commit(vec![event("e")]);
+    drop(repository);
+    let error = receipt.wait().unwrap_err();
+    assert!(matches!(error, RepositoryError::Uncertain) && !error.is_transient(), "{error}");
+    assert_eq!(stored(cluster, &database), ["e"]);
 }
 
 #[test]

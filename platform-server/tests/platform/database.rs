@@ -1,16 +1,14 @@
 //! A whole server, from its settings, with its records on a PostgreSQL server.
 
 use std::path::Path;
-use std::time::Duration;
 
 use platform_api::job::{JobState, JobStatus};
 use platform_server::config::Config;
 use platform_server::executor::ExecutorError;
-use platform_server::platform::OpenError;
-use platform_server::repository::RepositoryError;
 use platform_server::server::{self, Running, StartError};
 use test_support::postgres::Cluster;
 
+use crate::restart::life;
 use crate::server::*;
 
 const COUNT: &str = r#"
@@ -30,25 +28,19 @@ operators:
 /// A server that was started by its settings file, or `None` with a note of what is missing.
 async fn serve(settings: &Path) -> Option<Running> {
     let config = Config::read(settings).expect("the settings are right");
-    loop {
-        match server::start(&config, vec![env!("CARGO_BIN_EXE_lantern-shim").into()]).await {
-            Ok(running) => return Some(running),
-            Err(StartError::Executor(error @ ExecutorError::SandboxUnavailable { .. })) => {
-                assert!(std::env::var_os("REQUIRE_SANDBOX").is_none_or(|value| value != "1"), "{error}");
-                eprintln!("not tested here: {error}");
-                return None;
-            }
-            // Tasks of a server that stopped let go of the database a moment later.
-            Err(StartError::Platform(OpenError::Repository(RepositoryError::InUse { .. }))) => {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            Err(error) => panic!("{error:?}"),
+    match server::start(&config, vec![env!("CARGO_BIN_EXE_lantern-shim").into()]).await {
+        Ok(running) => Some(running),
+        Err(StartError::Executor(error @ ExecutorError::SandboxUnavailable { .. })) => {
+            assert!(std::env::var_os("REQUIRE_SANDBOX").is_none_or(|value| value != "1"), "{error}");
+            eprintln!("not tested here: {error}");
+            None
         }
+        Err(error) => panic!("{error:?}"),
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn jobs_run_and_outlive_their_server_with_records_in_postgresql() {
+#[test]
+fn jobs_run_and_outlive_their_server_with_records_in_postgresql() {
     let Some(cluster) = Cluster::shared() else { return };
     let folder = tempfile::tempdir().unwrap();
     let (data, settings) = (folder.path().join("data"), folder.path().join("settings.toml"));
@@ -58,26 +50,30 @@ async fn jobs_run_and_outlive_their_server_with_records_in_postgresql() {
          [database]\nurl = {url:?}\n"
     );
     std::fs::write(&settings, text).unwrap();
-    let Some(running) = serve(&settings).await else { return };
-    let platform = running.platform();
-    let pipeline = create_pipeline(platform, COUNT).await;
-    let waiting = create_job(platform, pipeline, "waits").await;
-    let made = create_job(platform, pipeline, "runs").await;
-    upload(platform, made.payload, "a", "one\ntwo\n").await;
-    start(platform, made.job).await;
-    assert_eq!(end(platform, made.job).await.details.status, JobStatus::Healthy);
-    running.stop().await;
+    let first = life(async {
+        let running = serve(&settings).await?;
+        let platform = running.platform();
+        let pipeline = create_pipeline(platform, COUNT).await;
+        let waiting = create_job(platform, pipeline, "waits").await;
+        let made = create_job(platform, pipeline, "runs").await;
+        upload(platform, made.payload, "a", "one\ntwo\n").await;
+        start(platform, made.job).await;
+        assert_eq!(end(platform, made.job).await.details.status, JobStatus::Healthy);
+        assert_eq!(log(platform, made.job, "only").await, ["counted"]);
+        Some((made, waiting))
+    });
+    let Some((made, waiting)) = first else { return };
     assert!(!data.join("records.sqlite").exists());
-
-    let again = serve(&settings).await.unwrap();
-    let platform = again.platform();
-    let report = platform.job(made.job).await.unwrap();
-    assert_eq!((report.details.state, report.details.status), (JobState::Stopped, JobStatus::Healthy));
-    let lines = files(platform, made.payload).await;
-    assert!(lines.iter().any(|(path, _)| path.ends_with("/lines")), "{lines:?}");
-    assert_eq!(log(platform, made.job, "only").await, ["counted"]);
-    assert_eq!(platform.job(waiting.job).await.unwrap().details.state, JobState::Pending);
-    upload(platform, waiting.payload, "a", "one\n").await;
-    start(platform, waiting.job).await;
-    assert_eq!(end(platform, waiting.job).await.details.status, JobStatus::Healthy);
+    life(async {
+        let running = serve(&settings).await.unwrap();
+        let platform = running.platform();
+        let report = platform.job(made.job).await.unwrap();
+        assert_eq!((report.details.state, report.details.status), (JobState::Stopped, JobStatus::Healthy));
+        let found = files(platform, made.payload).await;
+        assert!(found.iter().any(|(path, _)| path.ends_with("/lines")), "{found:?}");
+        assert_eq!(platform.job(waiting.job).await.unwrap().details.state, JobState::Pending);
+        upload(platform, waiting.payload, "a", "one\n").await;
+        start(platform, waiting.job).await;
+        assert_eq!(end(platform, waiting.job).await.details.status, JobStatus::Healthy);
+    });
 }

@@ -178,7 +178,9 @@ mod tests {
         for (url, place) in [
             ("postgres://lantern@db.example/records", "db.example/records"),
             ("postgresql://u:secret@db:5433/records?connect_timeout=3", "db:5433/records"),
+            #[cfg(unix)]
             ("postgres://u:secret@%2Frun%2Fpostgresql/records", "/run/postgresql/records"),
+            #[cfg(unix)]
             ("postgres:///records?host=/tmp/x&port=7", "/tmp/x:7/records"),
         ] {
             let address: Address = url.parse().unwrap();

@@ -34,7 +34,7 @@ pub(in crate::repository) trait Transactions: Database + Send + 'static {
     fn goes_on(&self) -> bool;
 
     /// Ends the transaction; answers with the number of the last event when all of it is on disk, and with an error
-    /// when certainly nothing is. Where that takes long to find out, it asks `waiting` now and then.
+    /// when certainly nothing is, [`RepositoryError::Uncertain`] excepted. Where that takes long to find out, it asks `waiting` now and then.
     fn commit(&mut self, waiting: &dyn Waiting) -> Result<u64, RepositoryError>;
 
     /// Ends the transaction without a trace, if there is one.
@@ -177,9 +177,13 @@ struct Work<T> {
     trimmed_at: u64,
 }
 
-/// A group could not be written as one: the transaction did not begin or commit, or a statement took it along.
-/// Nothing was written.
-struct Lost;
+/// Why a group was not written as one.
+enum Lost {
+    /// The transaction did not begin or commit, or a statement took it along. Nothing was written.
+    Whole,
+    /// Whether it was written is unknown, and will stay so: it must not be tried again.
+    Unknown,
+}
 
 impl<T: Transactions> Work<T> {
     fn write(&mut self, group: Vec<Request>) {
@@ -191,7 +195,12 @@ impl<T: Transactions> Work<T> {
                     drop(request.answer.send(result.map(|()| committed)));
                 }
             }
-            Err(Lost) => self.write_singly(group),
+            Err(Lost::Whole) => self.write_singly(group),
+            Err(Lost::Unknown) => {
+                group.into_iter().for_each(|request| {
+                    drop(request.answer.send(Err(RepositoryError::Uncertain)));
+                });
+            }
         }
     }
 
@@ -212,13 +221,16 @@ impl<T: Transactions> Work<T> {
 
     fn try_group(&mut self, group: &[Request]) -> Result<(Vec<Result<(), RepositoryError>>, u64), Lost> {
         let results = self.apply_group(group).map_err(|_| self.lost())?;
-        let last_event = self.connection.commit(self.queue.as_ref()).map_err(|_| self.lost())?;
-        Ok((results, last_event))
+        match self.connection.commit(self.queue.as_ref()) {
+            Ok(last_event) => Ok((results, last_event)),
+            Err(RepositoryError::Uncertain) => Err(Lost::Unknown),
+            Err(_) => Err(self.lost()),
+        }
     }
 
     fn lost(&mut self) -> Lost {
         self.connection.roll_back();
-        Lost
+        Lost::Whole
     }
 
     /// What became of each request; an error when it takes the others along.
