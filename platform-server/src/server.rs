@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::access::{self, AccessError, AuditLog};
 use crate::config::{AtJobEnd, Config, Engine};
 use crate::executor::bundle::Bundles;
+use crate::executor::container::{self, ContainerConfig};
 use crate::executor::process::{Isolate, ProcessConfig, ProcessExecutor};
 use crate::executor::{Executor, ExecutorError};
 use crate::gpu::{self, GpuError, Gpus};
@@ -30,8 +31,6 @@ use crate::serve::{self, Addresses, Front, InProcess, ServeError};
 pub enum StartError {
     #[error("cannot use the data folder `{}`", .path.display())]
     Folder { path: std::path::PathBuf, source: std::io::Error },
-    #[error("this server runs operators as processes only")]
-    NoContainers,
     #[error("cannot use the GPUs")]
     Gpus(#[from] GpuError),
     #[error("cannot run operators")]
@@ -92,14 +91,7 @@ pub async fn start(config: &Config, shim: Vec<String>) -> Result<Running, StartE
         .map_err(|source| StartError::Folder { path: config.data.clone(), source })?;
     let gpus: Arc<dyn Gpus> = Arc::from(gpu::of_this_machine());
     let options = options(config, gpus)?;
-    if config.executor.engine == Engine::Container {
-        return Err(StartError::NoContainers);
-    }
-    let mut process = ProcessConfig::new(config.data.join("executor"), shim);
-    if !config.executor.require_sandbox {
-        process.isolate = Isolate::Nothing;
-    }
-    let executor = ProcessExecutor::open(process).await?;
+    let executor = executor(config, shim).await?;
     tracing::info!("{}", executor.capabilities());
     let platform = Platform::open(options, Arc::new(executor)).await?;
     let repository = platform.repository();
@@ -114,6 +106,32 @@ pub async fn start(config: &Config, shim: Vec<String>) -> Result<Running, StartE
         None => None,
     };
     Ok(Running { platform, server, observer, stopping })
+}
+
+/// What runs operators, as the settings want it.
+async fn executor(config: &Config, shim: Vec<String>) -> Result<ProcessExecutor, ExecutorError> {
+    let state_dir = config.data.join("executor");
+    let settings = &config.executor;
+    match settings.engine {
+        Engine::Process => {
+            let mut process = ProcessConfig::new(state_dir, shim);
+            if !settings.require_sandbox {
+                process.isolate = Isolate::Nothing;
+            }
+            ProcessExecutor::open(process).await
+        }
+        Engine::Container => {
+            let containers = ContainerConfig {
+                program: settings.container_program.clone(),
+                engine_arguments: settings.container_arguments.clone(),
+                pull: settings.pull,
+                network: settings.container_network.clone(),
+                allows_image_user: settings.allow_image_user,
+                ..ContainerConfig::new(state_dir, shim)
+            };
+            container::open(containers).await
+        }
+    }
 }
 
 /// Makes the data folder, closed to everybody else.

@@ -96,8 +96,8 @@ async fn who_forks_without_end_meets_the_limit_and_leaves_nothing() {
         let seen = most_processes(token).await;
         bench.executor.cancel(token, cancel(Duration::ZERO)).await.unwrap();
         let end = end_of(&mut events, token).await;
-        // The init, bubblewrap and the shim carry the token too.
-        assert!(seen <= 33, "{means}: {seen}");
+        // The init, bubblewrap and the shim carry the token too; for containers, two programs of the engine.
+        assert!(seen <= 34, "{means}: {seen}");
         assert!(
             matches!(
                 end.outcome,
@@ -108,7 +108,7 @@ async fn who_forks_without_end_meets_the_limit_and_leaves_nothing() {
         if matches!(means, LimitMeans::CgroupV1 | LimitMeans::CgroupV2) {
             assert!(end.usage.refused_processes > 0, "{end:?}");
         }
-        assert_eq!(processes_of(token), Vec::<u32>::new());
+        bench.assert_gone(token).await;
     }
 }
 

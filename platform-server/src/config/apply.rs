@@ -3,6 +3,7 @@
 use super::reader::Reader;
 use super::{AccessMode, AtJobEnd, Config, DatabaseUrl, Engine, TlsMode};
 use crate::access::Role;
+use crate::executor::container::Pull;
 use crate::repository::AddressError;
 use crate::scheduler::OnRestart;
 
@@ -101,6 +102,15 @@ fn work(reader: &mut Reader<'_>, config: &mut Config) {
     reader.number_into("executor.max-processes", 1..=1_000_000, &mut executor.max_processes);
     reader.optional("executor.max-disk-mib", 1..=1_000_000_000, &mut executor.max_disk_mib);
     reader.path("executor.container-program", &mut executor.container_program);
+    if let Some(arguments) = reader.texts("executor.container-arguments") {
+        executor.container_arguments = arguments;
+    }
+    let pulls = [("never", Pull::Never), ("missing", Pull::Missing), ("always", Pull::Always)];
+    reader.choice("executor.pull", &pulls, &mut executor.pull);
+    if let Some(network) = reader.text("executor.container-network") {
+        executor.container_network = Some(network);
+    }
+    reader.yes_or_no("executor.allow-image-user", &mut executor.allow_image_user);
 
     reader.path("operators.bundles", &mut config.operators.bundles);
     reader.aliases(config);

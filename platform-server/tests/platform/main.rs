@@ -2,7 +2,10 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
+mod containers;
 mod database;
+#[path = "../executor_support/mod.rs"]
+mod executor_support;
 mod jobs;
 mod operators;
 mod restart;

@@ -3,8 +3,11 @@
 //! - outside of the sandbox ([`supervise`]): log, limits, cancel, manifest;
 //! - inside, as pid 1 ([`init`]): starts the operator, reaps, tells how it ended.
 //!
+//! Around the operator is bubblewrap's sandbox ([`enter`]), a [`container`], or nothing.
+//!
 //! Both are single-threaded loops over `poll`, without an async runtime, so that a run costs little.
 
+mod container;
 mod enter;
 mod init;
 mod log_writer;
@@ -17,14 +20,22 @@ mod watch;
 
 use std::process::ExitCode;
 
+use init::Inside;
+
 /// What makes the shim's program the init of a sandbox.
 pub(super) const INIT_ARGUMENT: &str = "--inside";
+/// What makes it the init of a container.
+const INSIDE_CONTAINER: &str = "--inside-container";
 
 /// The shim's `main`; a binary calls it and returns what it returns.
 ///
 /// Arguments before the last are of no interest here, so that a larger program can have the shim as a subcommand. The
-/// last one is a run's token, or what makes it the init of a sandbox.
+/// last one is a run's token, or what makes it the init of a sandbox or of a container.
 pub fn shim_main() -> ExitCode {
-    let last = std::env::args_os().next_back();
-    if last.is_some_and(|last| last == INIT_ARGUMENT) { init::run() } else { supervise::run() }
+    let last = std::env::args_os().next_back().unwrap_or_default();
+    match last.to_str() {
+        Some(INIT_ARGUMENT) => init::run(Inside::Sandbox),
+        Some(INSIDE_CONTAINER) => init::run(Inside::Container),
+        _ => supervise::run(),
+    }
 }
