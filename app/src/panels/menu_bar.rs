@@ -8,7 +8,9 @@ use render_core::transfer_function::VOLUME_PRESETS;
 
 use crate::command::{Action, AppCommand, Command, CommandQueue, FileCommand, KeyMap};
 use crate::document::{Document, Tool, VolumeStyle};
+use crate::console::View;
 use crate::panels::side::SidePanels;
+use crate::panels::{pipelines, server};
 use crate::settings::Settings;
 use crate::theme;
 use crate::widgets::{hint, icon_button, menu_action};
@@ -30,7 +32,7 @@ fn tool_icon(tool: Tool) -> &'static str {
 /// Draws the bar along the top.
 pub fn menu_bar_ui(
     ui: &mut Ui,
-    document: &Document,
+    (document, server): (&Document, &View),
     (settings, sides): (&Settings, SidePanels),
     keymap: &KeyMap,
     queue: &CommandQueue,
@@ -85,6 +87,15 @@ pub fn menu_bar_ui(
                 &[Action::InterpolationLinear, Action::InterpolationNearest, Action::InvertLevelDrag],
             );
         });
+        ui.menu_button("Jobs", |ui| {
+            entries(ui, &[Action::ToggleJobs]);
+            pipelines::pipelines_menu_ui(ui, document, server, queue);
+            ui.separator();
+            if !server.session.is_running() {
+                entries(ui, &[Action::RetryServer]);
+            }
+            entries(ui, &[Action::ToggleServer]);
+        });
         ui.menu_button("Help", |ui| {
             entries(ui, &[Action::Help, Action::Palette, Action::VerifyWorkstation, Action::About]);
         });
@@ -98,6 +109,7 @@ pub fn menu_bar_ui(
             }
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            server::indicator_ui(ui, server, settings.is_jobs_open, keymap, queue);
             if is_open {
                 panel_toggles(ui, sides, keymap, document, queue);
             }
