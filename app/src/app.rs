@@ -28,7 +28,8 @@ use crate::panels::status_bar::MemoryMeter;
 use crate::panels::studies::StudiesState;
 use crate::panels::transfer_function::CurveState;
 use crate::panels::{
-    help, inspector, jobs, leaving, menu_bar, palette, pipelines, start_page, status_bar, studies, verification,
+    help, inspector, jobs, leaving, menu_bar, palette, pipelines, start_page, status_bar, studies,
+    verification,
 };
 use crate::settings::Settings;
 use crate::tasks::{Message, Picked, RendererSource, SystemFont, Task, Tasks};
@@ -589,8 +590,7 @@ impl LanternApp {
         });
         if settings.is_jobs_open {
             let panel = Panel::bottom("jobs").frame(theme::panel_frame()).default_size(200.0).resizable(true);
-            let context =
-                JobsContext { view: self.console.view(), document, keymap: &self.keymap, queue };
+            let context = JobsContext { view: self.console.view(), document, keymap: &self.keymap, queue };
             panel.size_range(96.0..=480.0).show(ui, |ui| jobs::jobs_ui(ui, &context));
         }
         let has_series = !document.series.is_empty();

@@ -146,7 +146,8 @@ fn archive_is_read_like_a_folder() {
     assert_eq!(a.geometry(), b.geometry());
     assert!(from_archive.series[0].first_path().starts_with(&path));
     // Its files can be passed on as they were packed.
-    let (packed, plain) = (source_files(&from_archive.series[0]).unwrap(), source_files(&from_folder.series[0]).unwrap());
+    let (packed, plain) =
+        (source_files(&from_archive.series[0]).unwrap(), source_files(&from_folder.series[0]).unwrap());
     assert_eq!((packed.len(), plain.len()), (14, 14));
     for (packed, plain) in packed.iter().zip(&plain) {
         assert_eq!(plain.unpacked().unwrap(), None);

@@ -208,8 +208,10 @@ fn bundle_folders(config: &Config) -> Vec<std::path::PathBuf> {
     }
     // Beside an installed program, and where `make bundles` puts them beside one that was built.
     let this = std::env::current_exe().ok();
-    let is_built =
-        this.as_ref().and_then(|this| this.ancestors().nth(2)?.file_name()).is_some_and(|name| name == "target");
+    let is_built = this
+        .as_ref()
+        .and_then(|this| this.ancestors().nth(2)?.file_name())
+        .is_some_and(|name| name == "target");
     let places = ["../share/lantern/bundles"].into_iter().chain(is_built.then_some("../bundles"));
     let installed = places.filter_map(|place| Some(this.as_ref()?.with_file_name(place)));
     std::iter::once(folder).chain(installed).filter(|folder| folder.is_dir()).collect()

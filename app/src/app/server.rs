@@ -90,7 +90,10 @@ impl LanternApp {
 }
 
 /// A job for the series, under a name that tells no patient.
-fn run_request(series: &Series, pipeline: platform_client::id::PipelineId) -> Result<RunRequest, UserMessage> {
+fn run_request(
+    series: &Series,
+    pipeline: platform_client::id::PipelineId,
+) -> Result<RunRequest, UserMessage> {
     let SeriesSource::Files(entry) = &series.source else {
         return Err(UserMessage {
             what: "This series lies in no file.".to_owned(),

@@ -6,8 +6,8 @@ use render_core::scene::Interpolation;
 use render_core::transfer_function::VOLUME_PRESETS;
 
 use super::{
-    AppCommand, Command, EditCommand, FileCommand, JobsCommand, LayoutCommand, PanelKind, SeriesCommand, SliceCommand,
-    ViewCommand, VoiCommand, VolumeCommand,
+    AppCommand, Command, EditCommand, FileCommand, JobsCommand, LayoutCommand, PanelKind, SeriesCommand,
+    SliceCommand, ViewCommand, VoiCommand, VolumeCommand,
 };
 use crate::document::{Document, PlaneFrame, Tool, VolumeStyle};
 

@@ -72,7 +72,9 @@ pub(super) fn start_failure(error: &StartError) -> UserMessage {
         StartError::Executor(ExecutorError::Unsupported { .. }) => {
             "Pipelines run on Linux only for now; viewing is not affected."
         }
-        StartError::Folder { .. } => "Check that the folder can be written to and the disk is not full, then try again.",
+        StartError::Folder { .. } => {
+            "Check that the folder can be written to and the disk is not full, then try again."
+        }
         _ => "Viewing is not affected. Try again; the details say what is wrong.",
     };
     UserMessage {

@@ -28,8 +28,14 @@ pub enum Order {
     /// Shows a job with its operators and results.
     Select(Option<JobId>),
     /// Fetches a result, by its place among [`super::JobView::outputs`], and opens it.
-    OpenResult { job: JobId, output: usize },
-    ShowLog { job: JobId, operator: String },
+    OpenResult {
+        job: JobId,
+        output: usize,
+    },
+    ShowLog {
+        job: JobId,
+        operator: String,
+    },
     CloseLog,
     CancelTransfer(u64),
     /// Stops the server in order and ends the worker.

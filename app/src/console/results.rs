@@ -17,7 +17,8 @@ const MAX_OUTPUTS: usize = 64;
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Endings of images in one file.
-const WHOLE: &[&str] = &[".mha", ".nii", ".nii.gz", ".nrrd", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"];
+const WHOLE: &[&str] =
+    &[".mha", ".nii", ".nii.gz", ".nrrd", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"];
 /// Endings of headers, whose voxels lie in a file beside them.
 const DETACHED: &[&str] = &[".mhd", ".nhdr", ".hdr"];
 /// Endings of files of a series.
@@ -109,7 +110,10 @@ pub(super) fn clean(cache: &Path) {
     // Without the folder there is nothing to clean; what cannot be removed now is tried at the next start.
     let Ok(entries) = std::fs::read_dir(cache) else { return };
     for entry in entries.flatten() {
-        let age = entry.metadata().and_then(|meta| meta.modified()).map(|time| SystemTime::now().duration_since(time));
+        let age = entry
+            .metadata()
+            .and_then(|meta| meta.modified())
+            .map(|time| SystemTime::now().duration_since(time));
         let is_ours = entry.file_name().to_str().is_some_and(|name| name.parse::<PayloadId>().is_ok());
         if is_ours && matches!(age, Ok(Ok(age)) if age > KEPT) {
             let _ = std::fs::remove_dir_all(entry.path());
@@ -140,7 +144,12 @@ mod tests {
     #[test]
     fn images_of_operators_are_offered_and_nothing_else() {
         check(
-            &["/input/1.dcm", "/operators/lungs/mask.mha", "/operators/lungs/mask.json", "/operators/crop/a/V.NII.GZ"],
+            &[
+                "/input/1.dcm",
+                "/operators/lungs/mask.mha",
+                "/operators/lungs/mask.json",
+                "/operators/crop/a/V.NII.GZ",
+            ],
             &[
                 ("lungs", "mask.mha", "operators/lungs/mask.mha", 1),
                 ("crop", "a/V.NII.GZ", "operators/crop/a/V.NII.GZ", 1),

@@ -58,7 +58,9 @@ impl Session {
     /// What that means and what to do, in sentences.
     pub fn sentence(&self) -> String {
         match self {
-            Self::Off => "The embedded server is off. Switch it on to run pipelines on your series.".to_owned(),
+            Self::Off => {
+                "The embedded server is off. Switch it on to run pipelines on your series.".to_owned()
+            }
             Self::Starting => "The embedded server is starting.".to_owned(),
             Self::Running(Place::Embedded) => {
                 "The embedded server runs in this window. It opens no network port.".to_owned()
@@ -66,9 +68,13 @@ impl Session {
             Self::Running(Place::OtherWindow) => {
                 "This window uses the embedded server of another window of yours.".to_owned()
             }
-            Self::InUse => "Another Lantern uses the server's data folder and does not answer. Close it, or wait."
-                .to_owned(),
-            Self::Lost { .. } => "The connection to the server broke. Lantern tries again by itself.".to_owned(),
+            Self::InUse => {
+                "Another Lantern uses the server's data folder and does not answer. Close it, or wait."
+                    .to_owned()
+            }
+            Self::Lost { .. } => {
+                "The connection to the server broke. Lantern tries again by itself.".to_owned()
+            }
             Self::Failed(message) => format!("{} {}", message.what, message.advice),
         }
     }

@@ -18,7 +18,8 @@ use platform_client::{Client, ClientError};
 use super::orders::RunRequest;
 
 /// Endings that say what a file is.
-const ENDINGS: &[&str] = &[".nii.gz", ".nii", ".mha", ".nrrd", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"];
+const ENDINGS: &[&str] =
+    &[".nii.gz", ".nii", ".mha", ".nrrd", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"];
 
 /// Which way files go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +119,8 @@ fn gather(series: &SeriesEntry, cache: &Path) -> Result<Gathered, SendError> {
     let mut unpacked = None;
     let mut uploads = Vec::with_capacity(files.len());
     for (file, number) in files.iter().zip(1..) {
-        let path = if keeps_names { name_beside(file.path(), &base)? } else { plain_name(number, file.path())? };
+        let path =
+            if keeps_names { name_beside(file.path(), &base)? } else { plain_name(number, file.path())? };
         let source = plain_source(file, number, cache, &mut unpacked)?;
         let size = std::fs::metadata(&source).map_err(|error| unreadable(&source, error))?.len();
         uploads.push(Upload { source, path, size });

@@ -267,8 +267,7 @@ mod tests {
     fn changes_of_a_job_keep_its_operators_and_those_of_operators_keep_the_job() {
         let mut view = View::default();
         let id = JobId::from_bits(1);
-        view.selected =
-            Some(Arc::new(JobView { id, snapshot: None, outputs: None, problem: None }));
+        view.selected = Some(Arc::new(JobView { id, snapshot: None, outputs: None, problem: None }));
         let mut whole = snapshot(details(1, 10), "");
         whole.operators = vec![operator("crop", OperatorStatus::Pending)];
         view.put_job(whole);
@@ -301,6 +300,9 @@ mod tests {
         let names: Vec<&str> = view.pipelines.iter().map(|p| p.name.as_str()).collect();
         assert_eq!(names, ["airways", "bone"]);
         view.remove_pipeline(PipelineId::from_bits(2));
-        assert_eq!((view.pipeline_name(PipelineId::from_bits(1)), view.pipeline_name(PipelineId::from_bits(2))), ("airways", ""));
+        assert_eq!(
+            (view.pipeline_name(PipelineId::from_bits(1)), view.pipeline_name(PipelineId::from_bits(2))),
+            ("airways", "")
+        );
     }
 }

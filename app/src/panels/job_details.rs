@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use egui::{Align, Button, Color32, Layout, RichText, ScrollArea, Ui};
+use egui::{Align, Button, Color32, Layout, RichText, ScrollArea, TextStyle, Ui};
 use egui_phosphor::regular as icons;
 use platform_client::id::JobId;
 use platform_client::job::{JobState, JobStatus, OperatorStatus};
@@ -17,7 +17,6 @@ use crate::widgets::icon_button;
 
 /// The platform's own log of a job.
 const PLATFORM_LOG: &str = "clara-pod-manager";
-const LOG_ROW_HEIGHT: f32 = 16.0;
 
 /// Draws the job that is looked at, or the log.
 pub(super) fn details_ui(ui: &mut Ui, view: &View, queue: &CommandQueue) {
@@ -47,24 +46,26 @@ fn job_ui(ui: &mut Ui, job: &JobView, view: &View, send: &impl Fn(JobsCommand)) 
             });
         });
     });
-    ScrollArea::vertical().auto_shrink(false).id_salt("job").show(ui, |ui| match (&job.snapshot, &job.problem) {
-        (Some(snapshot), _) => {
-            for message in &snapshot.messages {
-                ui.add(egui::Label::new(message).selectable(true).wrap());
+    ScrollArea::vertical().auto_shrink(false).min_scrolled_height(0.0).id_salt("job").show(ui, |ui| {
+        match (&job.snapshot, &job.problem) {
+            (Some(snapshot), _) => {
+                for message in &snapshot.messages {
+                    ui.add(egui::Label::new(message).selectable(true).wrap());
+                }
+                if snapshot.messages.is_empty() && !snapshot.pending_reason.is_empty() {
+                    ui.label(RichText::new(&snapshot.pending_reason).color(theme::TEXT_QUIET));
+                }
+                actions_ui(ui, snapshot, job.outputs.as_deref(), view, send);
+                ui.add_space(theme::space::PANEL);
+                operators_ui(ui, snapshot, send);
             }
-            if snapshot.messages.is_empty() && !snapshot.pending_reason.is_empty() {
-                ui.label(RichText::new(&snapshot.pending_reason).color(theme::TEXT_QUIET));
+            (None, Some(problem)) => {
+                ui.label("The server does not tell about this job.");
+                ui.label(RichText::new(problem).size(theme::size::SMALL).color(theme::TEXT_QUIET));
             }
-            actions_ui(ui, snapshot, job.outputs.as_deref(), view, send);
-            ui.add_space(theme::space::PANEL);
-            operators_ui(ui, snapshot, send);
-        }
-        (None, Some(problem)) => {
-            ui.label("The server does not tell about this job.");
-            ui.label(RichText::new(problem).size(theme::size::SMALL).color(theme::TEXT_QUIET));
-        }
-        (None, None) => {
-            ui.label(RichText::new("Asking the server…").color(theme::TEXT_QUIET));
+            (None, None) => {
+                ui.label(RichText::new("Asking the server…").color(theme::TEXT_QUIET));
+            }
         }
     });
 }
@@ -111,7 +112,8 @@ fn actions_ui(
                     };
                     let button = Button::new(words).frame_when_inactive(is_main);
                     let response = ui.add_enabled(can_open, button);
-                    let tip = format!("{} of {}, {}", output.name, output.operator, text::bytes(output.bytes));
+                    let tip =
+                        format!("{} of {}, {}", output.name, output.operator, text::bytes(output.bytes));
                     let name = format!("Open {} of {}", output.name, output.operator);
                     if response.on_hover_text(tip).accessible_name(name).clicked() {
                         send(JobsCommand::OpenResult { job: id, output: number });
@@ -153,7 +155,9 @@ fn operators_ui(ui: &mut Ui, job: &JobSnapshot, send: &impl Fn(JobsCommand)) {
             ui.label(RichText::new(facts).size(theme::size::SMALL).color(theme::TEXT_QUIET));
             log_button_ui(ui, id, &operator.name, send);
         });
-        if let Some(end) = operator.end.as_ref().filter(|end| !end.reason.is_success() && !end.message.is_empty()) {
+        if let Some(end) =
+            operator.end.as_ref().filter(|end| !end.reason.is_success() && !end.message.is_empty())
+        {
             let message = RichText::new(&end.message).size(theme::size::SMALL).color(theme::TEXT_QUIET);
             ui.add(egui::Label::new(message).selectable(true).wrap());
         }
@@ -207,14 +211,13 @@ fn log_ui(ui: &mut Ui, log: &LogView, send: &impl Fn(JobsCommand)) {
     }
     egui::Frame::new().fill(theme::FIELD).inner_margin(egui::Margin::same(4)).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
-        let area = ScrollArea::both().auto_shrink(false).stick_to_bottom(true).id_salt("log");
-        area.show_rows(ui, LOG_ROW_HEIGHT, log.lines.len(), |ui, range| {
+        let area = ScrollArea::both().auto_shrink(false).min_scrolled_height(0.0).stick_to_bottom(true);
+        let row_height = ui.text_style_height(&TextStyle::Small);
+        area.id_salt("log").show_rows(ui, row_height, log.lines.len(), |ui, range| {
             for line in log.lines.get(range).into_iter().flatten() {
-                let text = RichText::new(line).size(theme::size::SMALL);
-                ui.add_sized(
-                    [ui.available_width(), LOG_ROW_HEIGHT],
-                    egui::Label::new(text).selectable(true).extend().halign(Align::LEFT),
-                );
+                // An empty line is as high as the others.
+                let line = if line.is_empty() { " " } else { line };
+                ui.add(egui::Label::new(RichText::new(line).small()).selectable(true).extend());
             }
         });
     });

@@ -6,7 +6,9 @@ use egui::{Align, Color32, FontId, Layout, Rect, RichText, ScrollArea, Sense, Ui
 use egui_phosphor::regular as icons;
 use platform_client::job::{JobDetails, JobState, JobStatus};
 
-use crate::command::{Action, AppCommand, Command, CommandQueue, FileCommand, JobsCommand, KeyMap, PanelKind};
+use crate::command::{
+    Action, AppCommand, Command, CommandQueue, FileCommand, JobsCommand, KeyMap, PanelKind,
+};
 use crate::console::{JobRow, MAX_JOBS, TransferKind, View};
 use crate::document::Document;
 use crate::panels::studies::line;
@@ -72,6 +74,8 @@ fn row_mark(job: &JobRow, view: &View) -> Mark {
 
 /// Draws the panel.
 pub fn jobs_ui(ui: &mut Ui, ctx: &JobsContext<'_>) {
+    // As high as it was made, whatever there is to show.
+    ui.set_min_height(ui.available_height());
     header_ui(ui, ctx);
     let view = ctx.view;
     if view.jobs.is_empty() {
@@ -176,7 +180,7 @@ impl Columns {
         let (status, start, duration) = (120.0, 116.0, 84.0);
         let flexible = (right - left - status - start - duration).max(40.0);
         let is_wide = right - left >= ROOM_FOR_ALL;
-        let (name, pipeline) = if is_wide { (flexible * 0.3, flexible * 0.3) } else { (flexible, 0.0) };
+        let (name, pipeline) = if is_wide { (flexible * 0.38, flexible * 0.27) } else { (flexible, 0.0) };
         let name_at = left + status;
         let start_at = name_at + name + pipeline;
         Self {
@@ -207,11 +211,16 @@ fn list_ui(ui: &mut Ui, ctx: &JobsContext<'_>) {
     head(columns.message, "Message");
     let jobs = &ctx.view.jobs;
     ui.spacing_mut().item_spacing.y = 0.0;
-    ScrollArea::vertical().auto_shrink(false).show_rows(ui, ROW_HEIGHT, jobs.len(), |ui, range| {
-        for job in jobs.get(range).into_iter().flatten() {
-            row_ui(ui, job, ctx);
-        }
-    });
+    ScrollArea::vertical().auto_shrink(false).min_scrolled_height(0.0).show_rows(
+        ui,
+        ROW_HEIGHT,
+        jobs.len(),
+        |ui, range| {
+            for job in jobs.get(range).into_iter().flatten() {
+                row_ui(ui, job, ctx);
+            }
+        },
+    );
 }
 
 fn row_ui(ui: &mut Ui, job: &JobRow, ctx: &JobsContext<'_>) {
@@ -306,10 +315,11 @@ mod tests {
     fn columns_keep_their_order_at_every_width() {
         for width in [200.0, 480.0, 619.0, 900.0, 1900.0] {
             let c = Columns::of(Rect::from_min_size(pos2(0.0, 0.0), vec2(width, 26.0)));
-            let edges: Vec<f32> = [Some(c.status), Some(c.name), c.pipeline, Some(c.start), Some(c.duration), c.message]
-                .into_iter()
-                .flatten()
-                .collect();
+            let edges: Vec<f32> =
+                [Some(c.status), Some(c.name), c.pipeline, Some(c.start), Some(c.duration), c.message]
+                    .into_iter()
+                    .flatten()
+                    .collect();
             assert!(edges.windows(2).all(|pair| pair[0] < pair[1]), "{width}: {edges:?}");
         }
     }

@@ -7,8 +7,8 @@ use imaging::intensity::CT_PRESETS;
 use render_core::transfer_function::VOLUME_PRESETS;
 
 use crate::command::{Action, AppCommand, Command, CommandQueue, FileCommand, KeyMap};
-use crate::document::{Document, Tool, VolumeStyle};
 use crate::console::View;
+use crate::document::{Document, Tool, VolumeStyle};
 use crate::panels::side::SidePanels;
 use crate::panels::{pipelines, server};
 use crate::settings::Settings;

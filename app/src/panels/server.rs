@@ -114,7 +114,8 @@ pub fn state_ui(ui: &mut Ui, server: &View, queue: &CommandQueue) {
     let session = &server.session;
     ui.horizontal(|ui| {
         sign_ui(ui, session);
-        let sentence = if let Session::Failed(message) = session { message.what.clone() } else { session.sentence() };
+        let sentence =
+            if let Session::Failed(message) = session { message.what.clone() } else { session.sentence() };
         ui.label(theme::semibold(sentence));
     });
     if let Session::Failed(message) = session {

@@ -140,13 +140,43 @@ fn a_pipeline_runs_on_the_open_series_and_its_result_is_opened() {
     window.until("the result is open", |window| window.document().series.len() == 2);
     let opened: Vec<_> = window.document().series.iter().map(|series| series.dims.to_array()).collect();
     assert_eq!(opened[0], opened[1], "the copy is like the original");
-    assert_eq!(window.document().active_series().map(|series| series.key), Some(window.document().series[1].key));
+    assert_eq!(
+        window.document().active_series().map(|series| series.key),
+        Some(window.document().series[1].key)
+    );
 
     window.click("Show log of only");
     window.until("the log is read", |window| window.harness.query_by_label("three files").is_some());
     window.keep_picture("jobs-log");
     window.click("Close log");
-    window.harness.get_by_label("Open series of only");
+    window.until("the job is shown again", |window| {
+        window.harness.query_by_label("Open series of only").is_some()
+    });
+}
+
+#[test]
+fn the_lung_pipeline_that_lantern_brings_makes_a_mask_of_the_sample() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(&folder.path().join("server"));
+    let bundles = folder.path().join("bundles");
+    test_support::bundles::install(&bundles);
+    options.config.operators.bundles = Some(bundles);
+    let sample = test_support::data::workspace_root().join("assets/sample");
+    let Some(mut window) = with_server(LAPTOP, vec![sample], options) else { return };
+    window.run_pipeline("lung-segmentation");
+    window.until_job_is_over();
+    let job = window.harness.state().server().jobs[0].clone();
+    assert_eq!(job.details.status, JobStatus::Healthy, "{job:?}");
+    window.until("its results are known", |window| {
+        window.harness.query_by_label("Open mask.mha of lungs").is_some()
+    });
+    window.harness.get_by_label("Open volume.mha of crop");
+    window.click("Open mask.mha of lungs");
+    window.until("the result is open", |window| window.document().series.len() == 2);
+    window.keep_picture("jobs-lungs");
+    let mask = window.document().active_series().expect("the mask is shown");
+    let values = mask.loaded().expect("it is read").volume.statistics();
+    assert_eq!((values.min, values.max), (0.0, 1.0));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Calls to one server, each in a task of its own; what comes of them goes to the worker as [`News`].
 
-use std::collections::{BTreeMap, BinaryHeap};
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,26 +15,36 @@ use platform_client::{Client, ClientError, ErrorKind};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::console::Happening;
 use crate::console::log_tail::{self, LogView};
 use crate::console::orders::RunRequest;
 use crate::console::results::{self, Output};
 use crate::console::transfers::{self, SendError, TransferKind, TransferView};
 use crate::console::view::{JobRow, MAX_JOBS, PipelineRow};
-use crate::console::Happening;
 use crate::text::{UserMessage, chain};
 
 /// What calls tell the worker.
 pub(super) enum News {
     /// Everything anew.
-    Listed { jobs: Vec<JobRow>, has_more: bool, pipelines: Vec<PipelineRow> },
+    Listed {
+        jobs: Vec<JobRow>,
+        has_more: bool,
+        pipelines: Vec<PipelineRow>,
+    },
     Changed(Change),
     /// The server cannot be reached any more.
     Lost(String),
     /// Results are `None` as long as the job is not over.
     Details(JobId, Result<JobSnapshot, String>, Option<Vec<Output>>),
     Log(LogView),
-    JobMade { transfer: u64, job: JobId },
-    TransferEnded { transfer: u64, happening: Option<Happening> },
+    JobMade {
+        transfer: u64,
+        job: JobId,
+    },
+    TransferEnded {
+        transfer: u64,
+        happening: Option<Happening>,
+    },
     Failed(UserMessage),
 }
 
@@ -53,7 +63,15 @@ pub(super) struct Calls {
 
 impl Calls {
     pub(super) fn new(client: Client, news: mpsc::Sender<News>, cache: PathBuf) -> Self {
-        Self { client, news, cache, tasks: JoinSet::new(), log: None, transfers: BTreeMap::new(), unfinished: 0 }
+        Self {
+            client,
+            news,
+            cache,
+            tasks: JoinSet::new(),
+            log: None,
+            transfers: BTreeMap::new(),
+            unfinished: 0,
+        }
     }
 
     fn spawn(&mut self, call: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
@@ -138,14 +156,21 @@ impl Calls {
         let (client, news, cache) = (self.client.clone(), self.news.clone(), self.cache.clone());
         let counted = progress.clone();
         self.spawn(async move {
-            let happening = send_or_withdraw(&client, &news, transfer, request, cache, &counted, stopped).await;
+            let happening =
+                send_or_withdraw(&client, &news, transfer, request, cache, &counted, stopped).await;
             let _ = news.send(News::TransferEnded { transfer, happening }).await;
         });
         TransferView { id: transfer, kind: TransferKind::Send(None), progress }
     }
 
     /// Fetches a result to open it.
-    pub(super) fn fetch(&mut self, transfer: u64, job: JobId, payload: PayloadId, output: Output) -> TransferView {
+    pub(super) fn fetch(
+        &mut self,
+        transfer: u64,
+        job: JobId,
+        payload: PayloadId,
+        output: Output,
+    ) -> TransferView {
         let progress = Arc::new(TransferProgress::new());
         let (stop, stopped) = oneshot::channel::<()>();
         self.transfers.insert(transfer, stop);

@@ -40,7 +40,9 @@ impl DicomSeries {
     pub(crate) fn locations(&self) -> impl Iterator<Item = &Location> {
         let mut seen = std::collections::BTreeSet::new();
         let frames = self.stack.slots.iter().flatten();
-        frames.filter(move |at| seen.insert(at.instance)).filter_map(|at| Some(&self.instances.get(at.instance)?.location))
+        frames
+            .filter(move |at| seen.insert(at.instance))
+            .filter_map(|at| Some(&self.instances.get(at.instance)?.location))
     }
 
     /// The object of the first slice.
