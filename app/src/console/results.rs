@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use platform_client::id::PayloadId;
+use platform_client::jobs::OperatorSnapshot;
 use platform_client::payload::PayloadFile;
 use platform_client::payloads::{DEFAULT_PARALLEL, Download, Overwrite, TransferProgress};
 use platform_client::{Client, ClientError};
@@ -39,9 +40,21 @@ pub struct Output {
     opened: String,
 }
 
-/// The images among the files of a payload, operator by operator in the order of the files. Those of the last
-/// operator come last, for results are what people come for.
-pub(super) fn outputs(files: &[PayloadFile]) -> Vec<Output> {
+/// The images among the files of a payload, operator by operator in the order of the definition; those of operators
+/// that no other reads from come last, for they are what people come for.
+pub(super) fn outputs(files: &[PayloadFile], operators: &[OperatorSnapshot]) -> Vec<Output> {
+    let mut found = images(files);
+    let is_read =
+        |name: &str| operators.iter().any(|reader| reader.depends_on.iter().any(|read| read == name));
+    found.sort_by_key(|output| {
+        let place = operators.iter().position(|operator| operator.name == output.operator);
+        (!is_read(&output.operator), place)
+    });
+    found
+}
+
+/// The images in the order of the files.
+fn images(files: &[PayloadFile]) -> Vec<Output> {
     let mut found: Vec<Output> = Vec::new();
     for file in files {
         let path = file.path.as_relative();
@@ -123,6 +136,7 @@ pub(super) fn clean(cache: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use platform_client::job::OperatorStatus;
     use platform_client::payload::PayloadPath;
 
     use super::*;
@@ -133,7 +147,7 @@ mod tests {
     }
 
     fn check(names: &[&str], expected: &[(&str, &str, &str, usize)]) {
-        let found = outputs(&files(names));
+        let found = images(&files(names));
         let found: Vec<_> = found
             .iter()
             .map(|o| (o.operator.as_str(), o.name.as_str(), o.opened.as_str(), o.files.len()))
@@ -167,5 +181,25 @@ mod tests {
             &["/operators/a/v.mhd", "/operators/a/v.raw", "/operators/a/deeper/w.raw"],
             &[("a", "v.mhd", "operators/a/v.mhd", 2)],
         );
+    }
+
+    #[test]
+    fn what_no_operator_reads_comes_last() {
+        let operator = |name: &str, reads: &[&str]| OperatorSnapshot {
+            name: name.to_owned(),
+            status: OperatorStatus::Completed,
+            started: None,
+            stopped: None,
+            end: None,
+            limits: None,
+            depends_on: reads.iter().map(|read| (*read).to_owned()).collect(),
+            log_bytes: 0,
+            progress: None,
+        };
+        let files = files(&["/operators/crop/c.mha", "/operators/lungs/m.mha", "/operators/volume/v.mha"]);
+        let operators =
+            [operator("volume", &[]), operator("crop", &["volume"]), operator("lungs", &["crop"])];
+        let names: Vec<String> = outputs(&files, &operators).into_iter().map(|output| output.name).collect();
+        assert_eq!(names, ["v.mha", "c.mha", "m.mha"]);
     }
 }

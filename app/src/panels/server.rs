@@ -46,6 +46,10 @@ fn sign_ui(ui: &mut Ui, session: &Session) {
 
 /// The mark in the menu bar; a click shows or hides the jobs.
 pub fn indicator_ui(ui: &mut Ui, server: &View, is_open: bool, keymap: &KeyMap, queue: &CommandQueue) {
+    ui.scope(|ui| mark_ui(ui, server, is_open, keymap, queue));
+}
+
+fn mark_ui(ui: &mut Ui, server: &View, is_open: bool, keymap: &KeyMap, queue: &CommandQueue) {
     let session = &server.session;
     let (sign, color) = sign(session);
     // A space for the dot, which is no letter.
@@ -71,6 +75,8 @@ pub fn indicator_ui(ui: &mut Ui, server: &View, is_open: bool, keymap: &KeyMap, 
     };
     let tooltip = format!("{}{jobs}\n{}", session.sentence(), hint(Action::ToggleJobs, keymap));
     let button = egui::Button::new(text).selected(is_open).frame_when_inactive(is_open);
+    // As roomy as the search field beside it.
+    ui.spacing_mut().button_padding.x = theme::space::PANEL;
     let response = ui.add(button).on_hover_text(tooltip);
     if sign == Sign::Dot {
         // In the gap between the words, or in the middle of a button without any.

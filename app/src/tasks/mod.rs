@@ -127,12 +127,6 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// An outbox whose messages go nowhere, for tests of workers.
-    #[cfg(test)]
-    pub(crate) fn nowhere() -> Self {
-        Self { sender: channel().0, wake: Arc::new(|| ()) }
-    }
-
     /// Wakes the window without a message.
     pub fn wake(&self) {
         (self.wake)();

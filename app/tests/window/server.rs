@@ -1,5 +1,6 @@
 //! The embedded server: it starts behind the window, runs a pipeline on the open series, and its result is opened.
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -81,15 +82,20 @@ fn series(folder: &Path) -> PathBuf {
 }
 
 impl Window {
-    /// Runs frames until something has happened.
+    /// Runs frames until something has happened, and until the window is at rest.
     fn until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        self.wait_until(what, is_so);
+        self.settle();
+    }
+
+    /// Runs frames until something has happened.
+    fn wait_until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let started = Instant::now();
         while !is_so(self) {
             assert!(started.elapsed() < Duration::from_secs(120), "waited too long until {what}");
             std::thread::sleep(Duration::from_millis(5));
             self.harness.step();
         }
-        self.settle();
     }
 
     fn run_pipeline(&mut self, name: &str) {
@@ -171,6 +177,9 @@ fn the_lung_pipeline_that_lantern_brings_makes_a_mask_of_the_sample() {
         window.harness.query_by_label("Open mask.mha of lungs").is_some()
     });
     window.harness.get_by_label("Open volume.mha of crop");
+    let main = window.harness.get_by_label("Open mask.mha of lungs").rect();
+    let other = window.harness.get_by_label("Open volume.mha of volume").rect();
+    assert!(main.left() < other.left() || main.top() < other.top(), "the mask comes first");
     window.click("Open mask.mha of lungs");
     window.until("the result is open", |window| window.document().series.len() == 2);
     window.keep_picture("jobs-lungs");
@@ -204,6 +213,49 @@ fn a_job_can_be_canceled_and_closing_the_window_asks_first() {
     window.until_job_is_over();
     assert_eq!(window.harness.state().server().jobs[0].details.status, JobStatus::Canceled);
     window.harness.get_by_label_contains("long, canceled");
+}
+
+#[test]
+fn a_job_that_fails_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("server");
+    let series = series(folder.path());
+    let Some(mut window) = with_server(LAPTOP, vec![series], options(&data)) else { return };
+    store_pipeline(&data, "broken", "exit 3");
+    window.run_pipeline("broken");
+    window.until_job_is_over();
+    assert_eq!(window.harness.state().server().jobs[0].details.status, JobStatus::Faulted);
+    window.harness.get_by_label_contains("broken, faulted");
+    window.until("the details are there", |window| {
+        window.harness.query_by_label_contains("exited with code 3").is_some()
+    });
+    window.harness.get_by_label("It left no images. The logs say what happened.");
+    window.keep_picture("jobs-faulted");
+}
+
+#[test]
+fn sending_that_is_stopped_leaves_no_job_that_waits_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("server");
+    // Large enough to be stopped half-way.
+    let header = "ObjectType = Image\nNDims = 3\nDimSize = 512 512 384\nElementType = MET_USHORT\n\
+                  ElementSpacing = 1 1 1\nElementDataFile = voxels.raw\n";
+    let path = folder.path().join("large.mhd");
+    std::fs::write(&path, header).unwrap();
+    std::fs::File::create(folder.path().join("voxels.raw")).unwrap().set_len(512 * 512 * 384 * 2).unwrap();
+    let Some(mut window) = with_server(LAPTOP, vec![path], options(&data)) else { return };
+    store_pipeline(&data, "copy", "cp /input/* /output/");
+    window.run_pipeline("copy");
+    let sending =
+        |window: &Window| window.harness.state().server().transfers.first().map(|transfer| transfer.id);
+    window.wait_until("the job is there", |window| window.harness.state().server().jobs.len() == 1);
+    let id = sending(&window).expect("it takes longer than that");
+    window.harness.state().send(Command::Jobs(JobsCommand::CancelTransfer(id)));
+    window.until("sending has ended", |window| sending(window).is_none());
+    window.until_job_is_over();
+    let job = window.harness.state().server().jobs[0].clone();
+    assert_eq!((job.details.status, job.details.started), (JobStatus::Canceled, None), "{job:?}");
+    assert!(job.message.contains("stopped while its files were sent"), "{job:?}");
 }
 
 #[test]

@@ -100,7 +100,11 @@ impl Calls {
                 Ok(job) if job.details.state == JobState::Stopped => {
                     let payload = client.payloads().details(job.details.payload_id).await;
                     // Its payload may be cleaned up already: no results then.
-                    Some(payload.map(|payload| results::outputs(&payload.files)).unwrap_or_default())
+                    Some(
+                        payload
+                            .map(|payload| results::outputs(&payload.files, &job.operators))
+                            .unwrap_or_default(),
+                    )
                 }
                 _ => None,
             };
