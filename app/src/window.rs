@@ -66,7 +66,10 @@ impl ServerChoice {
             Self::On(folder) => ServerOptions::on_folder(folder),
         };
         match options {
-            Ok(options) => app.set_server(options, *self != Self::Off),
+            Ok(options) => {
+                let options = ServerOptions { asks_before_leaving: !is_scripted, ..options };
+                app.set_server(options, *self != Self::Off);
+            }
             Err(error) => tracing::warn!("there is no embedded server: {error:#}"),
         }
     }

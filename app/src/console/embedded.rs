@@ -52,7 +52,6 @@ impl ServerOptions {
             .ok_or_else(|| anyhow::anyhow!("this user has no home folder"))?;
         let mut options = Self::on_folder(&folders.data_local_dir().join("server"))?;
         options.cache = folders.cache_dir().join("results");
-        options.asks_before_leaving = true;
         Ok(options)
     }
 }

@@ -65,6 +65,8 @@ pub struct Console {
     options: Option<ServerOptions>,
     /// The start waits for the first picture.
     is_start_wanted: bool,
+    /// Ends with a worker that was let go of.
+    stopping: Option<Receiver<()>>,
 }
 
 struct Worker {
@@ -113,7 +115,7 @@ impl Console {
             return;
         }
         let Some(options) = self.options.clone() else { return };
-        match worker::start(options, outbox.clone()) {
+        match worker::start(options, outbox.clone(), self.stopping.take()) {
             Ok((orders, views, ended)) => {
                 self.view = views.borrow().clone();
                 self.worker = Some(Worker { orders, views, ended });
@@ -156,6 +158,7 @@ impl Console {
             self.is_start_wanted = false;
             if let Some(worker) = self.worker.take() {
                 let _ = worker.orders.send(Order::Quit);
+                self.stopping = Some(worker.ended);
             }
             self.view = Arc::default();
         }
@@ -167,8 +170,11 @@ impl Drop for Console {
     fn drop(&mut self) {
         if let Some(worker) = self.worker.take() {
             let _ = worker.orders.send(Order::Quit);
+            self.stopping = Some(worker.ended);
+        }
+        if let Some(ended) = &self.stopping {
             // Nothing is sent; the end of the channel is the end of the worker.
-            let _ = worker.ended.recv_timeout(STOP_PATIENCE);
+            let _ = ended.recv_timeout(STOP_PATIENCE);
         }
     }
 }

@@ -31,8 +31,13 @@ const WITHDRAWAL: Duration = Duration::from_secs(2);
 
 type Started = (mpsc::UnboundedSender<Order>, watch::Receiver<Arc<View>>, Receiver<()>);
 
-/// Starts the thread. The last of what it returns ends with it.
-pub(super) fn start(options: ServerOptions, outbox: Outbox) -> std::io::Result<Started> {
+/// Starts the thread, whose work begins when that of the one before has ended. The last of what it returns ends with
+/// it.
+pub(super) fn start(
+    options: ServerOptions,
+    outbox: Outbox,
+    before: Option<Receiver<()>>,
+) -> std::io::Result<Started> {
     let (orders, inbox) = mpsc::unbounded_channel();
     let view = View { session: Session::Starting, ..View::default() };
     let (views, published) = watch::channel(Arc::new(view.clone()));
@@ -40,6 +45,10 @@ pub(super) fn start(options: ServerOptions, outbox: Outbox) -> std::io::Result<S
     // Small: the operators are processes of their own.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     std::thread::Builder::new().name("console".to_owned()).spawn(move || {
+        if let Some(before) = before {
+            // Nothing is sent. One that does not end keeps its lock, which is dealt with below.
+            let _ = before.recv_timeout(super::STOP_PATIENCE);
+        }
         let worker = Worker { options, outbox, view, views, orders: inbox, next_transfer: 0 };
         runtime.block_on(worker.run());
         runtime.shutdown_timeout(Duration::from_secs(1));
@@ -243,7 +252,7 @@ impl Worker {
                 }
             }
             News::Changed(change) => self.change(change, calls),
-            News::Details(id, snapshot, outputs) => self.take_details(id, snapshot, outputs),
+            News::Details(id, snapshot, outputs) => self.take_details(id, snapshot, outputs, calls),
             News::Log(log) => {
                 // One that was closed meanwhile may still have been on its way.
                 let is_open = self
@@ -297,12 +306,18 @@ impl Worker {
         id: platform_client::id::JobId,
         snapshot: Result<platform_client::jobs::JobSnapshot, String>,
         outputs: Option<Vec<results::Output>>,
+        calls: &mut Calls,
     ) {
         if self.view.selected.as_ref().is_none_or(|selected| selected.id != id) {
             return;
         }
         let problem = match snapshot {
             Ok(snapshot) => {
+                let state = snapshot.details.state;
+                if self.view.job(id).is_some_and(|known| known.details.state > state) {
+                    // A change overtook the answer.
+                    return calls.details(id);
+                }
                 self.view.put_job(snapshot);
                 None
             }

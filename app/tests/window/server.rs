@@ -227,7 +227,7 @@ fn a_job_that_fails_says_why() {
     assert_eq!(window.harness.state().server().jobs[0].details.status, JobStatus::Faulted);
     window.harness.get_by_label_contains("broken, faulted");
     window.until("the details are there", |window| {
-        window.harness.query_by_label_contains("exited with code 3").is_some()
+        window.harness.query_all_by_label_contains("exited with code 3").next().is_some()
     });
     window.harness.get_by_label("It left no images. The logs say what happened.");
     window.keep_picture("jobs-faulted");
@@ -343,6 +343,14 @@ fn windows_go_on_while_the_server_starts_and_off_means_off() {
     window.harness.state().send(Command::Jobs(JobsCommand::ToggleServer));
     window.settle();
     window.harness.get_by_label("Server off");
+    // On again at once: the one before has let go of the folder by then.
+    window.harness.state().send(Command::Jobs(JobsCommand::ToggleServer));
+    window.until("the server is on again", |window| {
+        let app = window.harness.state();
+        app.is_server_settled() && app.server().session != Session::Off
+    });
+    let session = &window.harness.state().server().session;
+    assert!(matches!(session, Session::Running(Place::Embedded) | Session::Failed(_)), "{session:?}");
 }
 
 #[test]
