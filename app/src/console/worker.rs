@@ -84,11 +84,12 @@ impl Worker {
                     Ended::Quit => return,
                     Ended::Lost(reason) => {
                         tracing::warn!(%reason, "the connection to the server is lost");
-                        let since = SystemTime::now();
                         if self.view.session.is_running() {
                             pause = PAUSES.0;
-                            self.publish_session(Session::Lost { since, reason });
                         }
+                        // What is listed is as old as the first loss in a row.
+                        let since = self.view.session.stale_since().unwrap_or_else(SystemTime::now);
+                        self.publish_session(Session::Lost { since, reason });
                         Some(pause)
                     }
                 },

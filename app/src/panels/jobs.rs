@@ -234,7 +234,9 @@ fn row_ui(ui: &mut Ui, job: &JobRow, ctx: &JobsContext<'_>) {
         "" => "deleted",
         name => name,
     };
-    let duration = job.duration(now).map(text::span).unwrap_or_default();
+    // What may have ended since grows no further.
+    let known_until = view.session.stale_since().unwrap_or(now);
+    let duration = job.duration(known_until).map(text::span).unwrap_or_default();
     let label = format!("Job {}, {pipeline}, {}, {duration}", job.details.name, mark.word.to_lowercase());
     response.widget_info(|| WidgetInfo::selected(egui::accesskit::Role::Row, true, is_selected, &label));
     if response.clicked() {

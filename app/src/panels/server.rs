@@ -110,9 +110,7 @@ pub fn trouble_ui(ui: &mut Ui, server: &View, queue: &CommandQueue) {
         ui.label(format!("{}{}", session.sentence(), since.unwrap_or_default()));
         next_step_ui(ui, session, queue);
     });
-    if let Session::Failed(message) = session {
-        detail_ui(ui, &message.detail);
-    }
+    detail_ui(ui, session);
 }
 
 /// The state of the server where there is nothing else to show.
@@ -129,12 +127,15 @@ pub fn state_ui(ui: &mut Ui, server: &View, queue: &CommandQueue) {
     }
     ui.add_space(theme::space::TIGHT);
     next_step_ui(ui, session, queue);
-    if let Session::Failed(message) = session {
-        detail_ui(ui, &message.detail);
-    }
+    detail_ui(ui, session);
 }
 
-fn detail_ui(ui: &mut Ui, detail: &str) {
+fn detail_ui(ui: &mut Ui, session: &Session) {
+    let detail = match session {
+        Session::Failed(message) => &message.detail,
+        Session::Lost { reason, .. } => reason,
+        _ => return,
+    };
     if detail.is_empty() {
         return;
     }
