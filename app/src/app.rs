@@ -591,7 +591,9 @@ impl LanternApp {
         if settings.is_jobs_open {
             let panel = Panel::bottom("jobs").frame(theme::panel_frame()).default_size(200.0).resizable(true);
             let context = JobsContext { view: self.console.view(), document, keymap: &self.keymap, queue };
-            panel.size_range(96.0..=480.0).show(ui, |ui| jobs::jobs_ui(ui, &context));
+            // The pictures keep the larger part.
+            let most = (ui.ctx().content_rect().height() * 0.4).clamp(120.0, 480.0);
+            panel.size_range(96.0..=most).show(ui, |ui| jobs::jobs_ui(ui, &context));
         }
         let has_series = !document.series.is_empty();
         if has_series && sides.studies {

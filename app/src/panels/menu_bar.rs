@@ -17,6 +17,8 @@ use crate::widgets::{hint, icon_button, menu_action};
 
 /// Room for what is written in the search button, in points.
 const ROOM_FOR_WORDS: f32 = 190.0;
+/// Room for its key, in points.
+const ROOM_FOR_KEY: f32 = 80.0;
 
 fn tool_icon(tool: Tool) -> &'static str {
     match tool {
@@ -116,7 +118,11 @@ pub fn menu_bar_ui(
             let key = keymap.text(Action::Palette).unwrap_or_default();
             // In narrow windows the tools need the room.
             let words = if ui.available_width() < ROOM_FOR_WORDS { "" } else { "Search commands   " };
-            let text = format!("{}  {words}{key}", icons::MAGNIFYING_GLASS);
+            let text = if ui.available_width() < ROOM_FOR_KEY {
+                icons::MAGNIFYING_GLASS.to_owned()
+            } else {
+                format!("{}  {words}{key}", icons::MAGNIFYING_GLASS)
+            };
             let button = egui::Button::new(RichText::new(text).color(theme::TEXT_QUIET)).fill(theme::FIELD);
             if ui.add(button).accessible_name("Search commands").clicked() {
                 queue.send(Command::App(AppCommand::ShowPalette));

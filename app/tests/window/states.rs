@@ -110,11 +110,10 @@ fn jobs_and_the_mark_of_the_server_fit_into_every_window() {
             let rect = window.harness.get_by_label(label).rect();
             assert!(whole.contains_rect(rect), "{label} at {size}: {rect:?}");
         }
-        let (mark, search) = ("Server off", "Search commands");
-        let (mark, search) =
-            (window.harness.get_by_label(mark).rect(), window.harness.get_by_label(search).rect());
-        let help = window.harness.get_by_label("Help").rect();
-        assert!(!mark.intersects(search) && search.left() > help.right(), "{size}: {search:?} {mark:?}");
+        let rect = |label: &str| window.harness.get_by_label(label).rect();
+        let (mark, search, tool) = (rect("Server off"), rect("Search commands"), rect("Oblique tool"));
+        let is_apart = !mark.intersects(search) && search.left() > tool.right();
+        assert!(is_apart, "{size}: {tool:?} {search:?} {mark:?}");
         assert!(window.rect("Axial").height() > 60.0, "{size}");
         window.keep_picture(&format!("jobs-off-{}x{}", size.x, size.y));
         window.key(Modifiers::NONE, Key::F4);
