@@ -26,7 +26,7 @@ help: ## Show what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 .PHONY: run
-run: setup ## Build and open the bundled sample study (without a display: save a screenshot)
+run: setup bundles ## Build and open the bundled sample study (without a display: save a screenshot)
 	cargo build --release --locked -p lantern
 	@if [ -n "$${DISPLAY:-}$${WAYLAND_DISPLAY:-}" ]; then \
 		exec target/release/lantern $(SAMPLE); \
@@ -45,7 +45,8 @@ screenshot-only:
 	@settings=$$(mktemp -d) && trap 'rm -rf "$$settings"' EXIT && \
 	XDG_DATA_HOME="$$settings" XDG_CONFIG_HOME="$$settings" XDG_CACHE_HOME="$$settings" XDG_RUNTIME_DIR="$$settings" \
 	xvfb-run -a -s "-screen 0 1600x1000x24 +extension GLX" \
-		timeout 300 target/release/lantern --screenshot "$(SCREENSHOT)" --window-size 1600x1000 $(SAMPLE)
+		timeout 300 target/release/lantern --screenshot "$(SCREENSHOT)" --window-size 1600x1000 \
+		--server-data "$$settings/server" $(SAMPLE)
 	@echo "Screenshot: $$(realpath "$(SCREENSHOT)")"
 
 .PHONY: test
@@ -119,7 +120,7 @@ $(CLARA_CLIENT_STAMP):
 BUNDLES := target/bundles
 
 .PHONY: bundles
-bundles: setup-rust ## Build the operators as bundles in target/bundles, for `operators.bundles` of a server
+bundles: setup-rust ## Build the operators as bundles in target/bundles, where a server of this build finds them
 	cargo build --release --locked -p operators
 	@for manifest in assets/bundles/*/operator.json; do \
 		bundle=$(BUNDLES)/$$(basename "$$(dirname "$$manifest")"); \

@@ -21,6 +21,7 @@ use crate::grpc;
 use crate::observe::{self, Facts, Inspect, Metrics, ObserveError, Observer};
 use crate::payloads::{PayloadOptions, Retention};
 use crate::platform::{OpenError, Options, Platform, RunLimits};
+use crate::repository::RepositoryError;
 use crate::scheduler;
 use crate::serve::{self, Addresses, Front, InProcess, ServeError};
 
@@ -43,6 +44,20 @@ pub enum StartError {
     Serve(#[from] ServeError),
     #[error("cannot show the server's figures")]
     Observe(#[from] ObserveError),
+}
+
+impl StartError {
+    /// Whether another server has the data folder: nothing is wrong with it, and that server may be asked instead.
+    pub fn is_in_use(&self) -> bool {
+        matches!(
+            self,
+            Self::Executor(ExecutorError::InUse { .. })
+                | Self::Platform(
+                    OpenError::Executor(ExecutorError::InUse { .. })
+                        | OpenError::Repository(RepositoryError::InUse { .. })
+                )
+        )
+    }
 }
 
 /// A server that runs. Dropping it cuts everything at once; operators go on and are found again.
@@ -209,7 +224,14 @@ fn bundle_folders(config: &Config) -> Vec<std::path::PathBuf> {
     if config.operators.bundles.is_some() {
         return vec![folder];
     }
-    let installed = std::env::current_exe().ok().map(|this| this.with_file_name("../share/lantern/bundles"));
+    // Beside an installed program, and where `make bundles` puts them beside one that was built.
+    let this = std::env::current_exe().ok();
+    let is_built = this
+        .as_ref()
+        .and_then(|this| this.ancestors().nth(2)?.file_name())
+        .is_some_and(|name| name == "target");
+    let places = ["../share/lantern/bundles"].into_iter().chain(is_built.then_some("../bundles"));
+    let installed = places.filter_map(|place| Some(this.as_ref()?.with_file_name(place)));
     std::iter::once(folder).chain(installed).filter(|folder| folder.is_dir()).collect()
 }
 

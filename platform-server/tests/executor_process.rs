@@ -330,7 +330,7 @@ async fn a_folder_serves_one_server_at_a_time() {
     let bench = bench_with(false, |_| ()).await.unwrap();
     let second =
         platform_server::executor::process::ProcessExecutor::open(config(bench.folder.path(), false)).await;
-    assert!(matches!(second, Err(ExecutorError::Io { action: "lock", .. })));
+    assert!(matches!(second, Err(ExecutorError::InUse { .. })));
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use render_core::scene::Interpolation;
 use render_core::transfer_function::VOLUME_PRESETS;
 
 use super::{
-    AppCommand, Command, EditCommand, FileCommand, LayoutCommand, PanelKind, SeriesCommand, SliceCommand,
-    ViewCommand, VoiCommand, VolumeCommand,
+    AppCommand, Command, EditCommand, FileCommand, JobsCommand, LayoutCommand, PanelKind, SeriesCommand,
+    SliceCommand, ViewCommand, VoiCommand, VolumeCommand,
 };
 use crate::document::{Document, PlaneFrame, Tool, VolumeStyle};
 
@@ -23,12 +23,13 @@ pub enum Group {
     Volume,
     Tools,
     Layout,
+    Jobs,
     Help,
 }
 
 impl Group {
     /// In the order of the help sheet.
-    pub const ALL: [(Self, &'static str); 9] = [
+    pub const ALL: [(Self, &'static str); 10] = [
         (Self::File, "File"),
         (Self::Edit, "Edit"),
         (Self::Window, "Grey values"),
@@ -37,6 +38,7 @@ impl Group {
         (Self::Volume, "Volume"),
         (Self::Tools, "Tools"),
         (Self::Layout, "Layout"),
+        (Self::Jobs, "Jobs"),
         (Self::Help, "Help"),
     ];
 }
@@ -91,6 +93,10 @@ pub enum Action {
     ToggleInspector,
     ToggleFullScreen,
     InvertLevelDrag,
+    ToggleJobs,
+    RunPipeline,
+    RetryServer,
+    ToggleServer,
     Palette,
     Help,
     VerifyWorkstation,
@@ -129,6 +135,7 @@ impl Action {
         all.extend(Tool::ALL.map(A::Tool));
         all.extend([A::NextViewport, A::PreviousViewport, A::ToggleMaximised, A::FourUp]);
         all.extend([A::ToggleStudies, A::ToggleInspector, A::ToggleFullScreen, A::InvertLevelDrag]);
+        all.extend([A::ToggleJobs, A::RunPipeline, A::RetryServer, A::ToggleServer]);
         all.extend([A::Palette, A::Help, A::VerifyWorkstation, A::About, A::Cancel]);
         all
     }
@@ -189,6 +196,10 @@ impl Action {
             Self::ToggleInspector => "Show or hide inspector",
             Self::ToggleFullScreen => "Full screen",
             Self::InvertLevelDrag => "Window drag: swap up and down",
+            Self::ToggleJobs => "Show or hide jobs",
+            Self::RunPipeline => "Run a pipeline on this series…",
+            Self::RetryServer => "Connect to the server again",
+            Self::ToggleServer => "Embedded server on or off",
             Self::Palette => "Search commands…",
             Self::Help => "Keyboard and mouse",
             Self::VerifyWorkstation => "Verify this workstation…",
@@ -244,6 +255,7 @@ impl Action {
             | Self::ToggleStudies
             | Self::ToggleInspector
             | Self::ToggleFullScreen => Group::Layout,
+            Self::ToggleJobs | Self::RunPipeline | Self::RetryServer | Self::ToggleServer => Group::Jobs,
             Self::Palette | Self::Help | Self::VerifyWorkstation | Self::About | Self::Cancel => Group::Help,
         }
     }
@@ -333,6 +345,10 @@ impl Action {
             Self::ToggleInspector => app(AppCommand::TogglePanel(PanelKind::Inspector)),
             Self::ToggleFullScreen => app(AppCommand::ToggleFullScreen),
             Self::InvertLevelDrag => app(AppCommand::ToggleInvertedLevelDrag),
+            Self::ToggleJobs => app(AppCommand::TogglePanel(PanelKind::Jobs)),
+            Self::RunPipeline => series.map(|_| Command::Jobs(JobsCommand::ChoosePipeline)),
+            Self::RetryServer => Some(Command::Jobs(JobsCommand::Retry)),
+            Self::ToggleServer => Some(Command::Jobs(JobsCommand::ToggleServer)),
             Self::Palette => app(AppCommand::ShowPalette),
             Self::Help => app(AppCommand::ShowHelp),
             Self::VerifyWorkstation => app(AppCommand::VerifyWorkstation),

@@ -17,7 +17,7 @@ use crate::document::{
 impl Document {
     /// Applies one command and records it for undo if it changed the workspace.
     ///
-    /// Commands of the window itself (`App`, `File`) do nothing here.
+    /// Commands of the window itself (`App`, `File`, `Jobs`) do nothing here.
     pub fn apply(&mut self, command: &Command) {
         if let Command::Edit(edit) = command {
             self.apply_edit(*edit);
@@ -55,7 +55,7 @@ impl Document {
 
     fn run(&mut self, command: &Command) {
         match command {
-            Command::App(_) | Command::File(_) | Command::Edit(_) => {}
+            Command::App(_) | Command::File(_) | Command::Edit(_) | Command::Jobs(_) => {}
             Command::Layout(layout) => self.apply_layout(*layout),
             Command::Series(series) => self.apply_series(*series),
             Command::Voi(voi) => self.apply_voi(voi),

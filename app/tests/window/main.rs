@@ -4,6 +4,7 @@ mod driver;
 mod geometry;
 mod overlays;
 mod reading;
+mod server;
 mod software;
 mod states;
 mod touch;

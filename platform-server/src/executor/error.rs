@@ -24,6 +24,8 @@ pub enum ExecutorError {
     SandboxUnavailable { program: String, reason: String },
     #[error("the container engine `{program}` cannot be used ({reason})")]
     EngineUnavailable { program: String, reason: String },
+    #[error("another server runs operators from `{}`", .path.display())]
+    InUse { path: PathBuf },
     #[error("this executor cannot give {what}")]
     Unsupported { what: String },
     #[error("cannot {action} `{}`", .path.display())]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use super::bytes::Location;
 use super::codec;
 use super::instance::{Frame, Instance, Photometric, SampleFormat};
 use super::pixels::VoxelKind;
@@ -33,6 +34,15 @@ impl DicomSeries {
     /// Whether some object holds several frames.
     pub(crate) fn has_multi_frame(&self) -> bool {
         self.instances.iter().any(|instance| instance.frames.len() > 1)
+    }
+
+    /// Where the objects of its slices are, each once, in the order of the slices.
+    pub(crate) fn locations(&self) -> impl Iterator<Item = &Location> {
+        let mut seen = std::collections::BTreeSet::new();
+        let frames = self.stack.slots.iter().flatten();
+        frames
+            .filter(move |at| seen.insert(at.instance))
+            .filter_map(|at| Some(&self.instances.get(at.instance)?.location))
     }
 
     /// The object of the first slice.

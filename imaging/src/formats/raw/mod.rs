@@ -130,6 +130,17 @@ pub(crate) struct RawImage {
 }
 
 impl RawImage {
+    /// Files that samples lie in, without the header itself, each once.
+    pub(crate) fn companions(&self, header: &Path) -> Vec<PathBuf> {
+        let mut found: Vec<PathBuf> = Vec::new();
+        for part in self.parts.iter().filter(|part| part.path != header) {
+            if !found.contains(&part.path) {
+                found.push(part.path.clone());
+            }
+        }
+        found
+    }
+
     /// Bytes of all samples once read.
     ///
     /// # Errors

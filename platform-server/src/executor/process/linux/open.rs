@@ -27,7 +27,7 @@ impl ProcessExecutor {
     ///
     /// # Errors
     /// [`ExecutorError::SandboxUnavailable`] if there has to be a sandbox and there is none that works;
-    /// [`ExecutorError::Io`] if the folder cannot be used, also because another server uses it.
+    /// [`ExecutorError::InUse`] if another server uses the folder; [`ExecutorError::Io`] if it cannot be used.
     pub async fn open(config: ProcessConfig) -> Result<Self, ExecutorError> {
         let program = match &config.isolate {
             Isolate::Bubblewrap(program) => program.clone(),
@@ -128,9 +128,11 @@ fn canonical(path: &Path) -> Result<PathBuf, ExecutorError> {
 
 fn lock(path: &Path) -> Result<File, ExecutorError> {
     let file = File::create(path).map_err(ExecutorError::io("create", path))?;
-    let locked = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(io::Error::from);
-    locked.map_err(ExecutorError::io("lock", path))?;
-    Ok(file)
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(ExecutorError::InUse { path: path.to_owned() }),
+        Err(error) => Err(ExecutorError::io("lock", path)(io::Error::from(error))),
+    }
 }
 
 fn find_cgroups(config: &ProcessConfig, home: &Home) -> Result<Option<CgroupRoot>, ExecutorError> {
