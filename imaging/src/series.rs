@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::color_profile::ColorProfile;
 use crate::geometry::Dims;
 use crate::intensity::NamedWindow;
 use crate::spacing::{SpacingSource, UltrasoundRegion};
@@ -261,6 +262,8 @@ pub struct SeriesEntry {
     pub spacing_source: SpacingSource,
     /// Calibrated regions of an ultrasound picture.
     pub ultrasound_regions: Vec<UltrasoundRegion>,
+    /// What the colours of a colour image mean, where the file says so.
+    pub color_profile: Option<ColorProfile>,
     /// Size of the pixel data of the whole series once decoded.
     pub decoded_bytes: u64,
     /// Where to read it from; private to the readers.

@@ -7,6 +7,7 @@ use super::codec;
 use super::instance::{Frame, Instance, Photometric, SampleFormat};
 use super::pixels::VoxelKind;
 use super::stack::{self, FrameRef, Placed, Stack, Stacking, natural_order};
+use crate::color_profile::ColorProfile;
 use crate::formats::Origin;
 use crate::intensity::NamedWindow;
 use crate::series::{SeriesEntry, SeriesWarning, SkippedFile, SourceFrame, SourceKind};
@@ -257,6 +258,13 @@ fn entry(
     if rescale_varies && kind == VoxelKind::Rescaled {
         warnings.push(SeriesWarning::RescaleVaries);
     }
+    let color_profile = match color_profile(used().map(|(_, instance)| instance), first) {
+        Ok(profile) => profile,
+        Err(reason) => {
+            warnings.push(SeriesWarning::Other(format!("{reason}; colours are shown as stored")));
+            None
+        }
+    };
     let channels = if format.is_color() { 3 } else { 1 };
     let dims = stack.geometry.dims();
     let (voxel_type, sample_bytes) = number_type(kind);
@@ -293,9 +301,21 @@ fn entry(
         instance_numbers,
         spacing_source: frames.first().map(|placed| placed.frame.spacing.source.clone()).unwrap_or_default(),
         ultrasound_regions: first.ultrasound_regions.clone(),
+        color_profile,
         decoded_bytes,
         origin: Origin::Dicom(Arc::new(series)),
     })
+}
+
+/// The colour profile of a series, if all its objects have the same.
+fn color_profile<'a>(
+    mut used: impl Iterator<Item = &'a Instance>,
+    first: &Instance,
+) -> Result<Option<ColorProfile>, String> {
+    if used.any(|instance| instance.color_space != first.color_space) {
+        return Err("the images have different colour profiles".to_owned());
+    }
+    first.color_space.as_ref().map(|space| space.profile(&first.format)).transpose()
 }
 
 fn warnings(

@@ -1,5 +1,7 @@
 //! One DICOM object as an image: its pixel format, and position, spacing, rescale and time of each frame.
 
+use std::sync::Arc;
+
 use glam::DVec3;
 
 use super::bytes::Location;
@@ -12,6 +14,7 @@ use super::tags;
 use super::text::Charset;
 use super::voi;
 use crate::ImagingError;
+use crate::color_profile::{self, ColorProfile};
 use crate::fault::{self, Fault};
 use crate::intensity::NamedWindow;
 use crate::series::{SeriesAttributes, SeriesWarning};
@@ -139,6 +142,38 @@ pub(crate) struct TimeKeys {
     pub(crate) content: Option<f64>,
 }
 
+/// What an object says about its colours (ICC Profile Module, PS3.3 C.11.15).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ColorSpace {
+    Icc(Arc<[u8]>),
+    Label(String),
+}
+
+impl ColorSpace {
+    fn read(set: &DataSet, format: &PixelFormat) -> Option<Self> {
+        if !format.is_color() {
+            return None;
+        }
+        let profile = set.bytes(tags::ICC_PROFILE).map(|bytes| Self::Icc(color_profile::shared(bytes)));
+        profile.or_else(|| set.text(tags::COLOR_SPACE).map(Self::Label))
+    }
+
+    /// The profile, once for a whole series.
+    ///
+    /// # Errors
+    /// A sentence for a person.
+    pub(crate) fn profile(&self, format: &PixelFormat) -> Result<ColorProfile, String> {
+        if format.photometric != Photometric::Palette && u64::from(format.bits_stored) != format.sample.bits() {
+            return Err(format!("the colour profile is not applied to {} bits stored", format.bits_stored));
+        }
+        match self {
+            Self::Icc(bytes) => ColorProfile::read(bytes).map_err(|error| error.to_string()),
+            Self::Label(label) => ColorProfile::labelled(label)
+                .ok_or_else(|| format!("the colour space `{label}` is not known")),
+        }
+    }
+}
+
 /// A DICOM object that holds an image.
 #[derive(Debug)]
 pub(crate) struct Instance {
@@ -160,6 +195,7 @@ pub(crate) struct Instance {
     pub(crate) units: Option<String>,
     pub(crate) windows: Vec<NamedWindow>,
     pub(crate) palette: Option<Palette>,
+    pub(crate) color_space: Option<ColorSpace>,
     pub(crate) modality_lut: Option<Lut>,
     pub(crate) padding: Option<[f64; 2]>,
     pub(crate) is_lossy: bool,
@@ -329,6 +365,7 @@ pub(crate) fn interpret_pixels(
         sop_class,
         units,
         palette,
+        color_space: ColorSpace::read(set, &format),
         modality_lut,
         frames,
         truncation,

@@ -177,6 +177,7 @@ fn meta(entry: &SeriesEntry, series: &DicomSeries) -> VolumeMeta {
         unit: entry.unit.clone(),
         padding: series.padding,
         empty_slices: Vec::new(),
+        color_profile: entry.color_profile.clone(),
         warnings: entry.warnings.clone(),
     }
 }
