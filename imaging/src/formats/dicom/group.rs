@@ -10,7 +10,7 @@ use super::stack::{self, FrameRef, Placed, Stack, Stacking, natural_order};
 use crate::color_profile::ColorProfile;
 use crate::formats::Origin;
 use crate::intensity::NamedWindow;
-use crate::series::{SeriesEntry, SeriesWarning, SkippedFile, SourceFrame, SourceKind};
+use crate::series::{SeriesAttributes, SeriesEntry, SeriesWarning, SkippedFile, SourceFrame, SourceKind};
 use crate::verdict::Level;
 use crate::volume::{Rescale, Unit};
 
@@ -277,6 +277,16 @@ fn entry(
             instances.get(at.instance)?.frames.get(at.frame)?.instance_number
         })
         .collect();
+    let thicknesses: Vec<_> =
+        used().filter_map(|(at, instance)| Some(instance.frames.get(at.frame)?.thickness)).collect();
+    let attributes = SeriesAttributes {
+        // One number cannot stand for slices that differ.
+        slice_thickness_mm: typical
+            .attributes
+            .slice_thickness_mm
+            .filter(|_| thicknesses.iter().all(|other| Some(other) == thicknesses.first())),
+        ..typical.attributes.clone()
+    };
     let series = DicomSeries {
         instances: Arc::clone(instances),
         kind,
@@ -288,7 +298,7 @@ fn entry(
     };
     Ok(SeriesEntry {
         source: SourceKind::Dicom,
-        attributes: typical.attributes.clone(),
+        attributes,
         dims,
         time_points: series.stack.time_points,
         channels,

@@ -163,7 +163,8 @@ impl ColorSpace {
     /// # Errors
     /// A sentence for a person.
     pub(crate) fn profile(&self, format: &PixelFormat) -> Result<ColorProfile, String> {
-        if format.photometric != Photometric::Palette && u64::from(format.bits_stored) != format.sample.bits() {
+        if format.photometric != Photometric::Palette && u64::from(format.bits_stored) != format.sample.bits()
+        {
             return Err(format!("the colour profile is not applied to {} bits stored", format.bits_stored));
         }
         match self {
@@ -359,7 +360,10 @@ pub(crate) fn interpret_pixels(
         }),
         ultrasound_regions: pixel_spacing::ultrasound_regions(set),
         attributes: attributes(set, &charset, modality),
-        rescale_type: transformation
+        // Values that could not be rescaled are in no unit that the file names.
+        rescale_type: (has_zero_slope(set, &format) || has_unreadable_rescale(set, &format))
+            .then(|| UNSPECIFIED.to_owned())
+            .or(transformation)
             .or_else(|| set.item(tags::MODALITY_LUT_SEQUENCE)?.text(tags::MODALITY_LUT_TYPE)),
         sop_uid: set.text(tags::SOP_INSTANCE_UID).unwrap_or_default(),
         sop_class,
@@ -371,6 +375,18 @@ pub(crate) fn interpret_pixels(
         truncation,
         warnings,
     }))
+}
+
+/// Rescale Type of values in no stated unit (PS3.3 C.11.1.1.2).
+const UNSPECIFIED: &str = "US";
+
+fn has_zero_slope(set: &DataSet, format: &PixelFormat) -> bool {
+    !format.is_color() && rescale_of(set).is_some_and(|rescale| rescale.slope == 0.0)
+}
+
+fn has_unreadable_rescale(set: &DataSet, format: &PixelFormat) -> bool {
+    let is_no_number = |tag| set.text(tag).is_some() && set.number(tag).is_none();
+    !format.is_color() && [tags::RESCALE_SLOPE, tags::RESCALE_INTERCEPT].into_iter().any(is_no_number)
 }
 
 /// Whether a plain table holds fewer entries than its descriptor says, or entries of no width.
@@ -572,8 +588,7 @@ fn frames(
     // Reconstructed nuclear slices: one position for the first, a signed distance for the rest (PS3.3 C.8.4.15).
     let is_tomo = modality == "NM" && image_type.contains("RECON TOMO");
     let tomo_step = set.number(tags::SPACING_BETWEEN_SLICES).filter(|_| is_tomo);
-    let is_no_number = |tag| set.text(tag).is_some() && set.number(tag).is_none();
-    if !format.is_color() && [tags::RESCALE_SLOPE, tags::RESCALE_INTERCEPT].into_iter().any(is_no_number) {
+    if has_unreadable_rescale(set, format) {
         let text = "rescale slope or intercept is not a number; 1 and 0 are used in its place";
         warnings.push(SeriesWarning::Other(text.to_owned()));
     }
@@ -582,9 +597,11 @@ fn frames(
         let text = "a rescale that this secondary capture took over from its source is not applied";
         warnings.push(SeriesWarning::Other(text.to_owned()));
     }
-    let is_zero_slope = !format.is_color() && rescale_of(set).is_some_and(|r| r.slope == 0.0);
-    if is_zero_slope {
+    if has_zero_slope(set, format) {
         warnings.push(SeriesWarning::Other("rescale slope is 0; values are shown as stored".to_owned()));
+    }
+    if modality == "MR" && image_type.split('\\').any(|value| value.trim() == "MOSAIC") {
+        warnings.push(SeriesWarning::Mosaic);
     }
     let has_volume_space = per_frame.first().into_iter().chain(shared).any(|group| {
         group.item(tags::PLANE_POSITION_VOLUME_SEQUENCE).is_some()
@@ -644,7 +661,7 @@ fn frames(
                 .and_then(|measures| pixel_spacing::pair(measures, tags::PIXEL_SPACING))
                 .map(|[row_mm, column_mm]| PixelSpacing { row_mm, column_mm, source: SpacingSource::Patient })
                 .unwrap_or_else(|| object_spacing.clone());
-            let rescale = if format.is_color() || is_zero_slope || is_inherited {
+            let rescale = if format.is_color() || has_zero_slope(set, format) || is_inherited {
                 Rescale::IDENTITY
             } else if is_dose {
                 let slope = set.number(tags::DOSE_GRID_SCALING).filter(|&slope| slope != 0.0);

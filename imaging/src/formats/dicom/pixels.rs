@@ -229,7 +229,11 @@ impl<'a> OpenInstance<'a> {
     }
 
     /// Reads samples as they are written, all bits of them; the precision of the codestream if there is one.
-    fn fill_stored<T: Stored>(&self, frame_index: usize, target: &mut [T]) -> Result<Option<u8>, ImagingError> {
+    fn fill_stored<T: Stored>(
+        &self,
+        frame_index: usize,
+        target: &mut [T],
+    ) -> Result<Option<u8>, ImagingError> {
         let instance = self.instance;
         let Some(data) = self.compressed(frame_index)? else {
             let frame_bytes = size_of_val(target) as u64;

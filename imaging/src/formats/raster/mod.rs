@@ -213,8 +213,7 @@ fn open(path: &Path, limits: ReadLimits) -> Result<(Header, impl ImageDecoder), 
         _ => None,
     };
     // It stands for the colours as they are stored.
-    let color_profile =
-        profile.map(|bytes| ColorProfile::read(&bytes).map_err(|error| error.to_string()));
+    let color_profile = profile.map(|bytes| ColorProfile::read(&bytes).map_err(|error| error.to_string()));
     let header = Header { format, has_further_pages, width, height, orientation, pixels, color_profile };
     let needed_bytes = header.decoded_bytes();
     if needed_bytes > limits.max_volume_bytes {
