@@ -1,7 +1,6 @@
 //! Colours through ICC profiles, held against Little CMS (`tests/data/make_color_profiles.py`); values stay as stored.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
 
-#[allow(dead_code, reason = "every test program uses its own part")]
 mod expected;
 mod made_dicom;
 
