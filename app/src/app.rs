@@ -334,7 +334,7 @@ impl LanternApp {
             if let Some(progress) = replaced.volume.progress() {
                 progress.cancel();
             }
-            if let Some(volume) = replaced.best_volume() {
+            for volume in replaced.volumes() {
                 self.tasks.forget(volume.id());
             }
         }
@@ -415,8 +415,8 @@ impl LanternApp {
                 break;
             }
             hidden_bytes -= series.decoded_bytes;
-            if let Some(loaded) = series.loaded() {
-                self.tasks.forget(loaded.volume.id());
+            for volume in series.volumes() {
+                self.tasks.forget(volume.id());
             }
             series.volume = crate::tasks::Task::Idle;
         }
@@ -535,7 +535,7 @@ impl LanternApp {
                 for progress in self.document.series.iter().filter_map(|s| s.volume.progress()) {
                     progress.cancel();
                 }
-                for volume in self.document.series.iter().filter_map(Series::best_volume) {
+                for volume in self.document.series.iter().flat_map(Series::volumes) {
                     self.tasks.forget(volume.id());
                 }
                 self.tasks.cancel_scan();

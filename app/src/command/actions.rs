@@ -9,7 +9,7 @@ use super::{
     AppCommand, Command, EditCommand, FileCommand, JobsCommand, LayoutCommand, PanelKind, SeriesCommand,
     SliceCommand, ViewCommand, VoiCommand, VolumeCommand,
 };
-use crate::document::{Document, PlaneFrame, Tool, VolumeStyle};
+use crate::document::{Document, PlaneFrame, Series, Tool, VolumeStyle};
 
 /// Heading under which the help sheet lists an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,6 +60,7 @@ pub enum Action {
     WindowAuto,
     WindowReset,
     Invert,
+    ColorProfile,
     InterpolationNearest,
     InterpolationLinear,
     NextSlice,
@@ -116,6 +117,7 @@ impl Action {
             A::WindowAuto,
             A::WindowReset,
             A::Invert,
+            A::ColorProfile,
             A::InterpolationNearest,
             A::InterpolationLinear,
         ]);
@@ -159,6 +161,7 @@ impl Action {
             Self::WindowAuto => "Window: automatic",
             Self::WindowReset => "Reset window",
             Self::Invert => "Invert grey values",
+            Self::ColorProfile => "Colour profile on or off",
             Self::InterpolationNearest => "Show voxels (no interpolation)",
             Self::InterpolationLinear => "Interpolate linearly",
             Self::NextSlice => "Next image",
@@ -224,6 +227,7 @@ impl Action {
             | Self::WindowAuto
             | Self::WindowReset
             | Self::Invert
+            | Self::ColorProfile
             | Self::InterpolationNearest
             | Self::InterpolationLinear
             | Self::InvertLevelDrag => Group::Window,
@@ -297,6 +301,9 @@ impl Action {
             Self::WindowAuto => series.map(|key| Command::Voi(VoiCommand::Auto(key))),
             Self::WindowReset => series.map(|key| Command::Voi(VoiCommand::Reset(key))),
             Self::Invert => series.map(|key| Command::Voi(VoiCommand::ToggleInverted(key))),
+            Self::ColorProfile => series
+                .filter(|key| document.series(*key).is_some_and(Series::has_color_profile))
+                .map(|key| Command::Voi(VoiCommand::ToggleColorProfile(key))),
             Self::InterpolationNearest => {
                 series.map(|key| Command::Voi(VoiCommand::Interpolate(key, Interpolation::Nearest)))
             }

@@ -171,6 +171,11 @@ impl Document {
                     display.is_inverted = !display.is_inverted;
                 }
             }
+            VoiCommand::ToggleColorProfile(key) => {
+                if let Some(display) = self.display_mut(*key) {
+                    display.is_color_managed = !display.is_color_managed;
+                }
+            }
             VoiCommand::Reset(key) => self.reset_window(*key),
             VoiCommand::Interpolate(key, interpolation) => {
                 if let Some(display) = self.display_mut(*key) {
@@ -416,7 +421,7 @@ mod tests {
         document.series.push(Series::from_volume(key, attributes, Arc::clone(&volume)));
         document.apply(&Command::Series(SeriesCommand::Show(key)));
         let histogram = Histogram::of_voxels(volume.voxels(), volume.rescale(), None, 256);
-        document.volume_loaded(key, LoadedVolume { volume, histogram });
+        document.volume_loaded(key, LoadedVolume { shown: Arc::clone(&volume), volume, histogram });
         (document, key)
     }
 

@@ -179,6 +179,8 @@ pub enum VoiCommand {
     Auto(SeriesKey),
     /// Black for white.
     ToggleInverted(SeriesKey),
+    /// Colours through the image's profile, or as stored.
+    ToggleColorProfile(SeriesKey),
     /// As the series opened.
     Reset(SeriesKey),
     /// Between voxels.
@@ -275,6 +277,7 @@ impl Command {
             Self::Series(SeriesCommand::Acknowledge(_)) => "acknowledgement",
             Self::Series(_) => "opening of a series",
             Self::Voi(VoiCommand::ToggleInverted(_)) => "inversion",
+            Self::Voi(VoiCommand::ToggleColorProfile(_)) => "colour profile",
             Self::Voi(VoiCommand::Interpolate(..)) => "interpolation",
             Self::Voi(_) => "window",
             Self::Slice(SliceCommand::SetSlab { .. }) => "slab",

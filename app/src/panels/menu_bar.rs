@@ -86,7 +86,12 @@ pub fn menu_bar_ui(
             ui.separator();
             entries(
                 ui,
-                &[Action::InterpolationLinear, Action::InterpolationNearest, Action::InvertLevelDrag],
+                &[
+                    Action::InterpolationLinear,
+                    Action::InterpolationNearest,
+                    Action::ColorProfile,
+                    Action::InvertLevelDrag,
+                ],
             );
         });
         ui.menu_button("Jobs", |ui| {

@@ -1,5 +1,6 @@
 //! The window, driven through its widgets: what a person does, and what the document and the screen say then.
 
+mod color_profiles;
 mod driver;
 mod geometry;
 mod overlays;

@@ -425,6 +425,7 @@ impl Described<'_> {
             instance_numbers: Vec::new(),
             spacing_source: SpacingSource::Patient,
             ultrasound_regions: Vec::new(),
+            color_profile: None,
             decoded_bytes: self.image.decoded_bytes()?,
             origin: Origin::File(self.path.to_path_buf()),
         })
