@@ -176,10 +176,10 @@ mod tests {
     #[test]
     fn urls_name_a_place_without_its_password() {
         for (url, place) in [
-            ("postgres://lantern@db.example/records", "db.example/records"),
+            ("postgres://lantern@db.example/records", "db.example:5432/records"),
             ("postgresql://u:secret@db:5433/records?connect_timeout=3", "db:5433/records"),
             #[cfg(unix)]
-            ("postgres://u:secret@%2Frun%2Fpostgresql/records", "/run/postgresql/records"),
+            ("postgres://u:secret@%2Frun%2Fpostgresql/records", "/run/postgresql:5432/records"),
             #[cfg(unix)]
             ("postgres:///records?host=/tmp/x&port=7", "/tmp/x:7/records"),
         ] {
@@ -194,19 +194,13 @@ mod tests {
         for (url, expected) in [
             ("mysql://db/x", AddressError::Scheme),
             ("postgres://u:pa@ss@db/x", AddressError::Form),
-            ("postgres://u:pa?ss@db/x", AddressError::Incomplete),
-            ("postgres://u:p%zz@db/x", AddressError::Form),
             ("postgres://u@db/x?colour=red", AddressError::Form),
             ("postgres://u@db", AddressError::Incomplete),
             ("postgres:///x", AddressError::Incomplete),
             ("postgres://u@db/x?sslmode=allow", AddressError::SslMode),
             ("postgres://u@db/x?sslrootcert=/a.pem", AddressError::UnusedCertificate),
         ] {
-            let error = url.parse::<Address>().unwrap_err();
-            assert!(
-                error == expected || (expected == AddressError::Incomplete && error == AddressError::Form),
-                "{url}: {error}"
-            );
+            assert_eq!(url.parse::<Address>(), Err(expected), "{url}");
         }
     }
 
