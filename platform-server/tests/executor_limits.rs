@@ -59,8 +59,8 @@ async fn the_watchdog_ends_who_stays_over_the_memory_limit() {
     let limits = Limits { memory_bytes: Some(32 << 20), ..Limits::default() };
     let plain = bench_with(false, |config| config.uses_cgroups = false).await.unwrap();
     for bench in sandboxed_with(|config| config.uses_cgroups = false).await.into_iter().chain([plain]) {
-        // Over the limit, below the backstop, and content to stay there.
-        let script = "x=$(head -c 20000000 /dev/zero | tr '\\0' x); y=$x; while :; do sleep 0.05; done";
+        // Over the limit, below the backstop, and content to stay there: `tail` keeps what it may have to print.
+        let script = "(head -c 44000000 /dev/zero; sleep 1000) | tail -c 44000000 > /dev/null";
         let end = bench.run(RunSpec { limits, ..sh(script) }).await;
         assert_eq!(end.outcome, Outcome::OutOfMemory { limit_bytes: 32 << 20 }, "{end:?}");
         assert!(end.usage.peak_memory_bytes.unwrap() > 32 << 20);
