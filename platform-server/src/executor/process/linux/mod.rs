@@ -9,6 +9,7 @@ mod run_files;
 mod sandbox;
 mod seccomp;
 pub(super) mod shim;
+mod spawner;
 mod sweep;
 
 pub use engine::ProcessExecutor;

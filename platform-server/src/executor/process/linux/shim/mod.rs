@@ -1,10 +1,12 @@
-//! The small process beside each operator. One program, two parts:
+//! The small process beside each operator. One program, three parts:
 //!
 //! - outside of the sandbox ([`supervise`]): log, limits, cancel, manifest;
-//! - inside, as pid 1 ([`init`]): starts the operator, reaps, tells how it ended.
+//! - inside, as pid 1 ([`init`]): starts the operator, reaps, tells how it ended;
+//! - once beside the server ([`copies`]): forks itself into the first part, which is cheaper than starting it.
 //!
-//! Both are single-threaded loops over `poll`, without an async runtime, so that a run costs little.
+//! All are single-threaded loops over `poll`, without an async runtime, so that a run costs little.
 
+mod copies;
 mod enter;
 mod init;
 mod log_writer;
@@ -17,14 +19,22 @@ mod watch;
 
 use std::process::ExitCode;
 
+use super::spawner::SPAWNER_ARGUMENT;
+
 /// What makes the shim's program the init of a sandbox.
 pub(super) const INIT_ARGUMENT: &str = "--inside";
 
 /// The shim's `main`; a binary calls it and returns what it returns.
 ///
 /// Arguments before the last are of no interest here, so that a larger program can have the shim as a subcommand. The
-/// last one is a run's token, or what makes it the init of a sandbox.
+/// last one is a run's token, or what makes it the init of a sandbox or the one that makes shims.
 pub fn shim_main() -> ExitCode {
-    let last = std::env::args_os().next_back();
-    if last.is_some_and(|last| last == INIT_ARGUMENT) { init::run() } else { supervise::run() }
+    let last = std::env::args_os().next_back().unwrap_or_default();
+    if last == INIT_ARGUMENT {
+        init::run()
+    } else if last == SPAWNER_ARGUMENT {
+        copies::run()
+    } else {
+        supervise::run()
+    }
 }
