@@ -2,6 +2,9 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
+mod clock;
+mod disk;
+mod faults;
 mod jobs;
 mod operators;
 mod restart;
