@@ -1,8 +1,6 @@
 //! A pipeline from its definition to a downloaded file, with the command line alone.
 
-use std::process::{Command, Output};
-
-use super::{Server, settings};
+use super::{Server, lantern, settings, text};
 
 const LINES: &str = r#"
 api-version: 0.4.0
@@ -27,22 +25,6 @@ operators:
   - name: counts
     path: /count
 "#;
-
-fn lantern(server: &Server, arguments: &[&str]) -> Output {
-    let home = tempfile::tempdir().unwrap();
-    Command::new(env!("CARGO_BIN_EXE_lantern"))
-        .args(arguments)
-        .args(["--server", &server.address])
-        .env("XDG_CONFIG_HOME", home.path())
-        .env("HOME", home.path())
-        .output()
-        .unwrap()
-}
-
-fn text(output: Output) -> String {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
 
 #[test]
 fn a_job_goes_from_definition_to_download() {

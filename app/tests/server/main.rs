@@ -4,10 +4,11 @@
 
 mod commands;
 mod killed;
+mod reference;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 /// A server in a process of its own; killed when it is dropped.
 struct Server {
@@ -67,4 +68,22 @@ fn settings(folder: &Path) -> std::path::PathBuf {
     let path = folder.join("settings.toml");
     std::fs::write(&path, "[storage]\nthreshold-percent = 100\n").unwrap();
     path
+}
+
+/// Runs a verb of the command line against a server.
+fn lantern(server: &Server, arguments: &[&str]) -> Output {
+    let home = tempfile::tempdir().unwrap();
+    Command::new(env!("CARGO_BIN_EXE_lantern"))
+        .args(arguments)
+        .args(["--server", &server.address])
+        .env("XDG_CONFIG_HOME", home.path())
+        .env("HOME", home.path())
+        .output()
+        .unwrap()
+}
+
+/// What a verb printed; it has to have worked.
+fn text(output: Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }

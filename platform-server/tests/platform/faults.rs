@@ -121,7 +121,7 @@ async fn a_job_goes_on_while_somebody_holds_the_database_and_is_written_down_aft
     let folder = tempfile::tempdir().unwrap();
     let busy_timeout = Duration::from_millis(20);
     let opened = open_with(folder.path(), |options| {
-        options.database = SqliteOptions { busy_timeout, ..SqliteOptions::default() };
+        options.sqlite = SqliteOptions { busy_timeout, ..SqliteOptions::default() };
     })
     .await;
     let Some(platform) = opened else { return };

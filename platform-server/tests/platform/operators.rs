@@ -1,7 +1,6 @@
 //! The reference pipeline with its real operators, on the bundled chest CT.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,30 +11,9 @@ use platform_server::platform::UploadPiece;
 
 use crate::server::*;
 
-/// The program beside the one that runs now; built if only this package was.
-fn run_operator() -> PathBuf {
-    let deps = std::env::current_exe().unwrap();
-    let program =
-        deps.ancestors().nth(2).unwrap().join("run_operator").with_extension(std::env::consts::EXE_EXTENSION);
-    if !program.exists() {
-        let build =
-            Command::new(env!("CARGO")).args(["build", "--locked", "-p", "operators"]).status().unwrap();
-        assert!(build.success() && program.exists(), "run_operator is built");
-    }
-    program
-}
-
-/// The bundles of the repository with their program, as `make bundles` puts them together.
+/// The bundles of the repository with their program.
 fn install_bundles(folder: &Path) -> Bundles {
-    let program = run_operator();
-    let manifests = test_support::data::workspace_root().join("assets/bundles");
-    for entry in std::fs::read_dir(manifests).unwrap() {
-        let source = entry.unwrap().path();
-        let bundle = folder.join(source.file_name().unwrap());
-        std::fs::create_dir_all(bundle.join("bin")).unwrap();
-        std::fs::copy(source.join("operator.json"), bundle.join("operator.json")).unwrap();
-        std::fs::copy(&program, bundle.join("bin/run_operator")).unwrap();
-    }
+    test_support::bundles::install(folder);
     let (bundles, broken) = Bundles::scan(&[folder.to_path_buf()], Default::default());
     assert!(broken.is_empty(), "{broken:?}");
     bundles

@@ -42,6 +42,25 @@ pub fn repository_data(relative: &str) -> PathBuf {
     path
 }
 
+/// The Python that has the published client of the platform: `make clara-client`.
+///
+/// Where it is not installed the test is told so and gets `None`; with `REQUIRE_CLARA_CLIENT=1` it fails.
+///
+/// # Panics
+/// If the client is not installed and `REQUIRE_CLARA_CLIENT=1`.
+pub fn clara_client() -> Option<PathBuf> {
+    let python = std::env::var_os("CLARA_CLIENT_PYTHON")
+        .map_or_else(|| workspace_root().join("target/clara-client/bin/python"), PathBuf::from);
+    if python.exists() {
+        return Some(python);
+    }
+    let message =
+        format!("nvidia-clara-client is not installed at `{}`: make clara-client", python.display());
+    assert!(std::env::var_os("REQUIRE_CLARA_CLIENT").is_none_or(|v| v != "1"), "{message}");
+    eprintln!("{message}; test ends here without checking anything");
+    None
+}
+
 /// Unpacks an archive once; the folder appears only when complete, so parallel test processes cannot see half.
 fn unpack(archive: &Path, relative: &str) -> PathBuf {
     static LOCK: Mutex<()> = Mutex::new(());

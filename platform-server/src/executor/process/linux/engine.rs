@@ -5,7 +5,6 @@ use std::collections::hash_map::Entry;
 use std::fs::{self, File};
 use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -16,43 +15,66 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use super::cgroup::CgroupRoot;
-use super::protocol::ShimSpec;
+use super::open::Home;
+use super::protocol::{Around, ShimSpec};
 use super::run_files::{LOG, Life, RunFiles, STARTED};
 use super::sandbox::{SandboxHost, sandbox};
 use super::spawner::Spawner;
 use super::sweep::sweep;
+use crate::executor::container::linux::arguments::is_plain;
+use crate::executor::container::linux::host::ContainerHost;
 use crate::executor::outcome::from_micros;
-use crate::executor::process::ProcessConfig;
 use crate::executor::{
     BoxFuture, Cancel, Capabilities, EventStream, Executor, ExecutorError, Found, LogChunk, OnRestart,
     Outcome, RunEnd, RunEvent, RunSpec, RunToken, Submitted, log,
 };
 
-/// Runs operators as child processes of this machine. Cheap to clone; all clones are one executor.
+/// Runs operators as child processes of this machine, or in containers. Cheap to clone; all clones are one executor.
 #[derive(Clone)]
 pub struct ProcessExecutor {
     pub(super) inner: Arc<Inner>,
 }
 
 pub(super) struct Inner {
-    pub(super) config: ProcessConfig,
-    pub(super) runs_dir: PathBuf,
-    /// `None` where the configuration wants no sandbox.
-    pub(super) sandbox: Option<SandboxHost>,
-    pub(super) cgroup_root: Option<CgroupRoot>,
-    pub(super) capabilities: Capabilities,
+    pub(super) home: Home,
+    pub(super) parts: Parts,
     spawner: Spawner,
     pub(super) runs: Mutex<HashMap<RunToken, Known>>,
     observers: Mutex<Vec<mpsc::UnboundedSender<RunEvent>>>,
-    /// Keeps a second server away from the same folder.
-    _lock: File,
+}
+
+/// What makes one executor of this machine differ from another.
+pub(in crate::executor) struct Parts {
+    pub(in crate::executor) wall: Wall,
+    pub(in crate::executor) cgroup_root: Option<CgroupRoot>,
+    pub(in crate::executor) capabilities: Capabilities,
+    /// Whether runs end when the server dies.
+    pub(in crate::executor) ends_with_server: bool,
+}
+
+/// What stands between runs and the machine.
+pub(in crate::executor) enum Wall {
+    /// Where the configuration wants it so.
+    Nothing,
+    Bubblewrap(SandboxHost),
+    Container(Box<ContainerHost>),
+}
+
+impl Inner {
+    /// Ends and removes what a run may have left whose shim is gone. Blocks.
+    pub(super) fn sweep(&self, token: RunToken) {
+        if let Wall::Container(host) = &self.parts.wall {
+            host.remove(token);
+        }
+        sweep(self.parts.cgroup_root.as_ref(), token);
+    }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         let runs = self.runs.get_mut().unwrap_or_else(PoisonError::into_inner);
         let is_idle = runs.values().all(|run| matches!(run, Known::Ended(_)));
-        if let Some(root) = self.cgroup_root.as_ref().filter(|_| is_idle) {
+        if let Some(root) = self.parts.cgroup_root.as_ref().filter(|_| is_idle) {
             root.leave();
         }
     }
@@ -87,23 +109,13 @@ struct Born {
 }
 
 impl ProcessExecutor {
-    pub(super) fn with(
-        config: ProcessConfig,
-        sandbox: Option<SandboxHost>,
-        cgroup_root: Option<CgroupRoot>,
-        capabilities: Capabilities,
-        lock: File,
-    ) -> Self {
+    pub(in crate::executor) fn with(home: Home, parts: Parts) -> Self {
         let inner = Inner {
-            runs_dir: config.state_dir.join("runs"),
-            config,
-            sandbox,
-            cgroup_root,
-            capabilities,
+            home,
+            parts,
             spawner: Spawner::default(),
             runs: Mutex::default(),
             observers: Mutex::default(),
-            _lock: lock,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -113,7 +125,7 @@ impl ProcessExecutor {
     }
 
     pub(super) fn files(&self, token: RunToken) -> RunFiles {
-        RunFiles::of(&self.inner.runs_dir, token)
+        RunFiles::of(&self.inner.home.runs_dir, token)
     }
 
     fn tell(&self, event: &RunEvent) {
@@ -150,6 +162,7 @@ impl ProcessExecutor {
 
     /// Blocks for as long as starting a process takes. `None` if the token was used before.
     fn give_birth(&self, token: RunToken, spec: RunSpec) -> Result<Option<Born>, ExecutorError> {
+        self.check_image(&spec)?;
         self.check_folders(&spec)?;
         let files = self.files(token);
         if !files.create()? {
@@ -168,14 +181,18 @@ impl ProcessExecutor {
         let control = files.open_control()?;
         let spec = ShimSpec {
             token: files.token.to_string(),
-            sandbox: inner.sandbox.as_ref().map(|host| sandbox(host, &run)),
+            around: match &inner.parts.wall {
+                Wall::Nothing => Around::Nothing,
+                Wall::Bubblewrap(host) => Around::Bubblewrap(sandbox(host, &run)),
+                Wall::Container(host) => Around::Container(host.clone()),
+            },
             run,
-            cgroup_root: inner.cgroup_root.clone(),
-            ends_with_server: inner.config.ends_with_server,
+            cgroup_root: inner.parts.cgroup_root.clone(),
+            ends_with_server: inner.parts.ends_with_server,
         };
         let (input, mut lifeline) = io::pipe().map_err(ExecutorError::io("make", "the shim's input"))?;
         let child =
-            if inner.spawner.spawn(&inner.config.shim, &inner.runs_dir, files.token, &input, &shims_end) {
+            if inner.spawner.spawn(&inner.home.shim, &inner.home.runs_dir, files.token, &input, &shims_end) {
                 None
             } else {
                 Some(self.start_program(files, &input, &shims_end)?)
@@ -192,7 +209,7 @@ impl ProcessExecutor {
             _ = child.map(|mut child| child.wait());
             return Err(ExecutorError::io("write", "the shim's input")(error));
         }
-        let lifeline = Some(lifeline).filter(|_| inner.config.ends_with_server);
+        let lifeline = Some(lifeline).filter(|_| inner.parts.ends_with_server);
         Ok(Born { child, events, control, lifeline })
     }
 
@@ -203,7 +220,7 @@ impl ProcessExecutor {
         input: &PipeReader,
         output: &OwnedFd,
     ) -> Result<Child, ExecutorError> {
-        let shim = &self.inner.config.shim;
+        let shim = &self.inner.home.shim;
         let program = shim.first().cloned().unwrap_or_default();
         let started = || {
             let mut command = Command::new(&program);
@@ -213,6 +230,17 @@ impl ProcessExecutor {
             command.spawn()
         };
         started().map_err(ExecutorError::io("start", &program))
+    }
+
+    fn check_image(&self, spec: &RunSpec) -> Result<(), ExecutorError> {
+        let reason = match (&self.inner.parts.wall, &spec.image) {
+            (Wall::Container(_), None) => "it names no image",
+            (Wall::Nothing | Wall::Bubblewrap(_), Some(_)) => {
+                "it names an image, and containers are not run here"
+            }
+            _ => return Ok(()),
+        };
+        Err(ExecutorError::BadSpec { reason: reason.to_owned() })
     }
 
     /// Folders that are not what they say would open other parts of the host to the run.
@@ -228,11 +256,15 @@ impl ProcessExecutor {
             if !real.is_dir() {
                 return bad("is no folder");
             }
-            if self.inner.sandbox.is_none() && mount.host.to_str() != Some(mount.place.as_str()) {
+            let wall = &self.inner.parts.wall;
+            if matches!(wall, Wall::Nothing) && mount.host.to_str() != Some(mount.place.as_str()) {
                 return bad("cannot be placed without a sandbox");
             }
-            if mount.host.to_str().is_none() {
+            let Some(name) = mount.host.to_str() else {
                 return bad("has a name that is not UTF-8");
+            };
+            if matches!(wall, Wall::Container(_)) && !(is_plain(name) && is_plain(&mount.place)) {
+                return bad("has a name that the container engine cannot take");
             }
         }
         Ok(())
@@ -292,14 +324,14 @@ impl ProcessExecutor {
         let reason = match files.end() {
             Some(Ok(end)) => {
                 if matches!(end.outcome, Outcome::Lost { .. }) {
-                    sweep(self.inner.cgroup_root.as_ref(), token);
+                    self.inner.sweep(token);
                 }
                 return end;
             }
             Some(Err(reason)) => format!("its manifest cannot be read: {reason}"),
             None => "its shim is gone and left no manifest".to_owned(),
         };
-        sweep(self.inner.cgroup_root.as_ref(), token);
+        self.inner.sweep(token);
         RunEnd { started_at: files.started_at(), ..RunEnd::lost(reason, SystemTime::now()) }
     }
 
@@ -336,7 +368,7 @@ impl ProcessExecutor {
 
 impl Executor for ProcessExecutor {
     fn capabilities(&self) -> &Capabilities {
-        &self.inner.capabilities
+        &self.inner.parts.capabilities
     }
 
     fn submit(&self, token: RunToken, spec: RunSpec) -> BoxFuture<'_, Result<Submitted, ExecutorError>> {
@@ -398,7 +430,7 @@ impl Executor for ProcessExecutor {
 }
 
 /// For what waits for the disk.
-pub(super) async fn blocking<T: Send + 'static>(
+pub(in crate::executor) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ExecutorError> + Send + 'static,
 ) -> Result<T, ExecutorError> {
     let done = spawn_blocking(work).await;
