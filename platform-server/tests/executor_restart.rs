@@ -304,3 +304,52 @@ async fn files_that_a_dying_server_left_half_made_are_lost_runs() {
         assert!(matches!(&one, Found::Ended(end) if matches!(end.outcome, Outcome::Lost { .. })), "{one:?}");
     }
 }
+
+/// The process that makes shims for the executor of `runs`: forked shims have its working folder too, but another name.
+fn spawner_of(runs: &std::path::Path) -> Option<u32> {
+    let numbers =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    numbers.filter_map(|name| name.parse::<u32>().ok()).find(|pid| {
+        let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.contains("--makes-shims")
+            && fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == runs)
+    })
+}
+
+#[tokio::test]
+async fn runs_go_on_when_the_process_that_makes_shims_is_killed_and_it_goes_with_its_server() {
+    for bench in benches().await {
+        let runs = bench.folder("state/runs");
+        let (before, after) = (new_token(), new_token());
+        let mut events = bench.executor.observe();
+        bench
+            .executor
+            .submit(before, sh("echo ready; while [ ! -e /tmp/never ]; do sleep 0.05; done"))
+            .await
+            .unwrap();
+        until_printed(&bench, before, "ready").await;
+        let first = spawner_of(&runs).expect("there is a process that makes shims");
+        kill(first);
+        let wait = async {
+            while spawner_of(&runs).is_some() {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.unwrap();
+        for token in [after, new_token()] {
+            bench.executor.submit(token, sh("exit 3")).await.unwrap();
+            assert_eq!(end_of(&mut events, token).await.outcome, Outcome::Exited { code: 3 });
+        }
+        assert!(spawner_of(&runs).is_some_and(|second| second != first), "another one takes its place");
+        bench.executor.cancel(before, cancel(std::time::Duration::ZERO)).await.unwrap();
+        assert_eq!(end_of(&mut events, before).await.outcome, Outcome::Canceled);
+        drop(events);
+        drop(bench);
+        let wait = async {
+            while spawner_of(&runs).is_some() {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.expect("it goes with its server");
+    }
+}

@@ -64,6 +64,8 @@ pub struct Options {
     pub max_instances: usize,
     /// Models that one of them may serve.
     pub max_instance_models: usize,
+    /// The clock on the wall: read once, when the platform opens. From then on elapsed time is added.
+    pub wall: fn() -> SystemTime,
 }
 
 impl Options {
@@ -84,6 +86,7 @@ impl Options {
             retention: None,
             max_instances: 1,
             max_instance_models: 8,
+            wall: SystemTime::now,
         }
     }
 }
@@ -143,7 +146,7 @@ impl Platform {
     /// # Errors
     /// [`OpenError`]; nothing runs then.
     pub async fn open(options: Options, executor: Arc<dyn Executor>) -> Result<Self, OpenError> {
-        let clock = Clock::start();
+        let clock = Clock::start(options.wall);
         let (repository, payloads) = {
             let options = options.clone();
             let opened = tokio::task::spawn_blocking(move || open_stores(&options)).await;

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::fd::OwnedFd;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -19,6 +19,7 @@ use super::open::Home;
 use super::protocol::{Around, ShimSpec};
 use super::run_files::{LOG, Life, RunFiles, STARTED};
 use super::sandbox::{SandboxHost, sandbox};
+use super::spawner::Spawner;
 use super::sweep::sweep;
 use crate::executor::container::linux::arguments::is_plain;
 use crate::executor::container::linux::host::ContainerHost;
@@ -37,6 +38,7 @@ pub struct ProcessExecutor {
 pub(super) struct Inner {
     pub(super) home: Home,
     pub(super) parts: Parts,
+    spawner: Spawner,
     pub(super) runs: Mutex<HashMap<RunToken, Known>>,
     observers: Mutex<Vec<mpsc::UnboundedSender<RunEvent>>>,
 }
@@ -94,20 +96,27 @@ pub(super) struct Watched {
     control: File,
     pub(super) started_at: Option<SystemTime>,
     /// The shim's standard input, where its end is the end of the run.
-    _lifeline: Option<ChildStdin>,
+    _lifeline: Option<PipeWriter>,
 }
 
 /// A shim that was just started.
 struct Born {
-    child: Child,
+    /// Where it is a child of this process.
+    child: Option<Child>,
     events: OwnedFd,
     control: File,
-    lifeline: Option<ChildStdin>,
+    lifeline: Option<PipeWriter>,
 }
 
 impl ProcessExecutor {
     pub(in crate::executor) fn with(home: Home, parts: Parts) -> Self {
-        let inner = Inner { home, parts, runs: Mutex::default(), observers: Mutex::default() };
+        let inner = Inner {
+            home,
+            parts,
+            spawner: Spawner::default(),
+            runs: Mutex::default(),
+            observers: Mutex::default(),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -135,7 +144,7 @@ impl ProcessExecutor {
         let born = born.unwrap_or_else(|error| Err(ExecutorError::Unsupported { what: error.to_string() }));
         match born {
             Ok(Some(Born { child, events, control, lifeline })) => {
-                self.watch(token, events, control, lifeline, None, Some(child));
+                self.watch(token, events, control, lifeline, None, child);
                 Ok(Submitted::Started)
             }
             // From before a restart, and nobody has asked about it yet.
@@ -181,27 +190,46 @@ impl ProcessExecutor {
             cgroup_root: inner.parts.cgroup_root.clone(),
             ends_with_server: inner.parts.ends_with_server,
         };
-        let program = inner.home.shim.first().cloned().unwrap_or_default();
-        let mut command = Command::new(&program);
-        command.args(inner.home.shim.iter().skip(1)).arg(&spec.token).env_clear();
-        command.current_dir(&files.dir).stdin(Stdio::piped()).stdout(shims_end).stderr(Stdio::null());
-        let mut child = command.spawn().map_err(ExecutorError::io("start", program))?;
-        // Our copy of the shim's end goes with `command`; as long as it is open, the shim would seem to live.
-        drop(command);
-        let mut lifeline = child.stdin.take();
+        let (input, mut lifeline) = io::pipe().map_err(ExecutorError::io("make", "the shim's input"))?;
+        let child =
+            if inner.spawner.spawn(&inner.home.shim, &inner.home.runs_dir, files.token, &input, &shims_end) {
+                None
+            } else {
+                Some(self.start_program(files, &input, &shims_end)?)
+            };
+        // As long as our copies are open, the shim would seem to live.
+        drop((input, shims_end));
         let sent = serde_json::to_vec(&spec).map_err(io::Error::from).and_then(|bytes| {
             let len = u32::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-            let input = lifeline.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
-            input.write_all(&len.to_le_bytes())?;
-            input.write_all(&bytes)
+            lifeline.write_all(&[&len.to_le_bytes()[..], &bytes].concat())
         });
         if let Err(error) = sent {
-            _ = child.kill();
-            _ = child.wait();
+            // A shim that has not got all of its input ends by itself.
+            drop(lifeline);
+            _ = child.map(|mut child| child.wait());
             return Err(ExecutorError::io("write", "the shim's input")(error));
         }
-        let lifeline = lifeline.filter(|_| inner.parts.ends_with_server);
+        let lifeline = Some(lifeline).filter(|_| inner.parts.ends_with_server);
         Ok(Born { child, events, control, lifeline })
+    }
+
+    /// Starts the shim of a run as a program.
+    fn start_program(
+        &self,
+        files: &RunFiles,
+        input: &PipeReader,
+        output: &OwnedFd,
+    ) -> Result<Child, ExecutorError> {
+        let shim = &self.inner.home.shim;
+        let program = shim.first().cloned().unwrap_or_default();
+        let started = || {
+            let mut command = Command::new(&program);
+            command.args(shim.iter().skip(1)).arg(files.token.to_string()).env_clear();
+            command.current_dir(&files.dir).stdin(input.try_clone()?);
+            command.stdout(output.try_clone()?).stderr(Stdio::null());
+            command.spawn()
+        };
+        started().map_err(ExecutorError::io("start", &program))
     }
 
     fn check_image(&self, spec: &RunSpec) -> Result<(), ExecutorError> {
@@ -248,7 +276,7 @@ impl ProcessExecutor {
         token: RunToken,
         events: OwnedFd,
         control: File,
-        lifeline: Option<ChildStdin>,
+        lifeline: Option<PipeWriter>,
         started_at: Option<SystemTime>,
         child: Option<Child>,
     ) {

@@ -9,6 +9,7 @@ mod run_files;
 mod sandbox;
 mod seccomp;
 pub(in crate::executor) mod shim;
+mod spawner;
 mod sweep;
 
 pub use engine::ProcessExecutor;
