@@ -101,6 +101,7 @@ pub async fn start(config: &Config, shim: Vec<String>) -> Result<Running, StartE
     if !config.executor.require_sandbox {
         process.isolate = Isolate::Nothing;
     }
+    process.shared_memory_bytes = config.executor.shared_memory_total_mib.saturating_mul(1 << 20);
     let executor = ProcessExecutor::open(process).await?;
     tracing::info!("{}", executor.capabilities());
     let platform = Platform::open(options, Arc::new(executor)).await?;
@@ -157,6 +158,7 @@ fn options(config: &Config, gpus: Arc<dyn Gpus>) -> Result<Options, StartError> 
         disk_bytes: config.executor.max_disk_mib.map(|mib| mib.saturating_mul(1 << 20)),
         log_bytes: config.logs.operator_mib.saturating_mul(1 << 20),
         is_network_allowed: config.executor.allow_network,
+        shared_memory_bytes: config.executor.shared_memory_mib.saturating_mul(1 << 20),
     };
     options.payloads = PayloadOptions { limit_percent: config.storage.threshold_percent };
     options.retention = retention(config);

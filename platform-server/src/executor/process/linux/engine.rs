@@ -16,15 +16,16 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use super::cgroup::CgroupRoot;
+use super::keeper;
 use super::protocol::ShimSpec;
-use super::run_files::{LOG, Life, RunFiles, STARTED};
+use super::run_files::{LOG, Life, REPORTED, RunFiles, STARTED};
 use super::sandbox::{SandboxHost, sandbox};
 use super::sweep::sweep;
 use crate::executor::outcome::from_micros;
 use crate::executor::process::ProcessConfig;
 use crate::executor::{
     BoxFuture, Cancel, Capabilities, EventStream, Executor, ExecutorError, Found, LogChunk, OnRestart,
-    Outcome, RunEnd, RunEvent, RunSpec, RunToken, Submitted, log,
+    Outcome, Release, RunEnd, RunEvent, RunSpec, RunToken, Submitted, log,
 };
 
 /// Runs operators as child processes of this machine. Cheap to clone; all clones are one executor.
@@ -40,6 +41,7 @@ pub(super) struct Inner {
     pub(super) sandbox: Option<SandboxHost>,
     pub(super) cgroup_root: Option<CgroupRoot>,
     pub(super) capabilities: Capabilities,
+    pub(super) keeper: keeper::Link,
     pub(super) runs: Mutex<HashMap<RunToken, Known>>,
     observers: Mutex<Vec<mpsc::UnboundedSender<RunEvent>>>,
     /// Keeps a second server away from the same folder.
@@ -91,7 +93,10 @@ impl ProcessExecutor {
         capabilities: Capabilities,
         lock: File,
     ) -> Self {
+        let keeper =
+            keeper::Link::new(config.state_dir.clone(), config.shim.clone(), config.shared_memory_bytes);
         let inner = Inner {
+            keeper,
             runs_dir: config.state_dir.join("runs"),
             config,
             sandbox,
@@ -162,11 +167,13 @@ impl ProcessExecutor {
         let inner = &*self.inner;
         let (events, shims_end) = files.open_events()?;
         let control = files.open_control()?;
+        let has_keeper = run.fastio.is_some() && self.has_keeper();
         let spec = ShimSpec {
             token: files.token.to_string(),
             sandbox: inner.sandbox.as_ref().map(|host| sandbox(host, &run)),
             run,
             cgroup_root: inner.cgroup_root.clone(),
+            keeper: has_keeper.then(|| format!("../{}", keeper::SOCKET)),
             ends_with_server: inner.config.ends_with_server,
         };
         let program = inner.config.shim.first().cloned().unwrap_or_default();
@@ -190,6 +197,23 @@ impl ProcessExecutor {
         }
         let lifeline = lifeline.filter(|_| inner.config.ends_with_server);
         Ok(Born { child, events, control, lifeline })
+    }
+
+    /// Whether there is a keeper of shared memory. Operators run without one, too.
+    fn has_keeper(&self) -> bool {
+        let ensured = self.inner.keeper.ensure();
+        if let Err(error) = &ensured {
+            tracing::warn!(%error, "there is no keeper of shared memory");
+        }
+        ensured.is_ok()
+    }
+
+    /// Bytes and number of all buffers in shared memory. Blocks for a moment.
+    ///
+    /// # Errors
+    /// The system's, if there is no keeper.
+    pub fn shared_memory(&self) -> io::Result<(u64, u64)> {
+        self.inner.keeper.used()
     }
 
     /// Folders that are not what they say would open other parts of the host to the run.
@@ -249,6 +273,13 @@ impl ProcessExecutor {
     }
 
     fn hear(&self, token: RunToken, line: &str) {
+        if let Some(report) = line.strip_prefix(REPORTED) {
+            match serde_json::from_str(report) {
+                Ok(report) => self.tell(&RunEvent::Reported { token, report }),
+                Err(error) => tracing::debug!(%token, %error, "a report cannot be read"),
+            }
+            return;
+        }
         let micros = line.strip_prefix(STARTED).and_then(|rest| rest.trim().parse().ok());
         let Some(at) = micros.map(from_micros) else { return };
         let is_news = match self.runs().get_mut(&token) {
@@ -359,6 +390,19 @@ impl Executor for ProcessExecutor {
         on_restart: OnRestart,
     ) -> BoxFuture<'_, Result<Vec<Found>, ExecutorError>> {
         Box::pin(self.reconcile_all(known, on_restart))
+    }
+
+    fn release(&self, release: Release) -> BoxFuture<'_, ()> {
+        let this = self.clone();
+        Box::pin(async move {
+            let released = blocking(move || {
+                let dir = &this.inner.config.state_dir;
+                this.inner.keeper.release(&release).map_err(ExecutorError::io("release", dir))
+            });
+            if let Err(error) = released.await {
+                tracing::warn!(%error, "buffers in shared memory could not be released");
+            }
+        })
     }
 
     fn forget(&self, token: RunToken) -> BoxFuture<'_, Result<(), ExecutorError>> {

@@ -48,6 +48,8 @@ fn serve() -> io::Result<()> {
         Stdio::inherit(),
         Vec::new(),
         counters,
+        // Inherited under its number already.
+        None,
     );
     let mut running = match started {
         Ok(running) => running,

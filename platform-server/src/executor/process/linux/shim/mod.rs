@@ -1,15 +1,18 @@
 //! The small process beside each operator. One program, two parts:
 //!
-//! - outside of the sandbox ([`supervise`]): log, limits, cancel, manifest;
+//! - outside of the sandbox ([`supervise`]): log, limits, cancel, manifest, and the operator's line to the platform
+//!   ([`driver`]);
 //! - inside, as pid 1 ([`init`]): starts the operator, reaps, tells how it ended.
 //!
 //! Both are single-threaded loops over `poll`, without an async runtime, so that a run costs little.
 
+mod driver;
 mod enter;
 mod init;
 mod log_writer;
 mod outputs;
 mod program;
+mod reports;
 mod signals;
 mod supervise;
 mod verdict;
@@ -17,14 +20,20 @@ mod watch;
 
 use std::process::ExitCode;
 
+use super::keeper::{self, KEEPER_ARGUMENT};
+
 /// What makes the shim's program the init of a sandbox.
 pub(super) const INIT_ARGUMENT: &str = "--inside";
 
 /// The shim's `main`; a binary calls it and returns what it returns.
 ///
 /// Arguments before the last are of no interest here, so that a larger program can have the shim as a subcommand. The
-/// last one is a run's token, or what makes it the init of a sandbox.
+/// last one is a run's token, or what makes it the init of a sandbox or the keeper of shared memory.
 pub fn shim_main() -> ExitCode {
     let last = std::env::args_os().next_back();
-    if last.is_some_and(|last| last == INIT_ARGUMENT) { init::run() } else { supervise::run() }
+    match last.as_deref().and_then(|last| last.to_str()) {
+        Some(INIT_ARGUMENT) => init::run(),
+        Some(KEEPER_ARGUMENT) => keeper::run(),
+        _ => supervise::run(),
+    }
 }
