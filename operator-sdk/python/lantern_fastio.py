@@ -13,6 +13,7 @@ file, and where the system looks for libraries. numpy is optional.
     channel.progress(1.0, "done")
 """
 
+import array
 import ctypes
 import ctypes.util
 import os
@@ -99,18 +100,19 @@ class Buffer:
         self.shape = tuple(lib.lantern_fastio_shape(pointer)[at] for at in range(rank))
         self.bytes = lib.lantern_fastio_bytes(pointer)
         self.writable = writable
-        raw = (ctypes.c_ubyte * self.bytes).from_address(lib.lantern_fastio_data(pointer))
-        view = memoryview(raw).cast("B")
-        if self.element in _FORMATS and self.element != "uint8":
-            view = view.cast(_FORMATS[self.element])
+        letter = _FORMATS.get(self.element, "B")
+        if self.bytes == 0:
+            view = memoryview(array.array(letter))
+        else:
+            raw = (ctypes.c_ubyte * self.bytes).from_address(lib.lantern_fastio_data(pointer))
+            view = memoryview(raw).cast("B").cast(letter)
         self.data = view if writable else view.toreadonly()
 
     def array(self):
         """A numpy array over the pages."""
         import numpy
 
-        array = numpy.frombuffer(self.data, dtype=self.element).reshape(self.shape)
-        return array
+        return numpy.frombuffer(self.data, dtype=self.element).reshape(self.shape)
 
     def publish(self):
         """Makes the buffer final and visible to others; its pages are gone here."""

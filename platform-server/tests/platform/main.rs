@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
+mod fastio;
 mod jobs;
 mod operators;
 mod restart;

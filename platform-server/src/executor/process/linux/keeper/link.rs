@@ -124,7 +124,13 @@ impl Link {
         let listener = socket::listen(path)?;
         let program = self.shim.first().cloned().unwrap_or_default();
         let mut command = Command::new(program);
-        command.args(self.shim.iter().skip(1)).arg(KEEPER_ARGUMENT).env_clear().current_dir(&self.dir);
+        // The folder is for people who look at the list of processes.
+        command
+            .args(self.shim.iter().skip(1))
+            .arg(&self.dir)
+            .arg(KEEPER_ARGUMENT)
+            .env_clear()
+            .current_dir(&self.dir);
         command.process_group(0);
         // Ours goes with `command`: nobody may reach the socket of a keeper that is gone.
         command.stdin(listener).stdout(Stdio::null()).stderr(Stdio::null());
