@@ -44,7 +44,8 @@ fn the_header_has_the_numbers_of_the_code() {
 #[test]
 fn the_python_module_has_the_names_of_the_code() {
     let module = read("python/lantern_fastio.py");
-    let elements: Vec<String> = ElementType::ALL.iter().map(|element| format!("\"{}\"", element.name())).collect();
+    let elements: Vec<String> =
+        ElementType::ALL.iter().map(|element| format!("\"{}\"", element.name())).collect();
     assert!(module.contains(&format!("ELEMENTS = ({})", elements.join(", "))));
     for code in (1..).map_while(RefusalCode::from_code) {
         let words = upper(&format!("{code:?}")).to_lowercase().replace('_', " ");
@@ -88,5 +89,8 @@ fn the_page_has_the_numbers_of_the_code() {
         assert!(page.contains(&format!("{} `{}`", element.code(), element.name())), "{element}");
     }
     let codes = page.lines().find(|line| line.starts_with("Codes:")).unwrap();
-    assert_eq!((1..).map_while(RefusalCode::from_code).count(), codes.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty()).count());
+    assert_eq!(
+        (1..).map_while(RefusalCode::from_code).count(),
+        codes.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty()).count()
+    );
 }

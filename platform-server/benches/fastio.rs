@@ -59,11 +59,13 @@ print("%.3f" % (time.monotonic() - before))
 
     fn definition(way: &str) -> String {
         let (output, input) = match way {
-            "memory" => ("type: array, element-type: uint8, shape: [-1]", "type: array, element-type: uint8, shape: [-1]"),
-            _ => (
-                "path: /out, type: stream, element-type: raw",
-                "path: /in, type: stream, element-type: raw",
+            "memory" => (
+                "type: array, element-type: uint8, shape: [-1]",
+                "type: array, element-type: uint8, shape: [-1]",
             ),
+            _ => {
+                ("path: /out, type: stream, element-type: raw", "path: /in, type: stream, element-type: raw")
+            }
         };
         let operator = |name: &str, ports: &str| {
             format!(
@@ -92,8 +94,7 @@ print("%.3f" % (time.monotonic() - before))
     #[expect(clippy::print_stdout, reason = "a bench tells its figures")]
     async fn run(platform: &Platform, way: &str) {
         let file = DefinitionFile { path: "../pipeline.yaml".into(), content: definition(way) };
-        let pipeline =
-            platform.create_pipeline(None, vec![file], Metadata::new()).await.expect("a pipeline");
+        let pipeline = platform.create_pipeline(None, vec![file], Metadata::new()).await.expect("a pipeline");
         let new = NewJob {
             pipeline,
             name: way.parse().expect("a name"),
@@ -134,8 +135,7 @@ print("%.3f" % (time.monotonic() - before))
             let executor = ProcessExecutor::open(config).await.expect("a sandbox");
             let mut options = Options::new(folder.path().join("data"));
             options.payloads.limit_percent = 100;
-            options.bundles =
-                Arc::new(Bundles::scan(&[folder.path().join("bundles")], BTreeMap::new()).0);
+            options.bundles = Arc::new(Bundles::scan(&[folder.path().join("bundles")], BTreeMap::new()).0);
             let platform = Platform::open(options, Arc::new(executor)).await.expect("a platform");
             for _ in 0..ROUNDS {
                 run(&platform, "memory").await;

@@ -26,7 +26,7 @@ struct Load {
 }
 
 fn plan(request: Request) -> Arc<Plan> {
-    let operator = OperatorSpec { name: "only".into(), request, inputs: Vec::new() };
+    let operator = OperatorSpec { name: "only".into(), request, limit_ms: None, inputs: Vec::new() };
     Arc::new(Plan::new(vec![operator]).expect("one operator is a plan"))
 }
 

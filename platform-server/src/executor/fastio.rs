@@ -87,6 +87,11 @@ impl Declared<'_> {
 }
 
 impl FastIo {
+    /// Whether the definition has inputs or outputs of the operator in shared memory.
+    pub(crate) fn is_declared(&self) -> bool {
+        !self.inputs.is_empty() || !self.outputs.is_empty()
+    }
+
     /// The buffer that the operator may make under a name.
     ///
     /// # Errors

@@ -2,11 +2,12 @@
 //!
 //! An [`Executor`] starts a [`RunSpec`] under a token, tells when it started and how it ended, keeps its log, and finds
 //! its runs again after the server was restarted. It knows neither jobs nor pipelines, and time limits are the
-//! scheduler's. Start with [`spec`] for what is run and [`outcome`] for how it may end; [`process`] is the engine on
-//! this machine, [`fake`] the one for tests of others.
+//! scheduler's. Start with [`spec`] for what is run and [`outcome`] for how it may end; [`process`] and [`container`]
+//! are the engines on this machine, [`fake`] the one for tests of others.
 
 pub mod bundle;
 pub mod capabilities;
+pub mod container;
 mod error;
 pub mod fake;
 pub mod fastio;

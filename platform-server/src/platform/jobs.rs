@@ -323,10 +323,16 @@ pub(super) fn schedule(plan: &JobPlan) -> Result<Plan, String> {
                 memory_mb: operator.requests.memory_bytes.div_ceil(BYTES_PER_MB),
                 gpus: operator.requests.gpus,
             },
+            limit_ms: operator.requests.timeout.and_then(limit_ms),
             inputs: operator.depends_on.iter().map(index).collect(),
         }
     });
     Plan::new(operators.collect()).map_err(|error| error.to_string())
+}
+
+/// A time limit as the scheduler takes it; one of nothing is none.
+fn limit_ms(limit: Duration) -> Option<NonZeroU64> {
+    NonZeroU64::new(u64::try_from(limit.as_millis()).ok()?)
 }
 
 /// Writes a job's rows and makes its payload.
@@ -340,7 +346,7 @@ fn create(inner: &Inner, new: NewJob) -> Answer<(JobSpec, CreatedJob)> {
     let created =
         CreatedJob { job: JobId::from_bits(random_bits()?), payload: PayloadId::from_bits(random_bits()?) };
     let now = inner.clock.now_ms();
-    let limit = plan.timeout.and_then(|limit| NonZeroU64::new(u64::try_from(limit.as_millis()).ok()?));
+    let limit = plan.timeout.and_then(limit_ms);
     let in_force = inner.limit_ms(limit);
     let prepared = inner
         .payloads

@@ -236,9 +236,7 @@ impl Launcher {
         gpus: &[String],
         folder: &Path,
     ) -> Result<RunSpec, Trouble> {
-        let Parts { bundles, executor, limits, .. } = &self.0.parts;
-        let image = format!("{}:{}", operator.image, operator.tag);
-        let bundle = bundles.resolve(&image).map_err(|error| chain(&error))?;
+        let Parts { executor, limits, .. } = &self.0.parts;
         let known = &self.0.parts.gpus;
         super::run_spec::run_spec(super::run_spec::RunParts {
             run,
@@ -248,10 +246,27 @@ impl Launcher {
             request,
             gpus: known.iter().filter(|gpu| gpus.contains(&gpu.id)).cloned().collect(),
             folder,
-            bundle,
+            program: self.program(operator)?,
             limits: *limits,
             has_own_mounts: executor.capabilities().has_own_mounts,
         })
+    }
+
+    /// What an operator runs: a container image, or the bundle that stands for it.
+    fn program(&self, operator: &OperatorPlan) -> Result<RunSpec, Trouble> {
+        let Parts { bundles, executor, .. } = &self.0.parts;
+        // A digest says more than a tag, and engines take only one of them.
+        let image = match operator.image.contains('@') {
+            true => operator.image.clone(),
+            false => format!("{}:{}", operator.image, operator.tag),
+        };
+        let capabilities = executor.capabilities();
+        if capabilities.runs_images {
+            let (image, command) = (Some(bundles.image(&image)), operator.command.clone());
+            return Ok(RunSpec { image, command, ..RunSpec::default() });
+        }
+        let bundle = bundles.resolve(&image).map_err(|error| chain(&error))?;
+        Ok(bundle.run(&operator.command, capabilities.has_own_mounts))
     }
 
     /// Passes on what the executor tells, until it tells nothing more.

@@ -6,7 +6,6 @@ use std::path::Path;
 use platform_api::pipeline::{JobPlan, OperatorPlan, PortType, Source};
 
 use super::launcher::{RunLimits, chain};
-use crate::executor::bundle::Bundle;
 use crate::executor::fastio::{DeclaredArray, DeclaredInput, DeclaredOutput, FastIo};
 use crate::executor::plan::{Port, Ports, plan};
 use crate::executor::spec::{Gpu, Limits, RunSpec};
@@ -22,7 +21,8 @@ pub(super) struct RunParts<'a> {
     pub(super) gpus: Vec<Gpu>,
     /// Of the job's payload.
     pub(super) folder: &'a Path,
-    pub(super) bundle: &'a Bundle,
+    /// The program, by its bundle or its image.
+    pub(super) program: RunSpec,
     pub(super) limits: RunLimits,
     /// Whether folders appear where the definition wants them.
     pub(super) has_own_mounts: bool,
@@ -63,7 +63,7 @@ pub(super) fn run_spec(parts: RunParts<'_>) -> Result<RunSpec, String> {
             ports.outputs.push(Port { name, path: path.clone(), host });
         }
     }
-    let mut spec = parts.bundle.run(&operator.command, has_own_mounts);
+    let mut spec = parts.program;
     // What the definition says goes before what the bundle says.
     spec.environment.extend(operator.variables.clone());
     // What programs with threads take for the number of processors that are theirs.

@@ -2,6 +2,10 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
+mod containers;
+mod database;
+#[path = "../executor_support/mod.rs"]
+mod executor_support;
 mod fastio;
 mod jobs;
 mod operators;

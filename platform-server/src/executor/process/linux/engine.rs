@@ -5,7 +5,6 @@ use std::collections::hash_map::Entry;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -17,42 +16,68 @@ use tokio::task::spawn_blocking;
 
 use super::cgroup::CgroupRoot;
 use super::keeper;
-use super::protocol::ShimSpec;
+use super::open::Home;
+use super::protocol::{Around, ShimSpec};
 use super::run_files::{LOG, Life, REPORTED, RunFiles, STARTED};
 use super::sandbox::{SandboxHost, sandbox};
 use super::sweep::sweep;
+use crate::executor::container::linux::arguments::is_plain;
+use crate::executor::container::linux::host::ContainerHost;
+use crate::executor::fastio::FastIo;
 use crate::executor::outcome::from_micros;
-use crate::executor::process::ProcessConfig;
 use crate::executor::{
     BoxFuture, Cancel, Capabilities, EventStream, Executor, ExecutorError, Found, LogChunk, OnRestart,
     Outcome, Release, RunEnd, RunEvent, RunSpec, RunToken, Submitted, log,
 };
 
-/// Runs operators as child processes of this machine. Cheap to clone; all clones are one executor.
+/// Runs operators as child processes of this machine, or in containers. Cheap to clone; all clones are one executor.
 #[derive(Clone)]
 pub struct ProcessExecutor {
     pub(super) inner: Arc<Inner>,
 }
 
 pub(super) struct Inner {
-    pub(super) config: ProcessConfig,
-    pub(super) runs_dir: PathBuf,
-    /// `None` where the configuration wants no sandbox.
-    pub(super) sandbox: Option<SandboxHost>,
-    pub(super) cgroup_root: Option<CgroupRoot>,
-    pub(super) capabilities: Capabilities,
+    pub(super) home: Home,
+    pub(super) parts: Parts,
     pub(super) keeper: keeper::Link,
     pub(super) runs: Mutex<HashMap<RunToken, Known>>,
     observers: Mutex<Vec<mpsc::UnboundedSender<RunEvent>>>,
-    /// Keeps a second server away from the same folder.
-    _lock: File,
+}
+
+/// What makes one executor of this machine differ from another.
+pub(in crate::executor) struct Parts {
+    pub(in crate::executor) wall: Wall,
+    pub(in crate::executor) cgroup_root: Option<CgroupRoot>,
+    pub(in crate::executor) capabilities: Capabilities,
+    /// Whether runs end when the server dies.
+    pub(in crate::executor) ends_with_server: bool,
+    /// What all buffers in shared memory together may take; there are none in containers.
+    pub(in crate::executor) shared_memory_bytes: u64,
+}
+
+/// What stands between runs and the machine.
+pub(in crate::executor) enum Wall {
+    /// Where the configuration wants it so.
+    Nothing,
+    Bubblewrap(SandboxHost),
+    Container(Box<ContainerHost>),
+}
+
+impl Inner {
+    /// Ends and removes what a run may have left whose shim is gone. Blocks.
+    pub(super) fn sweep(&self, token: RunToken) {
+        if let Wall::Container(host) = &self.parts.wall {
+            host.remove(token);
+        }
+        sweep(self.parts.cgroup_root.as_ref(), token);
+    }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         let runs = self.runs.get_mut().unwrap_or_else(PoisonError::into_inner);
         let is_idle = runs.values().all(|run| matches!(run, Known::Ended(_)));
-        if let Some(root) = self.cgroup_root.as_ref().filter(|_| is_idle) {
+        if let Some(root) = self.parts.cgroup_root.as_ref().filter(|_| is_idle) {
             root.leave();
         }
     }
@@ -86,26 +111,9 @@ struct Born {
 }
 
 impl ProcessExecutor {
-    pub(super) fn with(
-        config: ProcessConfig,
-        sandbox: Option<SandboxHost>,
-        cgroup_root: Option<CgroupRoot>,
-        capabilities: Capabilities,
-        lock: File,
-    ) -> Self {
-        let keeper =
-            keeper::Link::new(config.state_dir.clone(), config.shim.clone(), config.shared_memory_bytes);
-        let inner = Inner {
-            keeper,
-            runs_dir: config.state_dir.join("runs"),
-            config,
-            sandbox,
-            cgroup_root,
-            capabilities,
-            runs: Mutex::default(),
-            observers: Mutex::default(),
-            _lock: lock,
-        };
+    pub(in crate::executor) fn with(home: Home, parts: Parts) -> Self {
+        let keeper = keeper::Link::new(home.dir.clone(), home.shim.clone(), parts.shared_memory_bytes);
+        let inner = Inner { home, parts, keeper, runs: Mutex::default(), observers: Mutex::default() };
         Self { inner: Arc::new(inner) }
     }
 
@@ -114,7 +122,7 @@ impl ProcessExecutor {
     }
 
     pub(super) fn files(&self, token: RunToken) -> RunFiles {
-        RunFiles::of(&self.inner.runs_dir, token)
+        RunFiles::of(&self.inner.home.runs_dir, token)
     }
 
     fn tell(&self, event: &RunEvent) {
@@ -151,6 +159,7 @@ impl ProcessExecutor {
 
     /// Blocks for as long as starting a process takes. `None` if the token was used before.
     fn give_birth(&self, token: RunToken, spec: RunSpec) -> Result<Option<Born>, ExecutorError> {
+        self.check_image(&spec)?;
         self.check_folders(&spec)?;
         let files = self.files(token);
         if !files.create()? {
@@ -167,18 +176,26 @@ impl ProcessExecutor {
         let inner = &*self.inner;
         let (events, shims_end) = files.open_events()?;
         let control = files.open_control()?;
+        let mut run = run;
+        if matches!(inner.parts.wall, Wall::Container(_)) {
+            run.fastio = None;
+        }
         let has_keeper = run.fastio.is_some() && self.has_keeper();
         let spec = ShimSpec {
             token: files.token.to_string(),
-            sandbox: inner.sandbox.as_ref().map(|host| sandbox(host, &run)),
+            around: match &inner.parts.wall {
+                Wall::Nothing => Around::Nothing,
+                Wall::Bubblewrap(host) => Around::Bubblewrap(sandbox(host, &run)),
+                Wall::Container(host) => Around::Container(host.clone()),
+            },
             run,
-            cgroup_root: inner.cgroup_root.clone(),
+            cgroup_root: inner.parts.cgroup_root.clone(),
             keeper: has_keeper.then(|| format!("../{}", keeper::SOCKET)),
-            ends_with_server: inner.config.ends_with_server,
+            ends_with_server: inner.parts.ends_with_server,
         };
-        let program = inner.config.shim.first().cloned().unwrap_or_default();
+        let program = inner.home.shim.first().cloned().unwrap_or_default();
         let mut command = Command::new(&program);
-        command.args(inner.config.shim.iter().skip(1)).arg(&spec.token).env_clear();
+        command.args(inner.home.shim.iter().skip(1)).arg(&spec.token).env_clear();
         command.current_dir(&files.dir).stdin(Stdio::piped()).stdout(shims_end).stderr(Stdio::null());
         let mut child = command.spawn().map_err(ExecutorError::io("start", program))?;
         // Our copy of the shim's end goes with `command`; as long as it is open, the shim would seem to live.
@@ -195,7 +212,7 @@ impl ProcessExecutor {
             _ = child.wait();
             return Err(ExecutorError::io("write", "the shim's input")(error));
         }
-        let lifeline = lifeline.filter(|_| inner.config.ends_with_server);
+        let lifeline = lifeline.filter(|_| inner.parts.ends_with_server);
         Ok(Born { child, events, control, lifeline })
     }
 
@@ -216,6 +233,20 @@ impl ProcessExecutor {
         self.inner.keeper.used()
     }
 
+    fn check_image(&self, spec: &RunSpec) -> Result<(), ExecutorError> {
+        let reason = match (&self.inner.parts.wall, &spec.image) {
+            (Wall::Container(_), None) => "it names no image",
+            (Wall::Nothing | Wall::Bubblewrap(_), Some(_)) => {
+                "it names an image, and containers are not run here"
+            }
+            (Wall::Container(_), Some(_)) if spec.fastio.as_ref().is_some_and(FastIo::is_declared) => {
+                "it has inputs or outputs in shared memory, which containers do not have"
+            }
+            _ => return Ok(()),
+        };
+        Err(ExecutorError::BadSpec { reason: reason.to_owned() })
+    }
+
     /// Folders that are not what they say would open other parts of the host to the run.
     fn check_folders(&self, spec: &RunSpec) -> Result<(), ExecutorError> {
         for mount in &spec.mounts {
@@ -229,11 +260,15 @@ impl ProcessExecutor {
             if !real.is_dir() {
                 return bad("is no folder");
             }
-            if self.inner.sandbox.is_none() && mount.host.to_str() != Some(mount.place.as_str()) {
+            let wall = &self.inner.parts.wall;
+            if matches!(wall, Wall::Nothing) && mount.host.to_str() != Some(mount.place.as_str()) {
                 return bad("cannot be placed without a sandbox");
             }
-            if mount.host.to_str().is_none() {
+            let Some(name) = mount.host.to_str() else {
                 return bad("has a name that is not UTF-8");
+            };
+            if matches!(wall, Wall::Container(_)) && !(is_plain(name) && is_plain(&mount.place)) {
+                return bad("has a name that the container engine cannot take");
             }
         }
         Ok(())
@@ -300,14 +335,14 @@ impl ProcessExecutor {
         let reason = match files.end() {
             Some(Ok(end)) => {
                 if matches!(end.outcome, Outcome::Lost { .. }) {
-                    sweep(self.inner.cgroup_root.as_ref(), token);
+                    self.inner.sweep(token);
                 }
                 return end;
             }
             Some(Err(reason)) => format!("its manifest cannot be read: {reason}"),
             None => "its shim is gone and left no manifest".to_owned(),
         };
-        sweep(self.inner.cgroup_root.as_ref(), token);
+        self.inner.sweep(token);
         RunEnd { started_at: files.started_at(), ..RunEnd::lost(reason, SystemTime::now()) }
     }
 
@@ -344,7 +379,7 @@ impl ProcessExecutor {
 
 impl Executor for ProcessExecutor {
     fn capabilities(&self) -> &Capabilities {
-        &self.inner.capabilities
+        &self.inner.parts.capabilities
     }
 
     fn submit(&self, token: RunToken, spec: RunSpec) -> BoxFuture<'_, Result<Submitted, ExecutorError>> {
@@ -396,7 +431,7 @@ impl Executor for ProcessExecutor {
         let this = self.clone();
         Box::pin(async move {
             let released = blocking(move || {
-                let dir = &this.inner.config.state_dir;
+                let dir = &this.inner.home.dir;
                 this.inner.keeper.release(&release).map_err(ExecutorError::io("release", dir))
             });
             if let Err(error) = released.await {
@@ -419,7 +454,7 @@ impl Executor for ProcessExecutor {
 }
 
 /// For what waits for the disk.
-pub(super) async fn blocking<T: Send + 'static>(
+pub(in crate::executor) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ExecutorError> + Send + 'static,
 ) -> Result<T, ExecutorError> {
     let done = spawn_blocking(work).await;

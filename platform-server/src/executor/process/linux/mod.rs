@@ -9,7 +9,9 @@ mod reconcile;
 mod run_files;
 mod sandbox;
 mod seccomp;
-pub(super) mod shim;
+pub(in crate::executor) mod shim;
 mod sweep;
 
 pub use engine::ProcessExecutor;
+pub(in crate::executor) use engine::{Parts, Wall, blocking};
+pub(in crate::executor) use open::{Home, find_program, version};

@@ -28,7 +28,7 @@ pub(super) const CHANNEL_FD: i32 = 102;
 
 /// What is the same for all runs of an executor.
 #[derive(Debug, Clone)]
-pub(super) struct SandboxHost {
+pub(in crate::executor) struct SandboxHost {
     pub(super) program: PathBuf,
     pub(super) shim: Vec<String>,
     /// Our own small `/etc`.

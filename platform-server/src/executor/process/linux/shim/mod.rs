@@ -4,8 +4,11 @@
 //!   ([`driver`]);
 //! - inside, as pid 1 ([`init`]): starts the operator, reaps, tells how it ended.
 //!
+//! Around the operator is bubblewrap's sandbox ([`enter`]), a [`container`], or nothing.
+//!
 //! Both are single-threaded loops over `poll`, without an async runtime, so that a run costs little.
 
+mod container;
 mod driver;
 mod enter;
 mod init;
@@ -21,18 +24,22 @@ mod watch;
 use std::process::ExitCode;
 
 use super::keeper::{self, KEEPER_ARGUMENT};
+use init::Inside;
 
 /// What makes the shim's program the init of a sandbox.
 pub(super) const INIT_ARGUMENT: &str = "--inside";
+/// What makes it the init of a container.
+const INSIDE_CONTAINER: &str = "--inside-container";
 
 /// The shim's `main`; a binary calls it and returns what it returns.
 ///
 /// Arguments before the last are of no interest here, so that a larger program can have the shim as a subcommand. The
-/// last one is a run's token, or what makes it the init of a sandbox or the keeper of shared memory.
+/// last one is a run's token, or what makes it the init of a sandbox or of a container, or the keeper of shared memory.
 pub fn shim_main() -> ExitCode {
-    let last = std::env::args_os().next_back();
-    match last.as_deref().and_then(|last| last.to_str()) {
-        Some(INIT_ARGUMENT) => init::run(),
+    let last = std::env::args_os().next_back().unwrap_or_default();
+    match last.to_str() {
+        Some(INIT_ARGUMENT) => init::run(Inside::Sandbox),
+        Some(INSIDE_CONTAINER) => init::run(Inside::Container),
         Some(KEEPER_ARGUMENT) => keeper::run(),
         _ => supervise::run(),
     }

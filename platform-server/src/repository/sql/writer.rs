@@ -8,10 +8,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use rusqlite::Connection;
 use tokio::sync::watch;
 
-use super::apply;
+use super::{Database, apply};
 use crate::repository::change::Change;
 use crate::repository::error::RepositoryError;
 use crate::repository::receipt::{Answer, Committed, Receipt};
@@ -22,7 +21,36 @@ const GROUP_WEIGHT: usize = 8192;
 /// Weight of what may wait; more is refused rather than kept in memory.
 const WAITING_WEIGHT: usize = 1 << 20;
 
-pub(super) struct Writer {
+/// The one connection that writes.
+pub(in crate::repository) trait Transactions: Database + Send + 'static {
+    /// Begins a transaction; nobody else writes until it ends.
+    fn begin(&mut self) -> Result<(), RepositoryError>;
+
+    /// Sets a savepoint, goes back to it or lets go of it. May answer before it is done: whatever goes wrong is told
+    /// by the statements that follow.
+    fn mark(&mut self, statement: &'static str) -> Result<(), RepositoryError>;
+
+    /// Whether the transaction goes on after a change failed.
+    fn goes_on(&self) -> bool;
+
+    /// Ends the transaction; answers with the number of the last event when all of it is on disk, and with an error
+    /// when certainly nothing is, [`RepositoryError::Uncertain`] excepted. Where that takes long to find out, it asks `waiting` now and then.
+    fn commit(&mut self, waiting: &dyn Waiting) -> Result<u64, RepositoryError>;
+
+    /// Ends the transaction without a trace, if there is one.
+    fn roll_back(&mut self);
+
+    /// Lets go of the database.
+    fn close(self);
+}
+
+/// Those who wait while a commit takes long.
+pub(in crate::repository) trait Waiting {
+    /// Sends them away; true when nobody will come any more.
+    fn refuse(&self, why: &dyn Fn() -> RepositoryError) -> bool;
+}
+
+pub(in crate::repository) struct Writer {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -75,25 +103,37 @@ impl Shared {
     }
 }
 
+impl Waiting for Shared {
+    fn refuse(&self, why: &dyn Fn() -> RepositoryError) -> bool {
+        let mut queue = self.queue();
+        let refused = std::mem::take(&mut queue.waiting);
+        queue.weight = 0;
+        let is_closed = queue.is_closed;
+        drop(queue);
+        refused.into_iter().for_each(|request| drop(request.answer.send(Err(why()))));
+        is_closed
+    }
+}
+
 impl Writer {
-    pub(super) fn start(
-        connection: Connection,
+    pub(in crate::repository) fn start(
+        connection: impl Transactions,
         events_kept: u64,
         last_event: watch::Sender<u64>,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let mut work = Work { connection, events_kept, last_event, trimmed_at: 0 };
         let queue = Arc::clone(&shared);
+        let mut work = Work { connection, queue, events_kept, last_event, trimmed_at: 0 };
         let thread = std::thread::Builder::new().name("repository-writer".into()).spawn(move || {
-            while let Some(group) = queue.next_group() {
+            while let Some(group) = work.queue.next_group() {
                 work.write(group);
             }
-            work.finish();
+            work.connection.close();
         })?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    pub(super) fn commit(&self, changes: Vec<Change>) -> Receipt {
+    pub(in crate::repository) fn commit(&self, changes: Vec<Change>) -> Receipt {
         let (answer, receipt) = Receipt::new();
         let weight = changes.iter().map(Change::weight).sum::<usize>().max(1);
         let mut queue = self.shared.queue();
@@ -129,97 +169,109 @@ impl Drop for Writer {
     }
 }
 
-struct Work {
-    connection: Connection,
+struct Work<T> {
+    connection: T,
+    queue: Arc<Shared>,
     events_kept: u64,
     last_event: watch::Sender<u64>,
     trimmed_at: u64,
 }
 
-/// A group could not be written as one: the transaction did not begin or commit, or a statement took it along.
-/// Nothing was written.
-struct Lost;
+/// Why a group was not written as one.
+enum Lost {
+    /// The transaction did not begin or commit, or a statement took it along. Nothing was written.
+    Whole,
+    /// Whether it was written is unknown, and will stay so: it must not be tried again.
+    Unknown,
+}
 
-impl Work {
+impl<T: Transactions> Work<T> {
     fn write(&mut self, group: Vec<Request>) {
         match self.try_group(&group) {
-            Ok(results) => {
-                let committed = self.announce();
+            Ok((results, last_event)) => {
+                let committed = self.announce(last_event);
                 for (request, result) in group.into_iter().zip(results) {
                     // A caller that went away does not need the answer.
                     drop(request.answer.send(result.map(|()| committed)));
                 }
             }
-            Err(Lost) => self.write_singly(group),
+            Err(Lost::Whole) => self.write_singly(group),
+            Err(Lost::Unknown) => {
+                group.into_iter().for_each(|request| {
+                    drop(request.answer.send(Err(RepositoryError::Uncertain)));
+                });
+            }
         }
     }
 
     /// Each alone, so that nobody fails for a neighbour's size, and everybody learns the own reason.
     fn write_singly(&mut self, group: Vec<Request>) {
-        let mut is_locked = false;
+        let mut stuck = None;
         for request in group {
-            // Each try waits for the lock; whoever queued behind the first has waited long enough.
-            let result =
-                if is_locked { Err(RepositoryError::Locked) } else { self.try_single(&request.changes) };
-            is_locked = matches!(result, Err(RepositoryError::Locked));
-            let result = result.map(|()| self.announce());
+            // Each try waits for the database; whoever queued behind the first has waited long enough.
+            let result = match stuck {
+                Some(again) => Err(again),
+                None => self.try_single(&request.changes),
+            };
+            stuck = result.as_ref().err().and_then(RepositoryError::for_all);
+            let result = result.map(|last_event| self.announce(last_event));
             drop(request.answer.send(result));
         }
     }
 
-    fn try_group(&self, group: &[Request]) -> Result<Vec<Result<(), RepositoryError>>, Lost> {
-        let connection = &self.connection;
-        let lost = |_| {
-            self.roll_back();
-            Lost
-        };
-        run(connection, "BEGIN IMMEDIATE").map_err(lost)?;
+    fn try_group(&mut self, group: &[Request]) -> Result<(Vec<Result<(), RepositoryError>>, u64), Lost> {
+        let results = self.apply_group(group).map_err(|_| self.lost())?;
+        match self.connection.commit(self.queue.as_ref()) {
+            Ok(last_event) => Ok((results, last_event)),
+            Err(RepositoryError::Uncertain) => Err(Lost::Unknown),
+            Err(_) => Err(self.lost()),
+        }
+    }
+
+    fn lost(&mut self) -> Lost {
+        self.connection.roll_back();
+        Lost::Whole
+    }
+
+    /// What became of each request; an error when it takes the others along.
+    fn apply_group(
+        &mut self,
+        group: &[Request],
+    ) -> Result<Vec<Result<(), RepositoryError>>, RepositoryError> {
+        self.connection.begin()?;
         let mut results = Vec::with_capacity(group.len());
         for request in group {
-            run(connection, "SAVEPOINT request").map_err(lost)?;
-            let result = apply::all(connection, &request.changes);
-            if connection.is_autocommit() {
-                return Err(Lost);
+            self.connection.mark("SAVEPOINT request")?;
+            let result = apply::all(&self.connection, &request.changes);
+            if let Err(error) = &result {
+                if let Some(error) = error.for_all() {
+                    return Err(error);
+                }
+                if !self.connection.goes_on() {
+                    return Err(RepositoryError::Closed);
+                }
+                self.connection.mark("ROLLBACK TO request")?;
             }
-            if result.is_err() {
-                run(connection, "ROLLBACK TO request").map_err(lost)?;
-            }
-            run(connection, "RELEASE request").map_err(lost)?;
+            self.connection.mark("RELEASE request")?;
             results.push(result);
         }
-        run(connection, "COMMIT").map_err(lost)?;
         Ok(results)
     }
 
-    fn try_single(&self, changes: &[Change]) -> Result<(), RepositoryError> {
-        let connection = &self.connection;
-        let result = run(connection, "BEGIN IMMEDIATE")
-            .map_err(RepositoryError::from)
-            .and_then(|()| apply::all(connection, changes))
-            .and_then(|()| Ok(run(connection, "COMMIT")?));
+    fn try_single(&mut self, changes: &[Change]) -> Result<u64, RepositoryError> {
+        let result = self
+            .connection
+            .begin()
+            .and_then(|()| apply::all(&self.connection, changes))
+            .and_then(|()| self.connection.commit(self.queue.as_ref()));
         if result.is_err() {
-            self.roll_back();
+            self.connection.roll_back();
         }
         result
     }
 
-    fn roll_back(&self) {
-        if !self.connection.is_autocommit()
-            && let Err(error) = run(&self.connection, "ROLLBACK")
-        {
-            tracing::error!(%error, "a transaction could not be taken back");
-        }
-    }
-
     /// Tells those who watch, and forgets the oldest events now and then.
-    fn announce(&mut self) -> Committed {
-        let last_event = match apply::last_event(&self.connection) {
-            Ok(last) => last,
-            Err(error) => {
-                tracing::warn!(%error, "the number of the last event could not be read");
-                *self.last_event.borrow()
-            }
-        };
+    fn announce(&mut self, last_event: u64) -> Committed {
         self.last_event.send_if_modified(|known| std::mem::replace(known, last_event) != last_event);
         // A tenth more than is kept: one large deletion is cheaper than one with every commit.
         if last_event > self.trimmed_at + self.events_kept + self.events_kept / 10 {
@@ -230,17 +282,4 @@ impl Work {
         }
         Committed { last_event }
     }
-
-    fn finish(self) {
-        if let Err(error) = self.connection.execute_batch("PRAGMA optimize") {
-            tracing::debug!(%error, "statistics were not brought up to date");
-        }
-        if let Err((_, error)) = self.connection.close() {
-            tracing::warn!(%error, "the database was not closed cleanly");
-        }
-    }
-}
-
-fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
-    connection.prepare_cached(statement)?.execute([]).map(drop)
 }

@@ -2,14 +2,15 @@
 
 use platform_api::id::{CatalogId, InstanceId, JobId, ModelId, PayloadId, PipelineId};
 use platform_api::job::{JobPriority, JobState, JobStatus, OperatorStatus};
-use rusqlite::Row;
 
+use super::value::{Column, Row, Value};
 use crate::repository::error::RepositoryError;
 use crate::repository::filter::{STATES, STATUSES};
+use crate::repository::fold_case;
 use crate::repository::rows::{PayloadKind, PayloadState};
 
 /// 128 bits that name something.
-pub(super) trait Id: Copy {
+pub(in crate::repository) trait Id: Copy {
     fn from_key(key: [u8; 16]) -> Self;
     fn key(self) -> [u8; 16];
 }
@@ -25,14 +26,16 @@ macro_rules! ids {
                 self.to_bits().to_be_bytes()
             }
         }
+
+        impl Column for $name {
+            fn read(row: &dyn Row, column: usize) -> Result<Option<Self>, RepositoryError> {
+                Ok(row.maybe(column)?.map(Self::from_key))
+            }
+        }
     )*};
 }
 
 ids!(CatalogId InstanceId JobId ModelId PayloadId PipelineId);
-
-pub(super) fn id<T: Id>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
-    Ok(T::from_key(row.get(column)?))
-}
 
 fn one_of<T: Copy>(
     all: &[T],
@@ -88,4 +91,9 @@ pub(super) fn size_column(bytes: u64) -> i64 {
 
 pub(super) fn size(column: i64) -> Result<u64, RepositoryError> {
     u64::try_from(column).map_err(|_| RepositoryError::BadValue { what: "a size" })
+}
+
+/// A name as it is looked up: without letter case.
+pub(super) fn folded(name: &str) -> Value<'static> {
+    Value::Folded(fold_case(name))
 }
