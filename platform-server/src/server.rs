@@ -133,6 +133,7 @@ async fn executor(config: &Config, shim: Vec<String>) -> Result<ProcessExecutor,
             if !settings.require_sandbox {
                 process.isolate = Isolate::Nothing;
             }
+            process.shared_memory_bytes = settings.shared_memory_total_mib.saturating_mul(1 << 20);
             ProcessExecutor::open(process).await
         }
         Engine::Container => {
@@ -188,6 +189,7 @@ fn options(config: &Config, gpus: Arc<dyn Gpus>) -> Result<Options, StartError> 
         disk_bytes: config.executor.max_disk_mib.map(|mib| mib.saturating_mul(1 << 20)),
         log_bytes: config.logs.operator_mib.saturating_mul(1 << 20),
         is_network_allowed: config.executor.allow_network,
+        shared_memory_bytes: config.executor.shared_memory_mib.saturating_mul(1 << 20),
     };
     options.payloads = PayloadOptions { limit_percent: config.storage.threshold_percent };
     options.retention = retention(config);

@@ -101,6 +101,12 @@ fn work(reader: &mut Reader<'_>, config: &mut Config) {
     reader.yes_or_no("executor.allow-network", &mut executor.allow_network);
     reader.number_into("executor.max-processes", 1..=1_000_000, &mut executor.max_processes);
     reader.optional("executor.max-disk-mib", 1..=1_000_000_000, &mut executor.max_disk_mib);
+    reader.number_into("executor.shared-memory-mib", 0..=1_000_000_000, &mut executor.shared_memory_mib);
+    reader.number_into(
+        "executor.shared-memory-total-mib",
+        0..=1_000_000_000,
+        &mut executor.shared_memory_total_mib,
+    );
     reader.path("executor.container-program", &mut executor.container_program);
     if let Some(arguments) = reader.texts("executor.container-arguments") {
         executor.container_arguments = arguments;

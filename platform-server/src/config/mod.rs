@@ -212,6 +212,10 @@ pub struct ExecutorConfig {
     pub max_processes: u32,
     /// What one operator may write; none leaves it to the disk.
     pub max_disk_mib: Option<u64>,
+    /// What the buffers of one job may take in shared memory.
+    pub shared_memory_mib: u64,
+    /// What the buffers of all jobs may take in shared memory.
+    pub shared_memory_total_mib: u64,
     /// The program of the container engine; none takes Podman, else Docker.
     pub container_program: Option<PathBuf>,
     /// What follows the program on every call.
@@ -452,6 +456,8 @@ impl Default for Config {
                 allow_network: false,
                 max_processes: 512,
                 max_disk_mib: None,
+                shared_memory_mib: 2048,
+                shared_memory_total_mib: 4096,
                 container_program: None,
                 container_arguments: Vec::new(),
                 pull: Pull::default(),

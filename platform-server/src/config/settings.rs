@@ -124,6 +124,10 @@ settings! {
         "Processes and threads of one operator, where they can be counted.";
     "executor.max-disk-mib", "1 to 1000000000", "the disk", "10240",
         "What one operator may write.";
+    "executor.shared-memory-mib", "0 to 1000000000", "2048", "8192",
+        "What the buffers may take that the operators of one job pass to each other in shared memory.";
+    "executor.shared-memory-total-mib", "0 to 1000000000", "4096", "16384",
+        "What such buffers of all jobs may take together.";
     "executor.container-program", "file", "Podman, else Docker", "\"/usr/bin/docker\"",
         "The program of the container engine.";
     "executor.container-arguments", "list of texts", "none", "[\"--root\", \"/srv/containers\"]",

@@ -10,6 +10,7 @@ pub mod capabilities;
 pub mod container;
 mod error;
 pub mod fake;
+pub mod fastio;
 pub mod log;
 pub mod outcome;
 pub mod plan;
@@ -25,6 +26,7 @@ use tokio::sync::mpsc;
 
 pub use capabilities::Capabilities;
 pub use error::ExecutorError;
+pub use fastio::{FastIo, Release, Report};
 pub use log::LogChunk;
 pub use outcome::{Outcome, RunEnd};
 pub use spec::{RunSpec, RunToken};
@@ -78,6 +80,11 @@ pub trait Executor: Send + Sync {
 
     /// Removes what is kept of a run that has ended: its log and its manifest.
     fn forget(&self, token: RunToken) -> BoxFuture<'_, Result<(), ExecutorError>>;
+
+    /// Lets go of buffers in shared memory. An engine without any has nothing to do.
+    fn release(&self, _release: Release) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// What became of a submission.
@@ -98,6 +105,13 @@ pub enum RunEvent {
         token: RunToken,
         /// When its program was started, by the clock of the machine that runs it.
         at: SystemTime,
+    },
+    /// The operator told something of itself. Only the latest may come, and none after the end.
+    Reported {
+        /// Which run.
+        token: RunToken,
+        /// All that it has told.
+        report: Report,
     },
     /// The run is over.
     Ended {

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::ExecutorError;
+use super::{ExecutorError, FastIo};
 
 /// Names one attempt to run one operator. The same token never runs twice.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,6 +70,8 @@ pub struct RunSpec {
     pub is_network_allowed: bool,
     /// The GPUs that are its own; it sees no other.
     pub gpus: Vec<Gpu>,
+    /// Its line to the platform, if it gets one.
+    pub fastio: Option<FastIo>,
     /// Whether the manifest lists what was written, with SHA-256.
     pub hashes_outputs: bool,
 }

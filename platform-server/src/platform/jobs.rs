@@ -21,6 +21,7 @@ use super::engine::Command;
 use super::records::EndRecord;
 use super::{Answer, Answers, Inner, Platform, metadata_of, pipelines, random_bits, refuse, rows_of};
 use crate::events::Change as Told;
+use crate::executor::Report;
 use crate::payloads::PayloadError;
 use crate::repository::{self, Change, MetadataOwner};
 use crate::scheduler::{JobSpec, OperatorSpec, Plan, Request};
@@ -82,6 +83,8 @@ pub struct OperatorExtras {
     pub limits: Limits,
     /// Bytes of its log so far.
     pub log_bytes: u64,
+    /// What it has told of itself, while it is at work.
+    pub report: Option<Report>,
 }
 
 /// Jobs read from the repository at a time.
@@ -168,6 +171,7 @@ impl Platform {
                     enforcement: self.inner.enforcement(),
                 },
                 log_bytes: self.log_bytes(row).await,
+                report: self.inner.launcher.report(found.job.id, row.index),
             });
         }
         let timeout = found.job.time_limit_ms.and_then(|ms| u64::try_from(ms).ok());

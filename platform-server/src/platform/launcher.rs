@@ -13,9 +13,10 @@ use tokio::sync::mpsc;
 use super::definitions::Definitions;
 use super::engine::Command;
 use super::records::{EndRecord, Reason};
+use crate::events::{Change, EventHub};
 use crate::executor::bundle::Bundles;
 use crate::executor::spec::Gpu;
-use crate::executor::{self, Cancel, CancelCause, Executor, RunEvent, RunSpec};
+use crate::executor::{self, Cancel, CancelCause, Executor, Release, Report, RunEvent, RunSpec};
 use crate::payloads::{AdoptLimits, PayloadStore};
 use crate::repository::Repository;
 use crate::scheduler::{Fault, Outcome, Request, RunToken};
@@ -33,6 +34,7 @@ pub(super) struct Parts {
     pub(super) definitions: Arc<Definitions>,
     pub(super) defaults: RequestDefaults,
     pub(super) limits: RunLimits,
+    pub(super) events: EventHub,
     pub(super) commands: mpsc::UnboundedSender<Command>,
 }
 
@@ -47,11 +49,19 @@ pub struct RunLimits {
     pub log_bytes: u64,
     /// Whether definitions may ask for the network.
     pub is_network_allowed: bool,
+    /// What the buffers of one job may take in shared memory.
+    pub shared_memory_bytes: u64,
 }
 
 impl Default for RunLimits {
     fn default() -> Self {
-        Self { processes: Some(1024), disk_bytes: None, log_bytes: 1 << 30, is_network_allowed: false }
+        Self {
+            processes: Some(1024),
+            disk_bytes: None,
+            log_bytes: 1 << 30,
+            is_network_allowed: false,
+            shared_memory_bytes: 2 << 30,
+        }
     }
 }
 
@@ -69,6 +79,7 @@ struct Running {
     payload: PayloadId,
     operator: String,
     gpus: Vec<String>,
+    report: Report,
 }
 
 struct Planned {
@@ -135,13 +146,38 @@ impl Launcher {
     /// Forgets what a job runs. Its logs stay.
     pub(super) fn forget(&self, job: JobId) {
         self.0.plans.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
+        self.release(Release::Job(job.to_string()));
+    }
+
+    fn release(&self, release: Release) {
+        let executor = self.0.parts.executor.clone();
+        tokio::spawn(async move { executor.release(release).await });
+    }
+
+    /// What an operator that is at work has told of itself.
+    pub(super) fn report(&self, job: JobId, operator: u32) -> Option<Report> {
+        let runs = self.0.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = runs.values().filter(|running| running.run.job == job);
+        running.find(|running| running.run.operator == operator).map(|running| running.report.clone())
+    }
+
+    /// Keeps what an operator told, and tells those who watch.
+    fn note(&self, token: executor::RunToken, report: Report) {
+        let mut runs = self.0.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(running) = runs.get_mut(&token) else { return };
+        let (job, operator) = (running.run.job, running.run.operator);
+        // A watcher is told how long the log is when it asks.
+        let logged = report.is_logged.then_some(Change::Log(job, operator, 0));
+        running.report = report;
+        drop(runs);
+        self.0.parts.events.publish(std::iter::once(Change::Operator(job, operator)).chain(logged));
     }
 
     /// Remembers a run that outlived an earlier server.
     pub(super) fn remember(&self, run: RunToken, payload: PayloadId, operator: String, gpus: Vec<String>) {
         let token = executor_token(&run.to_string());
         let mut runs = self.0.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        runs.insert(token, Running { run, payload, operator, gpus });
+        runs.insert(token, Running { run, payload, operator, gpus, report: Report::default() });
     }
 
     fn tell(&self, command: Command) {
@@ -156,9 +192,14 @@ impl Launcher {
         let index = usize::try_from(run.operator).unwrap_or(usize::MAX);
         let operator = planned.plan.operators.get(index).ok_or("the operator is not in the definition")?;
         let folder = self.0.parts.payloads.folder(planned.payload);
-        let spec = self.spec(run, &planned.job_name, operator, request, gpus, &folder)?;
-        let running =
-            Running { run, payload: planned.payload, operator: operator.name.clone(), gpus: gpus.to_vec() };
+        let spec = self.spec(run, &planned, operator, request, gpus, &folder)?;
+        let running = Running {
+            run,
+            payload: planned.payload,
+            operator: operator.name.clone(),
+            gpus: gpus.to_vec(),
+            report: Report::default(),
+        };
         let token = executor_token(&run.to_string());
         self.0.runs.lock().unwrap_or_else(PoisonError::into_inner).insert(token, running);
         Ok(spec)
@@ -189,7 +230,7 @@ impl Launcher {
     fn spec(
         &self,
         run: RunToken,
-        job_name: &str,
+        planned: &Planned,
         operator: &OperatorPlan,
         request: Request,
         gpus: &[String],
@@ -199,7 +240,8 @@ impl Launcher {
         let known = &self.0.parts.gpus;
         super::run_spec::run_spec(super::run_spec::RunParts {
             run,
-            job_name,
+            job_name: &planned.job_name,
+            plan: &planned.plan,
             operator,
             request,
             gpus: known.iter().filter(|gpu| gpus.contains(&gpu.id)).cloned().collect(),
@@ -237,6 +279,7 @@ impl Launcher {
                         self.tell(Command::Started { run: running.run });
                     }
                 }
+                RunEvent::Reported { token, report } => self.note(token, report),
                 RunEvent::Ended { token, end } => {
                     let Some(running) = self.running(token) else { continue };
                     let launcher = self.clone();
@@ -261,6 +304,10 @@ impl Launcher {
     fn end(&self, token: executor::RunToken, running: Running, end: &executor::RunEnd) {
         let (outcome, record) = take_in(&self.0.parts.payloads, running.payload, &running.operator, end);
         self.0.runs.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
+        if outcome == Outcome::Completed {
+            let (job, operator) = (running.run.job.to_string(), running.operator);
+            self.release(Release::Operator { job, operator });
+        }
         self.tell(Command::Ended { run: running.run, outcome, end: record });
     }
 }

@@ -164,6 +164,7 @@ impl Platform {
             definitions: definitions.clone(),
             defaults: options.defaults,
             limits: options.limits,
+            events: events.clone(),
             commands: commands.clone(),
         });
         let records = {
@@ -181,6 +182,9 @@ impl Platform {
             let take_in = move || (fates(&payloads, &records.running, found), records);
             tokio::task::spawn_blocking(take_in).await.map_err(|_| OpenError::Random)?
         };
+        // Buffers of jobs that ended while nobody was there.
+        let jobs = records.jobs.iter().map(|record| record.row.job.to_string()).collect();
+        executor.release(executor::Release::AllBut(jobs)).await;
         let snapshot = Snapshot {
             jobs: records.jobs,
             fates,

@@ -8,6 +8,7 @@ mod database;
 mod disk;
 #[path = "../executor_support/mod.rs"]
 mod executor_support;
+mod fastio;
 mod faults;
 mod jobs;
 mod operators;

@@ -64,6 +64,7 @@ fn prepare(config: &ContainerConfig) -> Result<ProcessExecutor, ExecutorError> {
         cgroup_root: None,
         capabilities,
         ends_with_server: config.ends_with_server,
+        shared_memory_bytes: 0,
     };
     Ok(ProcessExecutor::with(home, parts))
 }

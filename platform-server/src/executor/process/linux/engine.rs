@@ -15,18 +15,20 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use super::cgroup::CgroupRoot;
+use super::keeper;
 use super::open::Home;
 use super::protocol::{Around, ShimSpec};
-use super::run_files::{LOG, Life, RunFiles, STARTED};
+use super::run_files::{LOG, Life, REPORTED, RunFiles, STARTED};
 use super::sandbox::{SandboxHost, sandbox};
 use super::spawner::Spawner;
 use super::sweep::sweep;
 use crate::executor::container::linux::arguments::is_plain;
 use crate::executor::container::linux::host::ContainerHost;
+use crate::executor::fastio::FastIo;
 use crate::executor::outcome::from_micros;
 use crate::executor::{
     BoxFuture, Cancel, Capabilities, EventStream, Executor, ExecutorError, Found, LogChunk, OnRestart,
-    Outcome, RunEnd, RunEvent, RunSpec, RunToken, Submitted, log,
+    Outcome, Release, RunEnd, RunEvent, RunSpec, RunToken, Submitted, log,
 };
 
 /// Runs operators as child processes of this machine, or in containers. Cheap to clone; all clones are one executor.
@@ -39,6 +41,7 @@ pub(super) struct Inner {
     pub(super) home: Home,
     pub(super) parts: Parts,
     spawner: Spawner,
+    pub(super) keeper: keeper::Link,
     pub(super) runs: Mutex<HashMap<RunToken, Known>>,
     observers: Mutex<Vec<mpsc::UnboundedSender<RunEvent>>>,
 }
@@ -50,6 +53,8 @@ pub(in crate::executor) struct Parts {
     pub(in crate::executor) capabilities: Capabilities,
     /// Whether runs end when the server dies.
     pub(in crate::executor) ends_with_server: bool,
+    /// What all buffers in shared memory together may take; there are none in containers.
+    pub(in crate::executor) shared_memory_bytes: u64,
 }
 
 /// What stands between runs and the machine.
@@ -110,9 +115,11 @@ struct Born {
 
 impl ProcessExecutor {
     pub(in crate::executor) fn with(home: Home, parts: Parts) -> Self {
+        let keeper = keeper::Link::new(home.dir.clone(), home.shim.clone(), parts.shared_memory_bytes);
         let inner = Inner {
             home,
             parts,
+            keeper,
             spawner: Spawner::default(),
             runs: Mutex::default(),
             observers: Mutex::default(),
@@ -179,6 +186,11 @@ impl ProcessExecutor {
         let inner = &*self.inner;
         let (events, shims_end) = files.open_events()?;
         let control = files.open_control()?;
+        let mut run = run;
+        if matches!(inner.parts.wall, Wall::Container(_)) {
+            run.fastio = None;
+        }
+        let has_keeper = run.fastio.is_some() && self.has_keeper();
         let spec = ShimSpec {
             token: files.token.to_string(),
             around: match &inner.parts.wall {
@@ -188,6 +200,7 @@ impl ProcessExecutor {
             },
             run,
             cgroup_root: inner.parts.cgroup_root.clone(),
+            keeper: has_keeper.then(|| format!("../{}", keeper::SOCKET)),
             ends_with_server: inner.parts.ends_with_server,
         };
         let (input, mut lifeline) = io::pipe().map_err(ExecutorError::io("make", "the shim's input"))?;
@@ -232,11 +245,31 @@ impl ProcessExecutor {
         started().map_err(ExecutorError::io("start", &program))
     }
 
+    /// Whether there is a keeper of shared memory. Operators run without one, too.
+    fn has_keeper(&self) -> bool {
+        let ensured = self.inner.keeper.ensure();
+        if let Err(error) = &ensured {
+            tracing::warn!(%error, "there is no keeper of shared memory");
+        }
+        ensured.is_ok()
+    }
+
+    /// Bytes and number of all buffers in shared memory. Blocks for a moment.
+    ///
+    /// # Errors
+    /// The system's, if there is no keeper.
+    pub fn shared_memory(&self) -> io::Result<(u64, u64)> {
+        self.inner.keeper.used()
+    }
+
     fn check_image(&self, spec: &RunSpec) -> Result<(), ExecutorError> {
         let reason = match (&self.inner.parts.wall, &spec.image) {
             (Wall::Container(_), None) => "it names no image",
             (Wall::Nothing | Wall::Bubblewrap(_), Some(_)) => {
                 "it names an image, and containers are not run here"
+            }
+            (Wall::Container(_), Some(_)) if spec.fastio.as_ref().is_some_and(FastIo::is_declared) => {
+                "it has inputs or outputs in shared memory, which containers do not have"
             }
             _ => return Ok(()),
         };
@@ -304,6 +337,13 @@ impl ProcessExecutor {
     }
 
     fn hear(&self, token: RunToken, line: &str) {
+        if let Some(report) = line.strip_prefix(REPORTED) {
+            match serde_json::from_str(report) {
+                Ok(report) => self.tell(&RunEvent::Reported { token, report }),
+                Err(error) => tracing::debug!(%token, %error, "a report cannot be read"),
+            }
+            return;
+        }
         let micros = line.strip_prefix(STARTED).and_then(|rest| rest.trim().parse().ok());
         let Some(at) = micros.map(from_micros) else { return };
         let is_news = match self.runs().get_mut(&token) {
@@ -414,6 +454,19 @@ impl Executor for ProcessExecutor {
         on_restart: OnRestart,
     ) -> BoxFuture<'_, Result<Vec<Found>, ExecutorError>> {
         Box::pin(self.reconcile_all(known, on_restart))
+    }
+
+    fn release(&self, release: Release) -> BoxFuture<'_, ()> {
+        let this = self.clone();
+        Box::pin(async move {
+            let released = blocking(move || {
+                let dir = &this.inner.home.dir;
+                this.inner.keeper.release(&release).map_err(ExecutorError::io("release", dir))
+            });
+            if let Err(error) = released.await {
+                tracing::warn!(%error, "buffers in shared memory could not be released");
+            }
+        })
     }
 
     fn forget(&self, token: RunToken) -> BoxFuture<'_, Result<(), ExecutorError>> {

@@ -2,6 +2,7 @@
 
 mod cgroup;
 mod engine;
+mod keeper;
 mod open;
 mod protocol;
 mod reconcile;

@@ -79,8 +79,14 @@ fn prepare(config: ProcessConfig) -> Result<ProcessExecutor, ExecutorError> {
     };
     let capabilities = capabilities(sandbox.as_ref(), cgroup_root.as_ref(), &config)?;
     let wall = sandbox.map_or(Wall::Nothing, Wall::Bubblewrap);
-    let ends_with_server = config.ends_with_server;
-    Ok(ProcessExecutor::with(home, Parts { wall, cgroup_root, capabilities, ends_with_server }))
+    let parts = Parts {
+        wall,
+        cgroup_root,
+        capabilities,
+        ends_with_server: config.ends_with_server,
+        shared_memory_bytes: config.shared_memory_bytes,
+    };
+    Ok(ProcessExecutor::with(home, parts))
 }
 
 /// The folder of an executor, which is its own as long as this lives.

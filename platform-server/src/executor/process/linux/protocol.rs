@@ -19,6 +19,8 @@ pub(super) struct ShimSpec {
     pub(super) run: RunSpec,
     pub(super) around: Around,
     pub(super) cgroup_root: Option<CgroupRoot>,
+    /// Where the keeper of shared memory listens, seen from the folder of runs.
+    pub(super) keeper: Option<String>,
     /// Whether the end of standard input is the end of the run.
     pub(super) ends_with_server: bool,
 }

@@ -34,6 +34,8 @@ pub(super) const MANIFEST: &str = "manifest.json";
 pub(super) const MANIFEST_DRAFT: &str = "manifest.tmp";
 /// The note and the event of the start.
 pub(super) const STARTED: &str = "started";
+/// Before each report of the operator, as JSON.
+pub(super) const REPORTED: &str = "reported";
 
 /// Everything that a run can have, what marks the token as used last.
 const ALL: [&str; 6] = [CONTROL, SOCKET, LOG, MANIFEST_DRAFT, MANIFEST, EVENTS];

@@ -60,7 +60,16 @@ fn serve(inside: Inside) -> io::Result<()> {
         return Err(io::ErrorKind::InvalidData.into());
     };
     let signals = ChildSignals::new()?;
-    let started = Running::start(&program, Everybody::Namespace, output, error, Vec::new(), counters);
+    let started = Running::start(
+        &program,
+        Everybody::Namespace,
+        output,
+        error,
+        Vec::new(),
+        counters,
+        // Inherited under its number already.
+        None,
+    );
     let mut running = match started {
         Ok(running) => running,
         Err(error) => return tell(&FromInit::NotStarted { reason: error.to_string() }),

@@ -27,6 +27,7 @@ use super::super::protocol::{
 use super::super::run_files::{CONTROL, LOG, MANIFEST, MANIFEST_DRAFT, STARTED, file_name};
 use super::super::sandbox;
 use super::container::Container;
+use super::driver::Driver;
 use super::enter;
 use super::log_writer::{LogWriter, Pumped};
 use super::outputs;
@@ -148,6 +149,7 @@ struct Supervised {
     spec: ShimSpec,
     log: LogWriter,
     control: Lines<File>,
+    driver: Option<Driver>,
     signals: ChildSignals,
     counters: Option<IoCounters>,
     group: Option<Cgroup>,
@@ -190,6 +192,7 @@ impl Supervised {
             spec,
             log,
             control: Lines::new(control),
+            driver: None,
             signals,
             counters: None,
             group: None,
@@ -221,6 +224,15 @@ impl Supervised {
             return self.start_container(&host);
         }
         let program = sandbox::program(&self.spec.run, &self.spec.token, self.resource_limits());
+        let channel = match &self.spec.run.fastio {
+            None => None,
+            Some(rules) => {
+                let keeper = self.spec.keeper.as_deref();
+                let (driver, operators_end) = Driver::new(rules.clone(), &self.spec.token, keeper)?;
+                self.driver = Some(driver);
+                Some(operators_end)
+            }
+        };
         let (output, output_end) = pipe()?;
         let (error, error_end) = pipe()?;
         self.listen_to(output, error);
@@ -234,6 +246,7 @@ impl Supervised {
                     error_end.into(),
                     doors,
                     self.counters.take(),
+                    channel,
                 )?;
                 self.child = Child::Program(running);
                 self.started(to_micros(SystemTime::now()));
@@ -241,7 +254,7 @@ impl Supervised {
             Around::Bubblewrap(sandbox) => {
                 self.give_folders(sandbox.runs_as)?;
                 let (socket, inside) = UnixStream::pair()?;
-                let pid = enter::start(sandbox, inside.into(), output_end, error_end, doors)?;
+                let pid = enter::start(sandbox, inside.into(), output_end, error_end, doors, channel)?;
                 // If nobody listens, bubblewrap has said why; that is heard with the rest.
                 _ = send(&socket, &ToInit::Start(program));
                 self.child = Child::Sandbox { pid, line: InitLine::new(socket)? };
@@ -306,6 +319,15 @@ impl Supervised {
                     self.pump(source, PIECES_PER_TURN);
                 }
             }
+            if let Some(driver) = &mut self.driver {
+                if ready.keeper {
+                    driver.hear_keeper();
+                }
+                if ready.channel {
+                    driver.hear_operator(&mut self.log);
+                }
+                driver.look_at_clock();
+            }
             self.hear_server(&ready);
             if self.watch.next.is_some_and(|next| Instant::now() >= next)
                 && let Some(outcome) = self.watch.look()
@@ -319,6 +341,9 @@ impl Supervised {
             is_gone = self.reap()?;
         }
         self.hear_init();
+        if let Some(driver) = &mut self.driver {
+            driver.hear_last(&mut self.log);
+        }
         for source in [LogSource::Output, LogSource::Error] {
             // Everybody who could write is dead, so what is left is what the pipe holds.
             self.pump(source, usize::MAX);
@@ -347,8 +372,15 @@ impl Supervised {
             Child::Program(running) => running.is_over(),
             _ => false,
         };
-        let next =
-            [self.watch.next, self.deadline, is_dying.then(|| now + DEATH_PAUSE)].into_iter().flatten().min();
+        let next = [
+            self.watch.next,
+            self.deadline,
+            is_dying.then(|| now + DEATH_PAUSE),
+            self.driver.as_ref().and_then(Driver::wakes_at),
+        ]
+        .into_iter()
+        .flatten()
+        .min();
         let timeout =
             next.map(|next| Timespec::try_from(next.saturating_duration_since(now)).unwrap_or_default());
         // What the program prints can overtake the word that it started, which comes first in the log.
@@ -367,13 +399,15 @@ impl Supervised {
             _ => None,
         };
         let stdin = io::stdin();
-        let sources: [Option<BorrowedFd<'_>>; 6] = [
+        let sources: [Option<BorrowedFd<'_>>; 8] = [
             Some(self.signals.as_fd()),
             Some(self.control.as_fd()),
             pipe(LogSource::Output),
             pipe(LogSource::Error),
             init,
             self.is_stdin_watched.then(|| stdin.as_fd()),
+            self.driver.as_ref().filter(|_| is_log_open).and_then(Driver::line),
+            self.driver.as_ref().and_then(Driver::keeper),
         ];
         let mut files: Vec<PollFd<'_>> =
             sources.iter().flatten().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
@@ -391,6 +425,8 @@ impl Supervised {
             error: next(),
             init: next(),
             is_server_gone: next(),
+            channel: next(),
+            keeper: next(),
         })
     }
 
@@ -599,6 +635,8 @@ struct Ready {
     error: bool,
     init: bool,
     is_server_gone: bool,
+    channel: bool,
+    keeper: bool,
 }
 
 /// A pipe of which our end does not block.
