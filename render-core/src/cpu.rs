@@ -80,8 +80,8 @@ impl CpuRenderer {
 
     /// A renderer that keeps at most about `bytes` beside the volumes themselves.
     ///
-    /// A volume of 512³ voxels, of any type, costs about 570 MiB: its voxels once more in 16 bits and in bricks
-    /// that overlap, and the ranges of their values.
+    /// A volume of 512³ voxels, of any type, costs about 90 MiB for the ranges of its values, and up to 430 MiB for
+    /// the voxels that pictures need, once more in 16 bits and in bricks that overlap.
     pub fn with_budget(bytes: usize) -> Self {
         Self { cache: Arc::new(Cache::new(bytes)), is_portable: false }
     }
@@ -91,7 +91,7 @@ impl CpuRenderer {
         Self { is_portable: true, ..self }
     }
 
-    /// Derives what the volume pass needs, so that the first frame does not wait for it.
+    /// Derives what the volume pass needs whatever it shows, so that the first frame waits only for its own voxels.
     ///
     /// Reads every voxel once on all cores; call from a worker. Does nothing for colour volumes.
     pub fn prepare(&self, volume: &Arc<Volume>, time_point: usize) {
@@ -175,17 +175,21 @@ impl CpuRenderer {
         scene.validate()?;
         let entry = self.cache.entry(&scene.volume, scene.time_point);
         let Some(entry) = &entry else {
-            // More voxels than 31-bit offsets reach.
+            // More voxels than 31-bit offsets reach, or no memory.
             return reference::volume(scene).map(Some);
         };
         if options.is_cancelled() {
             return Ok(None);
         }
         let grid = &entry.grid;
+        let source = (&*scene.volume, scene.time_point);
         let everywhere = [[-1.0; 3], grid.dims.map(|n| n as f64)];
         match &scene.mode {
             VolumeMode::Composite { transfer_function, lighting } => {
-                let look = entry.look(transfer_function, scene.effective_step_mm());
+                let Some(look) = entry.look(transfer_function, scene.effective_step_mm(), source) else {
+                    return reference::volume(scene).map(Some);
+                };
+                self.cache.trim();
                 let Some(bounds) = look.skip.bounds else {
                     return Ok(Some(ImageF32::new(scene.size_px[0], scene.size_px[1])));
                 };
@@ -200,12 +204,18 @@ impl CpuRenderer {
                     shading: shading.as_ref(),
                     is_sparse: lighting.is_none() && are_rays_sparse(scene),
                 };
-                Ok(volume::draw(&Pass::Composite(view), grid, &rays, scene.size_px, options))
+                let voxels = (&*entry.bricks(), &*look.table);
+                Ok(volume::draw(&Pass::Composite(view), voxels, &rays, scene.size_px, options))
             }
             VolumeMode::Mip { grey } => {
                 let view = MipView::new(grid, entry.mip_bounds(), grey);
+                let Some(table) = entry.mip_table(view.floor, source) else {
+                    return reference::volume(scene).map(Some);
+                };
+                self.cache.trim();
                 let rays = RayMaker::new(scene, everywhere);
-                Ok(volume::draw(&Pass::Mip(view, *grey), grid, &rays, scene.size_px, options))
+                let voxels = (&*entry.bricks(), &*table);
+                Ok(volume::draw(&Pass::Mip(view, *grey), voxels, &rays, scene.size_px, options))
             }
         }
     }

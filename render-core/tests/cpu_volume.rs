@@ -264,6 +264,51 @@ fn changed_transfer_function_is_not_drawn_with_the_old_cells() {
     assert_eq!(renderer.volume(&scene(&volume, mode, [9, 4])).unwrap(), ImageF32::new(9, 4));
 }
 
+/// A small ball of bone in much air, large enough for many bricks.
+fn ball_in_air() -> Arc<Volume> {
+    let g = geometry(Dims::new(100, 90, 81), DVec3::ONE, DMat3::IDENTITY);
+    let voxel = |i: usize| DVec3::new((i % 100) as f64, (i / 100 % 90) as f64, (i / 9000) as f64);
+    let is_bone = |i: usize| voxel(i).distance(DVec3::new(50.0, 45.0, 40.0)) < 9.0;
+    let hu: Vec<i16> = (0..100 * 90 * 81).map(|i| if is_bone(i) { 900 } else { -1000 }).collect();
+    Arc::new(Volume::new(VolumeMeta::scalar(g), hu).unwrap())
+}
+
+#[test]
+fn what_no_picture_shows_costs_no_memory() {
+    let volume = ball_in_air();
+    let mut renderer = CpuRenderer::new();
+    renderer.prepare(&volume, 0);
+    let before = renderer.cached_bytes();
+    let voxels = volume.voxels().size_bytes();
+    for mode in [preset("CT-Bone", None), mip(Window::linear(300.0, 1400.0), false)] {
+        check("ball", &scene(&volume, mode.clone(), [64, 64]), 48.0);
+        renderer.volume(&scene(&volume, mode, [64, 64])).unwrap();
+        let bricks = renderer.cached_bytes() - before;
+        assert!(bricks > 0 && bricks < voxels / 4, "{bricks} of {voxels}");
+    }
+    // A window that begins below air shows all of it.
+    renderer.volume(&scene(&volume, mip(Window::linear(0.0, 3000.0), false), [64, 64])).unwrap();
+    assert!(renderer.cached_bytes() - before > voxels);
+}
+
+#[test]
+fn frames_drawn_at_once_do_not_disturb_each_other() {
+    let volume = body();
+    let renderer = CpuRenderer::new();
+    std::thread::scope(|threads| {
+        for (name, mode) in modes() {
+            let scene = scene(&volume, mode, [48, 40]);
+            let mut renderer = renderer.clone();
+            threads.spawn(move || {
+                let alone = CpuRenderer::new().volume(&scene).unwrap();
+                for _ in 0..3 {
+                    assert_eq!(renderer.volume(&scene).unwrap(), alone, "{name}");
+                }
+            });
+        }
+    });
+}
+
 #[test]
 fn cancelled_frames_are_not_delivered() {
     let volume = body();

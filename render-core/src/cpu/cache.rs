@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use imaging::volume::{Volume, VolumeId};
 
+use super::bricks::{BrickTable, Bricks, Needed};
 use super::composite::PackedLut;
 use super::grid::Grid;
-use super::mip::cell_bounds;
+use super::mip;
 use super::skip::SkipMap;
 use crate::transfer_function::TransferFunction;
 
@@ -16,12 +17,19 @@ const LOOKS: usize = 4;
 /// Which time point of which volume.
 pub(crate) type Key = (VolumeId, usize);
 
+/// A volume and which of its time points.
+pub(crate) type Source<'a> = (&'a Volume, usize);
+
 /// Everything derived from one time point.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) grid: Grid,
+    /// Shared with the frames that are being drawn.
+    bricks: Mutex<Arc<Bricks>>,
     looks: Mutex<Vec<Arc<Look>>>,
     mip_bounds: OnceLock<Vec<f32>>,
+    /// Good for all floors that are not below this one.
+    mip_table: Mutex<Option<(f32, Arc<BrickTable>)>>,
 }
 
 /// A transfer function applied to a grid.
@@ -30,18 +38,50 @@ pub(crate) struct Look {
     reference_mm: f64,
     step_mm: f64,
     pub(crate) skip: Arc<SkipMap>,
+    pub(crate) table: Arc<BrickTable>,
     pub(crate) lut: PackedLut,
     /// See [`crate::reference::full_shading_gradient`].
     pub(crate) full_at: f64,
 }
 
 impl Entry {
-    pub(crate) fn new(grid: Grid) -> Self {
-        Self { grid, looks: Mutex::default(), mip_bounds: OnceLock::new() }
+    /// `None` without room for the bricks.
+    pub(crate) fn new(grid: Grid) -> Option<Self> {
+        let bricks = Mutex::new(Arc::new(Bricks::new(grid.dims)?));
+        Some(Self {
+            grid,
+            bricks,
+            looks: Mutex::default(),
+            mip_bounds: OnceLock::new(),
+            mip_table: Mutex::default(),
+        })
     }
 
-    /// The look of a transfer function at a step; made if it is new.
-    pub(crate) fn look(&self, transfer_function: &Arc<TransferFunction>, step_mm: f64) -> Arc<Look> {
+    /// All bricks that were filled so far.
+    pub(crate) fn bricks(&self) -> Arc<Bricks> {
+        self.bricks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Where the bricks that are needed are; fills those that are not there yet. `None` without room for them.
+    fn table(&self, needed: &Needed, (volume, time_point): Source<'_>) -> Option<Arc<BrickTable>> {
+        let mut bricks = self.bricks.lock().unwrap_or_else(PoisonError::into_inner);
+        if bricks.table(needed).is_none() {
+            if Arc::get_mut(&mut bricks).is_none() {
+                // A frame that is being drawn keeps what it reads.
+                *bricks = Arc::new(bricks.copy()?);
+            }
+            self.grid.fill(Arc::get_mut(&mut bricks)?, needed, volume, time_point);
+        }
+        bricks.table(needed).map(Arc::new)
+    }
+
+    /// The look of a transfer function at a step; made if it is new. `None` without room for its bricks.
+    pub(crate) fn look(
+        &self,
+        transfer_function: &Arc<TransferFunction>,
+        step_mm: f64,
+        source: Source<'_>,
+    ) -> Option<Arc<Look>> {
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         let is_same = |look: &Arc<Look>| {
             look.step_mm == step_mm
@@ -51,16 +91,22 @@ impl Entry {
         if let Some(at) = looks.iter().position(is_same) {
             let look = looks.remove(at);
             looks.push(look.clone());
-            return look;
+            return Some(look);
         }
         let lut = transfer_function.lut(step_mm);
-        let known = looks.iter().find(|look| look.skip.is_for(transfer_function)).map(|l| l.skip.clone());
-        let skip =
-            known.unwrap_or_else(|| Arc::new(SkipMap::new(&self.grid, transfer_function.clone(), &lut)));
+        let (skip, table) = match looks.iter().find(|look| look.skip.is_for(transfer_function)) {
+            Some(known) => (known.skip.clone(), known.table.clone()),
+            None => {
+                let skip = Arc::new(SkipMap::new(&self.grid, transfer_function.clone(), &lut));
+                let table = self.table(&skip.needed(&self.grid), source)?;
+                (skip, table)
+            }
+        };
         let look = Arc::new(Look {
             reference_mm: transfer_function.reference_mm,
             step_mm,
             skip,
+            table,
             full_at: crate::reference::full_shading_gradient(&lut),
             lut: PackedLut::new(&lut, &self.grid),
         });
@@ -68,18 +114,30 @@ impl Entry {
             looks.remove(0);
         }
         looks.push(look.clone());
-        look
+        Some(look)
     }
 
-    /// See [`cell_bounds`].
+    /// See [`mip::cell_bounds`].
     pub(crate) fn mip_bounds(&self) -> &[f32] {
-        self.mip_bounds.get_or_init(|| cell_bounds(&self.grid))
+        self.mip_bounds.get_or_init(|| mip::cell_bounds(&self.grid))
+    }
+
+    /// Where the bricks with signed samples above `floor` are; see [`mip::needed`]. `None` without room for them.
+    pub(crate) fn mip_table(&self, floor: f32, source: Source<'_>) -> Option<Arc<BrickTable>> {
+        let mut known = self.mip_table.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, table)) = known.as_ref().filter(|(known, _)| *known <= floor) {
+            return Some(table.clone());
+        }
+        let table = self.table(&mip::needed(&self.grid, floor), source)?;
+        *known = Some((floor, table.clone()));
+        Some(table)
     }
 
     fn size_bytes(&self) -> usize {
         let cells = self.grid.lows.len();
         // Skip maps and bounds come later but are counted from the start: two bytes and four per cell.
-        self.grid.size_bytes() + cells * (LOOKS * size_of::<u16>() + size_of::<f32>())
+        let looks = cells * (LOOKS * size_of::<u16>() + size_of::<f32>());
+        self.grid.size_bytes() + self.bricks().size_bytes() + looks
     }
 }
 
@@ -103,17 +161,24 @@ impl Cache {
         if let Some(found) = self.touch(key) {
             return Some(found);
         }
-        let made = Arc::new(Entry::new(Grid::new(volume, time_point)?));
+        let made = Arc::new(Entry::new(Grid::new(volume, time_point)?)?);
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.retain(|(k, _)| *k != key);
         entries.push((key, made.clone()));
+        drop(entries);
+        self.trim();
+        Some(made)
+    }
+
+    /// Lets go of volumes while the budget is exceeded; entries grow after they were made.
+    pub(crate) fn trim(&self) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let mut bytes: usize = entries.iter().map(|(_, e)| e.size_bytes()).sum();
         // The newest stays even if it alone is over the budget: it is on screen.
         while bytes > self.budget_bytes && entries.len() > 1 {
             let (_, evicted) = entries.remove(0);
-            bytes -= evicted.size_bytes();
+            bytes = bytes.saturating_sub(evicted.size_bytes());
         }
-        Some(made)
     }
 
     fn touch(&self, key: Key) -> Option<Arc<Entry>> {
@@ -163,5 +228,26 @@ mod tests {
         assert!(cache.size_bytes() <= one.size_bytes() * 2);
         cache.forget(volumes[0].id());
         assert!(cache.touch((volumes[0].id(), 0)).is_none());
+    }
+
+    #[test]
+    fn bricks_count_towards_the_budget_once_they_are_filled() {
+        let volumes = [floats(), floats()];
+        let empty = Cache::new(usize::MAX);
+        let bytes = volumes.each_ref().map(|volume| {
+            empty.entry(volume, 0).unwrap();
+            empty.size_bytes()
+        });
+        let cache = Cache::new(bytes[1]);
+        for volume in &volumes {
+            cache.entry(volume, 0).unwrap();
+        }
+        assert_eq!(cache.size_bytes(), bytes[1], "both fit while they are empty");
+        let newest = cache.entry(&volumes[1], 0).unwrap();
+        newest.mip_table(f32::NEG_INFINITY, (&volumes[1], 0)).unwrap();
+        assert!(cache.size_bytes() > bytes[1]);
+        cache.trim();
+        assert!(cache.touch((volumes[0].id(), 0)).is_none(), "the one used longest ago is gone");
+        assert!(cache.touch((volumes[1].id(), 0)).is_some());
     }
 }

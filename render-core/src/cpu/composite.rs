@@ -90,7 +90,10 @@ const FREE: u32 = 2;
 const LAST: u32 = 3;
 
 /// Samples ahead of the current one whose voxels are asked for early.
-const AHEAD: i32 = 6;
+const AHEAD: i32 = RUN as i32;
+
+/// Of so many samples of dense rays one asks; its lines of the cache mostly hold the next ones as well.
+const ASKED: usize = 3;
 
 /// The rays of a tile; keeps its memory from tile to tile.
 #[derive(Default)]
@@ -144,6 +147,9 @@ pub(crate) fn seek<L: Lanes>(
         if searching[0].count_ones().max(searching[1].count_ones()) <= LAST {
             a.first = l.int_array(first.number());
             b.first = l.int_array(second.number());
+            // They wait in the pool while these voxels come.
+            sampler.prefetch(&sampler.place(first.position()));
+            sampler.prefetch(&sampler.place(second.position()));
             return searching;
         }
     }
@@ -254,6 +260,7 @@ fn search<L: Lanes>(
         let searching = leap(l, view, sampler, &mut traverse);
         if searching.count_ones() + free <= WIDTH as u32 {
             team.packet.first = l.int_array(traverse.number());
+            sampler.prefetch(&sampler.place(traverse.position()));
             return searching;
         }
     }
@@ -288,7 +295,7 @@ fn march<L: Lanes>(
         let mut run = [(zero, l.int(0)); RUN];
         let mut patches = [sampler.patch(&place); RUN];
         for step in 0..RUN {
-            if step == 0 || view.is_sparse {
+            if step % ASKED == 0 || view.is_sparse {
                 sampler.prefetch(&sampler.place(traverse.position_after(step as i32 + AHEAD)));
             }
             if step > 0 {

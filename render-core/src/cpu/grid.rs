@@ -4,11 +4,13 @@
 //! is shared with the next cell, and no interpolated value inside lies outside the range.
 #![expect(unsafe_code, reason = "runs the same loop compiled for AVX2")]
 
+use std::ops::Range;
+
 use imaging::volume::{Rescale, Sample, Volume, Voxels};
 use imaging::with_voxels;
 use rayon::prelude::*;
 
-use super::bricks::Bricks;
+use super::bricks::{self, Bricks, Needed, STRIDE_SHIFT};
 use super::lanes::PairSample;
 
 /// Edge of a cell in voxels.
@@ -39,12 +41,12 @@ pub(crate) use with_samples;
 /// One time point of a scalar volume, ready for the kernels.
 #[derive(Debug)]
 pub(crate) struct Grid {
-    /// Lane values.
-    pub(crate) bricks: Bricks,
     /// Voxel counts.
     pub(crate) dims: [usize; 3],
     /// Modality value of a lane value (a sample less its type's offset).
     pub(crate) rescale: Rescale,
+    /// How stored values become lane values, where kernels cannot read them as they are.
+    conversion: Option<Conversion>,
     /// Cells along each axis.
     pub(crate) cells: [usize; 3],
     /// Lowest lane value of each cell, x fastest.
@@ -74,26 +76,60 @@ impl Grid {
         {
             return None;
         }
-        let cells = dims.map(|n| n.saturating_sub(1).div_ceil(CELL).max(1));
-        let made = |bricks: Option<Bricks>, ranges: Ranges, rescale| {
+        let cells = dims.map(|n| n.div_ceil(CELL));
+        let made = |ranges: Ranges, rescale, conversion| {
             let Ranges { lows, highs, octants } = ranges;
-            Some(Self { bricks: bricks?, dims, rescale, cells, lows, highs, octants })
+            Some(Self { dims, rescale, conversion, cells, lows, highs, octants })
         };
         let Some(samples) = stored(volume, time_point) else {
-            let (samples, rescale) = convert(volume, time_point)?;
-            return made(Bricks::new(&samples, dims), ranges(&samples, dims, cells), rescale);
+            let (samples, conversion) = convert(volume, time_point)?;
+            return made(
+                ranges(&samples, dims, cells),
+                conversion.rescale(volume.rescale()),
+                Some(conversion),
+            );
         };
         let mut rescale = volume.rescale();
         with_samples!(samples, s => {
             rescale.intercept += rescale.slope * f64::from(offset_of(s));
-            made(Bricks::new(s, dims), ranges(s, dims, cells), rescale)
+            made(ranges(s, dims, cells), rescale, None)
         })
+    }
+
+    /// Fills the bricks that are needed with voxels of the time point that the grid was made of.
+    pub(crate) fn fill(&self, bricks: &mut Bricks, needed: &Needed, volume: &Volume, time_point: usize) {
+        if let Some(conversion) = self.conversion {
+            with_voxels!(volume.voxels(), samples => {
+                let Some(samples) = samples.get(range(volume, time_point)) else { return };
+                bricks.fill(needed, samples, |v| conversion.lane(v.to_f64()));
+            });
+        } else if let Some(samples) = stored(volume, time_point) {
+            with_samples!(samples, s => bricks.fill(needed, s, PairSample::to_lane));
+        }
+    }
+
+    /// The bricks that hold any of the cells that `is_seen` picks by their numbers.
+    pub(crate) fn bricks_with(&self, is_seen: impl Fn(usize) -> bool + Sync) -> Vec<bool> {
+        const CELLS: usize = 1 << (STRIDE_SHIFT - CELL_SHIFT);
+        let [cx, cy, cz] = self.cells;
+        let [bx, by, bz] = bricks::counts(self.dims);
+        let mut found = vec![false; bx * by * bz];
+        found.par_chunks_mut(bx * by).enumerate().for_each(|(layer, found)| {
+            for z in layer * CELLS..((layer + 1) * CELLS).min(cz) {
+                for y in 0..cy {
+                    let row = &mut found[y / CELLS * bx..][..bx];
+                    for x in 0..cx {
+                        row[x / CELLS] |= is_seen((z * cy + y) * cx + x);
+                    }
+                }
+            }
+        });
+        found
     }
 
     /// Memory held beside the volume.
     pub(crate) fn size_bytes(&self) -> usize {
-        let samples = self.bricks.samples().len() + self.lows.len() + self.highs.len();
-        samples * size_of::<i16>() + size_of_val(self.octants.as_slice())
+        (self.lows.len() + self.highs.len()) * size_of::<i16>() + size_of_val(self.octants.as_slice())
     }
 }
 
@@ -101,10 +137,15 @@ fn offset_of<S: PairSample>(_: &[S]) -> f32 {
     S::OFFSET
 }
 
+/// Where a time point lies among all samples.
+fn range(volume: &Volume, time_point: usize) -> Range<usize> {
+    let count = volume.samples_per_time_point();
+    time_point * count..(time_point + 1) * count
+}
+
 /// Samples of a time point that kernels can read where they lie.
 pub(crate) fn stored(volume: &Volume, time_point: usize) -> Option<Samples<'_>> {
-    let count = volume.samples_per_time_point();
-    let range = time_point * count..(time_point + 1) * count;
+    let range = range(volume, time_point);
     match volume.voxels() {
         Voxels::U8(s) => Some(Samples::U8(s.get(range)?)),
         Voxels::U16(s) => Some(Samples::U16(s.get(range)?)),
@@ -113,15 +154,33 @@ pub(crate) fn stored(volume: &Volume, time_point: usize) -> Option<Samples<'_>> 
     }
 }
 
-/// Maps the finite range of the samples to 16 bits; exact for whole numbers that span less than 65536.
-///
-/// NaN becomes the lowest value.
-fn convert(volume: &Volume, time_point: usize) -> Option<(Vec<i16>, Rescale)> {
+/// Maps the finite range of some samples to 16 bits; exact for whole numbers that span less than 65536.
+#[derive(Debug, Clone, Copy)]
+struct Conversion {
+    low: f64,
+    unit: f64,
+}
+
+impl Conversion {
+    /// Lane value of a stored value; NaN becomes the lowest.
+    #[inline(always)]
+    fn lane(self, v: f64) -> i16 {
+        let v = if v.is_nan() { self.low } else { v };
+        (((v - self.low) / self.unit).clamp(0.0, 65535.0).round() - 32768.0) as i16
+    }
+
+    /// Modality value of a lane value, from that of a stored value.
+    fn rescale(self, stored: Rescale) -> Rescale {
+        Rescale { slope: stored.slope * self.unit, intercept: stored.apply(self.low + 32768.0 * self.unit) }
+    }
+}
+
+/// Lane values of a time point that kernels cannot read as it is.
+fn convert(volume: &Volume, time_point: usize) -> Option<(Vec<i16>, Conversion)> {
     let count = volume.samples_per_time_point();
-    let range = time_point * count..(time_point + 1) * count;
     let is_whole = !matches!(volume.voxels(), Voxels::F32(_) | Voxels::F64(_));
     with_voxels!(volume.voxels(), samples => {
-        let samples = samples.get(range)?;
+        let samples = samples.get(range(volume, time_point))?;
         let value = |i: usize| samples[i].to_f64();
         let (low, high) = (0..count)
             .into_par_iter()
@@ -132,15 +191,10 @@ fn convert(volume: &Volume, time_point: usize) -> Option<(Vec<i16>, Rescale)> {
             .reduce(|| (f64::INFINITY, f64::NEG_INFINITY), |a, b| (a.0.min(b.0), a.1.max(b.1)));
         let (low, high) = if low <= high { (low, high) } else { (0.0, 0.0) };
         let unit = if is_whole && high - low <= 65535.0 { 1.0 } else { ((high - low) / 65535.0).max(f64::MIN_POSITIVE) };
-        let lane = |v: f64| {
-            let v = if v.is_nan() { low } else { v };
-            (((v - low) / unit).clamp(0.0, 65535.0).round() - 32768.0) as i16
-        };
+        let conversion = Conversion { low, unit };
         let converted: Vec<i16> =
-            (0..count).into_par_iter().with_min_len(4096).map(|i| lane(value(i))).collect();
-        let outer = volume.rescale();
-        let rescale = Rescale { slope: outer.slope * unit, intercept: outer.apply(low + 32768.0 * unit) };
-        Some((converted, rescale))
+            (0..count).into_par_iter().with_min_len(4096).map(|i| conversion.lane(value(i))).collect();
+        Some((converted, conversion))
     })
 }
 

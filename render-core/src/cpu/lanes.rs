@@ -217,6 +217,11 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     /// # Safety
     /// Each index must lie inside the table.
     unsafe fn gather_u16(self, table: &[u16], index: Self::I) -> Self::I;
+    /// Entries of a table.
+    ///
+    /// # Safety
+    /// Each index must lie inside the table.
+    unsafe fn gather_ints(self, table: &[i32], index: Self::I) -> Self::I;
     /// Low and high words of the entries of a table.
     ///
     /// # Safety

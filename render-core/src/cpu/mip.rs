@@ -1,6 +1,7 @@
 //! Maximum intensity projection of eight rays at once.
 #![expect(unsafe_code, reason = "cells are read without bounds checks after clamping the index")]
 
+use super::bricks::Needed;
 use super::grid::{CELL_SHIFT, Grid};
 use super::lanes::{Lanes, WIDTH};
 use super::patch::{PAIR_ONE, PatchSampler};
@@ -16,6 +17,8 @@ const NEARBY: [i32; 3] = [0, -4, 4];
 const AROUND: [i32; 4] = [-6, 0, 6, 12];
 /// Samples taken before cells are asked again.
 const RUN: usize = 3;
+/// Samples ahead of the current one whose voxels are asked for early.
+const AHEAD: i32 = RUN as i32 + 1;
 /// Lanes that must have something to sample, while others are still leaping.
 const FULL: u32 = 4;
 
@@ -56,6 +59,18 @@ pub(crate) fn cell_bounds(grid: &Grid) -> Vec<f32> {
         }
     }
     bounds
+}
+
+/// The bricks that hold signed samples above `floor`.
+pub(crate) fn needed(grid: &Grid, floor: f32) -> Needed {
+    let is_inverted = grid.rescale.slope < 0.0;
+    let highest = |cell: usize| {
+        if is_inverted { -f32::from(grid.lows[cell]) } else { f32::from(grid.highs[cell]) }
+    };
+    Needed {
+        bricks: grid.bricks_with(|cell| highest(cell) * PAIR_ONE > floor),
+        blank: Some(if is_inverted { i16::MAX } else { i16::MIN }),
+    }
 }
 
 impl<'a> MipView<'a> {
@@ -168,6 +183,7 @@ pub(crate) fn maximum<L: Lanes>(
                 continue;
             }
         }
+        sampler.prefetch(&sampler.place(traverse.position_after(AHEAD)));
         let mut values = [highest; RUN];
         for (step, value) in values.iter_mut().enumerate() {
             let place = sampler.place(traverse.position_after(step as i32));

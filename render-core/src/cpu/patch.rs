@@ -7,7 +7,7 @@
 //! the sample itself. With what bricks repeat beyond the volume these samples are the clamped ones of the reference.
 #![expect(unsafe_code, reason = "voxels are read without bounds checks after clamping the index")]
 
-use super::bricks::{Bricks, ROW, SLICE, STRIDE};
+use super::bricks::{self, BrickTable, Bricks, ROW, SLICE, STRIDE_SHIFT};
 use super::lanes::{Lanes, axes};
 
 /// A weight of one in the 16-bit multiply-add.
@@ -20,10 +20,11 @@ const INNER: usize = 1 + ROW + SLICE;
 pub(crate) struct PatchSampler<'a, L: Lanes> {
     l: L,
     samples: &'a [i16],
-    /// What the step into the next brick adds to the step within a brick, along each axis.
-    jumps: [L::I; 3],
+    /// See [`BrickTable`].
+    offsets: &'a [i32],
+    /// Bricks along x and y.
+    bricks: [L::I; 2],
     last: [L::F; 3],
-    last_base: [L::I; 3],
 }
 
 /// Where a sample lies: the lowest of its eight voxels and the weights of the others.
@@ -56,15 +57,16 @@ pub(crate) struct Patch<L: Lanes> {
 
 impl<'a, L: Lanes> PatchSampler<'a, L> {
     #[inline(always)]
-    pub(crate) fn new(l: L, bricks: &'a Bricks) -> Self {
+    pub(crate) fn new(l: L, bricks: &'a Bricks, table: &'a BrickTable) -> Self {
         let dims = bricks.dims();
-        let within = [1, ROW, SLICE];
+        assert!(table.dims() == dims, "a table is only good for bricks of the same volume");
+        let [nx, ny, _] = bricks::counts(dims);
         Self {
             l,
             samples: bricks.samples(),
-            jumps: axes!(axis => l.int((bricks.strides()[axis] - STRIDE * within[axis]) as i32)),
+            offsets: &table.offsets,
+            bricks: [l.int(nx as i32), l.int(ny as i32)],
             last: axes!(axis => l.float((dims[axis] - 1) as f32)),
-            last_base: axes!(axis => l.int(dims[axis].saturating_sub(2) as i32)),
         }
     }
 
@@ -73,7 +75,7 @@ impl<'a, L: Lanes> PatchSampler<'a, L> {
     pub(crate) fn place(&self, position: [L::F; 3]) -> Place<L> {
         let l = self.l;
         let p = axes!(axis => l.min(l.max(position[axis], l.float(0.0)), self.last[axis]));
-        Place { p, base: axes!(axis => l.imin(l.truncate(p[axis]), self.last_base[axis])) }
+        Place { p, base: axes!(axis => l.truncate(p[axis])) }
     }
 
     /// Index of the cell of `2^SHIFT` voxels a place lies in, for a grid with `cells` cells along x and y.
@@ -88,24 +90,21 @@ impl<'a, L: Lanes> PatchSampler<'a, L> {
     #[inline(always)]
     fn index(&self, place: &Place<L>) -> L::I {
         let l = self.l;
-        // Half a voxel keeps rounding away from whole bricks; exact below 2²⁰ voxels.
-        let jump = axes!(axis => {
-            let base = l.to_float(place.base[axis]);
-            let share = l.float(1.0 / STRIDE as f32);
-            l.imul(l.truncate(l.mul_add(base, share, l.float(0.5 / STRIDE as f32))), self.jumps[axis])
-        });
+        let brick = self.cell::<STRIDE_SHIFT>(place, self.bricks);
+        // SAFETY: places are clamped to the volume, and the table has all of its bricks.
+        let offset = unsafe { l.gather_ints(self.offsets, brick) };
         let [x, y, z] = place.base;
-        let within =
-            l.iadd(x, l.iadd(l.shl::<{ ROW.ilog2() as i32 }>(y), l.shl::<{ SLICE.ilog2() as i32 }>(z)));
-        l.iadd(l.iadd(within, jump[0]), l.iadd(jump[1], jump[2]))
+        let row = l.int(ROW as i32);
+        l.iadd(l.iadd(l.imul(l.iadd(l.imul(z, row), y), row), x), offset)
     }
 
     /// Asks for the patches at a place, which will be read soon.
     #[inline(always)]
     pub(crate) fn prefetch(&self, place: &Place<L>) {
         let index = self.index(place);
-        self.l.prefetch(self.samples.as_ptr().wrapping_add(INNER), index);
-        self.l.prefetch(self.samples.as_ptr().wrapping_add(INNER + SLICE), index);
+        for row in [INNER, INNER + ROW, INNER + SLICE, INNER + SLICE + ROW] {
+            self.l.prefetch(self.samples.as_ptr().wrapping_add(row), index);
+        }
     }
 
     /// Asks for the voxels that [`PatchSampler::differences`] reads and [`PatchSampler::sample`] does not.
@@ -158,7 +157,7 @@ impl<'a, L: Lanes> PatchSampler<'a, L> {
     #[inline(always)]
     pub(crate) fn sample(&self, place: &Place<L>) -> (L::F, Patch<L>) {
         let patch = self.patch(place);
-        // SAFETY: `place` keeps 0 <= base <= max(n - 2, 0) on each axis, and bricks cover all these patches.
+        // SAFETY: `place` keeps 0 <= base < n on each axis, and bricks cover all these patches, also blank ones.
         let rows = unsafe {
             Rows {
                 y0z0: self.row(&patch, INNER),

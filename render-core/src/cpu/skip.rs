@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::bricks::Needed;
 use super::grid::{CELL, Grid};
 use crate::transfer_function::{LUT_ENTRIES, TransferFunction, TransferLut};
 
@@ -19,12 +20,15 @@ pub(crate) struct SkipMap {
     pub(crate) cells: Vec<u16>,
     /// Continuous index box around everything visible, or `None` if nothing is.
     pub(crate) bounds: Option<[[f64; 3]; 2]>,
+    /// A lane value that shows nothing.
+    blank: Option<i16>,
 }
 
 impl SkipMap {
     /// For the values of a grid; `lut` is any table of `transfer_function`, since only "above zero" counts.
     pub(crate) fn new(grid: &Grid, transfer_function: Arc<TransferFunction>, lut: &TransferLut) -> Self {
-        let octants = visible_octants(grid, lut);
+        let visibility = Visibility::new(grid, lut);
+        let octants = visible_octants(grid, &visibility);
         let visible: Vec<u8> = octants.iter().map(|&mask| if mask == 0 { 0 } else { 255 }).collect();
         let bounds = bounds(&visible, grid);
         let distances = distances(visible, grid.cells);
@@ -32,7 +36,12 @@ impl SkipMap {
         for ((cell, &d), &mask) in cells.iter_mut().zip(&distances).zip(&octants) {
             *cell = u16::from_le_bytes([d, mask]);
         }
-        Self { transfer_function, cells, bounds }
+        Self { transfer_function, cells, bounds, blank: visibility.blank() }
+    }
+
+    /// The bricks that show anything.
+    pub(crate) fn needed(&self, grid: &Grid) -> Needed {
+        Needed { bricks: grid.bricks_with(|cell| self.cells[cell] >> 8 != 0), blank: self.blank }
     }
 
     /// Whether the map was made for this transfer function.
@@ -42,25 +51,47 @@ impl SkipMap {
     }
 }
 
-/// Per cell, which of its octants hold a value whose opacity is above zero.
-fn visible_octants(grid: &Grid, lut: &TransferLut) -> Vec<u8> {
-    // How many entries below i are not transparent.
-    let mut opaque_below = vec![0u32; LUT_ENTRIES + 1];
-    for (i, entry) in lut.entries.iter().enumerate() {
-        opaque_below[i + 1] = opaque_below[i] + u32::from(entry[3] > 0.0);
+/// Which lane values have an opacity above zero.
+struct Visibility {
+    /// How many entries of the transfer function's table below i are not transparent.
+    opaque_below: Vec<u32>,
+    /// The entry of each lane value; quicker than the arithmetic per cell.
+    entries: Vec<u16>,
+}
+
+impl Visibility {
+    fn new(grid: &Grid, lut: &TransferLut) -> Self {
+        let mut opaque_below = vec![0u32; LUT_ENTRIES + 1];
+        for (i, entry) in lut.entries.iter().enumerate() {
+            opaque_below[i + 1] = opaque_below[i] + u32::from(entry[3] > 0.0);
+        }
+        let entry_of = |lane: i16| {
+            let t = (grid.rescale.apply(f64::from(lane)) - lut.low) / (lut.high - lut.low);
+            (t.clamp(0.0, 1.0) * (LUT_ENTRIES - 1) as f64 + 0.5) as usize
+        };
+        let entries = (i16::MIN..=i16::MAX).map(|lane| entry_of(lane) as u16).collect();
+        Self { opaque_below, entries }
     }
-    let entry_of = |lane: i16| {
-        let t = (grid.rescale.apply(f64::from(lane)) - lut.low) / (lut.high - lut.low);
-        (t.clamp(0.0, 1.0) * (LUT_ENTRIES - 1) as f64 + 0.5) as usize
-    };
-    // One table over all 16-bit values is quicker than the arithmetic per cell.
-    let entries: Vec<u16> = (i16::MIN..=i16::MAX).map(|lane| entry_of(lane) as u16).collect();
-    let entry = |lane: i16| usize::from(entries[(i32::from(lane) + 32768) as usize]);
-    let is_visible = |low: i16, high: i16| {
+
+    /// Whether any value from `low` to `high` is visible.
+    #[inline]
+    fn is_visible(&self, low: i16, high: i16) -> bool {
+        let entry = |lane: i16| usize::from(self.entries[(i32::from(lane) + 32768) as usize]);
         let (a, b) = (entry(low), entry(high));
         let (first, last) = (a.min(b), a.max(b));
-        opaque_below[last + 1] > opaque_below[first]
-    };
+        self.opaque_below[last + 1] > self.opaque_below[first]
+    }
+
+    /// A value that stays invisible if it is rounded to one of its neighbours; the lowest or highest if possible.
+    fn blank(&self) -> Option<i16> {
+        let is_blank = |lane: &i16| !self.is_visible(lane.saturating_sub(1), lane.saturating_add(1));
+        [i16::MIN, i16::MAX].into_iter().chain(i16::MIN..=i16::MAX).find(is_blank)
+    }
+}
+
+/// Per cell, which of its octants hold a value whose opacity is above zero.
+fn visible_octants(grid: &Grid, visibility: &Visibility) -> Vec<u8> {
+    let is_visible = |low, high| visibility.is_visible(low, high);
     let cells = (&grid.lows, &grid.highs, &grid.octants);
     let mask = |(&low, &high, octants): (&i16, &i16, &[[i16; 2]; 8])| {
         if !is_visible(low, high) {

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
+use super::bricks::{BrickTable, Bricks};
 use super::composite::{CompositeView, Pool, composite, seek};
-use super::grid::Grid;
 use super::lanes::{Avx2, Lanes, Portable, WIDTH};
 use super::mip::{MipView, maximum};
 use super::patch::PatchSampler;
@@ -29,7 +29,7 @@ pub(crate) enum Pass<'a> {
 /// Draws all pixels; `None` if cancelled on the way.
 pub(crate) fn draw(
     pass: &Pass<'_>,
-    grid: &Grid,
+    voxels: (&Bricks, &BrickTable),
     rays: &RayMaker,
     size_px: [u32; 2],
     options: super::Options<'_>,
@@ -41,7 +41,7 @@ pub(crate) fn draw(
         if options.is_cancelled() {
             return;
         }
-        let band = Band { pass, grid, rays, first_row: band * BAND, width, pixels };
+        let band = Band { pass, voxels, rays, first_row: band * BAND, width, pixels };
         match avx2 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the token proves that AVX2 and FMA are there.
@@ -54,7 +54,7 @@ pub(crate) fn draw(
 
 struct Band<'a> {
     pass: &'a Pass<'a>,
-    grid: &'a Grid,
+    voxels: (&'a Bricks, &'a BrickTable),
     rays: &'a RayMaker,
     first_row: usize,
     width: usize,
@@ -69,7 +69,8 @@ fn draw_band_avx2(lanes: Avx2, band: Band<'_>) {
 
 #[inline(always)]
 fn draw_band<L: Lanes>(l: L, band: Band<'_>) {
-    let sampler = PatchSampler::new(l, &band.grid.bricks);
+    let (bricks, table) = band.voxels;
+    let sampler = PatchSampler::new(l, bricks, table);
     match band.pass {
         Pass::Composite(view) => draw_composite(l, &sampler, view, band),
         Pass::Mip(view, grey) => draw_mip(l, &sampler, view, grey, band),

@@ -243,6 +243,13 @@ mod x86 {
             unsafe { eight!(lane => i32::from(*table.get_unchecked(i[lane] as u32 as usize))) }
         }
         #[inline(always)]
+        unsafe fn gather_ints(self, table: &[i32], index: I) -> I {
+            let i = self.int_array(index);
+            debug_assert!(i.iter().all(|&i| (i as usize) < table.len()));
+            // SAFETY: the caller promises that each index lies inside the table; see also the head of this file.
+            unsafe { eight!(lane => *table.get_unchecked(i[lane] as u32 as usize)) }
+        }
+        #[inline(always)]
         unsafe fn gather_wide(self, table: &[u64], index: I) -> [I; 2] {
             let i = self.int_array(index);
             debug_assert!(i.iter().all(|&i| (i as usize) < table.len()));

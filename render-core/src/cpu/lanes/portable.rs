@@ -241,6 +241,10 @@ impl Lanes for Portable {
         [map(index, |i| pair(i, 0)), map(index, |i| pair(i, 2))]
     }
     #[inline(always)]
+    unsafe fn gather_ints(self, table: &[i32], index: I) -> I {
+        map(index, |i| table[i as usize])
+    }
+    #[inline(always)]
     unsafe fn gather_wide(self, table: &[u64], index: I) -> [I; 2] {
         [map(index, |i| table[i as usize] as i32), map(index, |i| (table[i as usize] >> 32) as i32)]
     }
