@@ -10,7 +10,7 @@ use platform_api::job::{JobState, JobStatus};
 use platform_api::pipeline::{BYTES_PER_MB, RequestDefaults};
 use tokio::sync::watch;
 
-use crate::access::{self, AccessError, AuditLog};
+use crate::access::{self, AccessError, AuditLog, Register};
 use crate::config::{AtJobEnd, Config, DatabaseUrl, Engine};
 use crate::executor::bundle::Bundles;
 use crate::executor::process::{Isolate, ProcessConfig, ProcessExecutor};
@@ -20,6 +20,7 @@ use crate::grpc;
 use crate::observe::{self, Facts, Inspect, Metrics, ObserveError, Observer};
 use crate::payloads::{PayloadOptions, Retention};
 use crate::platform::{OpenError, Options, Platform, RunLimits};
+use crate::repository::{SqliteOptions, SqliteRepository};
 use crate::scheduler;
 use crate::serve::{self, Addresses, Front, InProcess, ServeError};
 
@@ -118,6 +119,18 @@ pub async fn start(config: &Config, shim: Vec<String>) -> Result<Running, StartE
     Ok(Running { platform, server, observer, stopping })
 }
 
+/// The users of a server that does not run, for the owner of its data folder; made where there is none. Blocks.
+///
+/// # Errors
+/// [`StartError`], also while a server runs on them.
+pub fn open_register(data: &std::path::Path) -> Result<Register, StartError> {
+    private_folder(data).map_err(|source| StartError::Folder { path: data.to_owned(), source })?;
+    let config = Config { data: data.to_owned(), ..Config::default() };
+    let DatabaseUrl::Sqlite(path) = config.database_url() else { return Err(StartError::NoPostgres) };
+    let repository = SqliteRepository::open(&path, SqliteOptions::default()).map_err(OpenError::from)?;
+    Ok(Register::new(Arc::new(repository)))
+}
+
 /// Makes the data folder, closed to everybody else.
 fn private_folder(path: &std::path::Path) -> std::io::Result<()> {
     std::fs::create_dir_all(path)?;
@@ -167,6 +180,7 @@ fn options(config: &Config, gpus: Arc<dyn Gpus>) -> Result<Options, StartError> 
     options.bundles = Arc::new(bundles);
     options.max_instances = usize::try_from(config.models.max_instances).unwrap_or(usize::MAX);
     options.max_instance_models = usize::try_from(config.models.model_limit).unwrap_or(usize::MAX);
+    options.has_users_file = config.access.users_file.is_some();
     match config.database_url() {
         DatabaseUrl::Sqlite(path) => options.database_path = Some(path),
         DatabaseUrl::Postgres(_) => return Err(StartError::NoPostgres),

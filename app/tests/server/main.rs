@@ -5,6 +5,7 @@
 mod commands;
 mod killed;
 mod reference;
+mod users;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -15,6 +16,10 @@ struct Server {
     process: Child,
     /// Where the plain-text port is.
     address: String,
+    /// Where callers log in, if they have to.
+    encrypted: String,
+    /// Of its certificate.
+    fingerprint: String,
 }
 
 impl Server {
@@ -44,9 +49,11 @@ impl Server {
         let mut errors = process.stderr.take().unwrap();
         std::thread::spawn(move || std::io::copy(&mut errors, &mut std::io::sink()));
         let addresses: serde_json::Value = serde_json::from_str(&line).unwrap();
-        assert!(addresses["fingerprint"].is_string(), "encrypted unless told otherwise: {line}");
+        let fingerprint =
+            addresses["fingerprint"].as_str().expect("encrypted unless told otherwise").to_owned();
+        let encrypted = format!("https://{}", addresses["listen"][0].as_str().unwrap());
         let address = format!("http://{}", addresses["legacy_clara"].as_str().unwrap());
-        Some(Self { process, address })
+        Some(Self { process, address, encrypted, fingerprint })
     }
 
     fn kill(&mut self) {

@@ -19,6 +19,7 @@ mod pipelines;
 mod records;
 mod retention;
 mod run_spec;
+mod users;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 
 pub use clara::{GpuUtilization, ServerInfo};
+pub use clock::{millis, system_time};
 pub use jobs::{CreatedJob, ExtendedReport, JobStanding, NewJob, OperatorExtras};
 pub use launcher::RunLimits;
 pub use logs::{LogLines, LogPart, LogRead, LogStart};
@@ -82,6 +84,7 @@ struct Inner {
     launcher: launcher::Launcher,
     engine: mpsc::UnboundedSender<engine::Command>,
     events: EventHub,
+    register: crate::access::Register,
     capacity: crate::scheduler::Capacity,
 }
 

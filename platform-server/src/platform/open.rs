@@ -18,6 +18,7 @@ use super::journal::Journal;
 use super::launcher::{self, Launcher, Parts, RunLimits, executor_token};
 use super::records::{self, RunNote};
 use super::{Inner, Platform, models, random_bits, retention};
+use crate::access::Register;
 use crate::events::EventHub;
 use crate::executor::bundle::Bundles;
 use crate::executor::spec::Gpu;
@@ -58,6 +59,8 @@ pub struct Options {
     pub max_instances: usize,
     /// Models that one of them may serve.
     pub max_instance_models: usize,
+    /// Whether users come from a file, so that those of the records cannot log in.
+    pub has_users_file: bool,
 }
 
 impl Options {
@@ -77,6 +80,7 @@ impl Options {
             retention: None,
             max_instances: 1,
             max_instance_models: 8,
+            has_users_file: false,
         }
     }
 }
@@ -189,6 +193,7 @@ impl Platform {
             clock,
             started: SystemTime::now(),
             epoch: format!("{epoch:032x}"),
+            register: Register::new(repository.clone()),
             repository,
             payloads,
             executor,

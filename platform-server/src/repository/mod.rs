@@ -133,6 +133,8 @@ pub trait Repository: Send + Sync + 'static {
     fn users(&self) -> Result<Vec<UserRow>, RepositoryError>;
     /// One user, whatever the letter case.
     fn user(&self, name: &str) -> Result<Option<UserRow>, RepositoryError>;
+    /// All tokens, by user and age.
+    fn tokens(&self) -> Result<Vec<TokenRow>, RepositoryError>;
     /// One token by its hash.
     fn token(&self, digest: &[u8; 32]) -> Result<Option<TokenRow>, RepositoryError>;
 

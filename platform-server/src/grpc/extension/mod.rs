@@ -1,5 +1,6 @@
 //! Our own services, one file each. Errors are gRPC statuses, from the one table in [`crate::grpc::status`].
 
+mod access;
 mod events;
 mod jobs;
 mod logs;

@@ -2,7 +2,7 @@
 
 use platform_api::id::{JobId, ModelId, PayloadId, PipelineId};
 use platform_api::job::JobState;
-use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use rusqlite::{Connection, Params, Row, params};
 use tokio::sync::watch;
 
 use super::codec::{self, Id};
@@ -175,6 +175,19 @@ fn model_list(db: &Connection, row: &Row<'_>) -> Result<ModelListRow> {
 }
 
 const USER: &str = "SELECT name, password_hash, roles, may_download, is_enabled, created_ms FROM users";
+
+const TOKEN: &str = "SELECT digest, users.name, label, tokens.created_ms, expires_ms
+    FROM tokens JOIN users ON users.folded = tokens.user";
+
+fn token(row: &Row<'_>) -> Result<TokenRow> {
+    Ok(TokenRow {
+        digest: row.get(0)?,
+        user: row.get(1)?,
+        label: row.get(2)?,
+        created_ms: row.get(3)?,
+        expires_ms: row.get(4)?,
+    })
+}
 
 fn user(row: &Row<'_>) -> Result<UserRow> {
     Ok(UserRow {
@@ -384,23 +397,13 @@ impl Repository for SqliteRepository {
         self.read(|db| first(db, &format!("{USER} WHERE folded = ?1"), [fold_case(name)], user))
     }
 
+    fn tokens(&self) -> Result<Vec<TokenRow>> {
+        let statement = format!("{TOKEN} ORDER BY users.folded, tokens.created_ms, digest");
+        self.read(|db| all(db, &statement, [], token))
+    }
+
     fn token(&self, digest: &[u8; 32]) -> Result<Option<TokenRow>> {
-        let statement = "SELECT users.name, label, tokens.created_ms, expires_ms
-            FROM tokens JOIN users ON users.folded = tokens.user WHERE digest = ?1";
-        self.read(|db| {
-            let mut statement = db.prepare_cached(statement)?;
-            let token = statement.query_row([digest], |row| {
-                let (user, label) = (row.get(0)?, row.get(1)?);
-                Ok(TokenRow {
-                    digest: *digest,
-                    user,
-                    label,
-                    created_ms: row.get(2)?,
-                    expires_ms: row.get(3)?,
-                })
-            });
-            Ok(token.optional()?)
-        })
+        self.read(|db| first(db, &format!("{TOKEN} WHERE digest = ?1"), [digest], token))
     }
 
     fn events(&self, after: u64, limit: usize) -> Result<Vec<EventRow>> {
