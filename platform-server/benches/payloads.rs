@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use platform_api::id::PayloadId;
-use platform_server::payloads::{PayloadName, PayloadOptions, PayloadStore};
+use platform_api::payload::PayloadPath;
+use platform_server::payloads::{PayloadOptions, PayloadStore};
 use platform_server::repository::{Metadata, Repository, SqliteOptions, SqliteRepository};
 
 const LARGE_BYTES: usize = 1 << 30;
@@ -60,7 +61,7 @@ fn large(store: &PayloadStore, folder: &Path) {
 
         let payload = PayloadId::from_bits(1000 + round);
         store.create(payload, 1, Metadata::new()).unwrap();
-        let name = PayloadName::parse("large").unwrap();
+        let name = PayloadPath::to_create("large").unwrap();
         let before = peak_memory_mib();
         let cpu = cpu_secs();
         let start = Instant::now();
@@ -110,7 +111,7 @@ fn small(store: &PayloadStore, folder: &Path, threads: usize) {
     store.create(payload, 1, Metadata::new()).unwrap();
     let cpu = cpu_secs();
     let took = in_threads(threads, count, |n| {
-        let name = PayloadName::parse(&format!("d{}/f{n}", n % 10)).unwrap();
+        let name = PayloadPath::to_create(&format!("d{}/f{n}", n % 10)).unwrap();
         let mut upload = store.upload(payload, &name, 0).unwrap();
         upload.write(&content).unwrap();
         upload.finish().unwrap();

@@ -5,6 +5,7 @@
 mod commands;
 mod killed;
 mod reference;
+mod traces;
 mod users;
 
 use std::io::{BufRead, BufReader};
@@ -26,7 +27,13 @@ impl Server {
     /// Starts one on a folder, or `None` with a note where operators cannot be run here; `REQUIRE_SANDBOX=1` makes that
     /// a failure.
     fn start(data: &Path, settings: &Path) -> Option<Self> {
+        Self::start_in(data, settings, &[])
+    }
+
+    /// The same in an environment.
+    fn start_in(data: &Path, settings: &Path, environment: &[(&str, &str)]) -> Option<Self> {
         let mut process = Command::new(env!("CARGO_BIN_EXE_lantern"))
+            .envs(environment.iter().copied())
             .args(["serve", "--listen", "127.0.0.1:0", "--legacy-clara", "127.0.0.1:0", "--config"])
             .arg(settings)
             .arg("--data")

@@ -109,6 +109,15 @@ fn the_first_admin_is_made_on_the_folder_and_everybody_else_over_the_network() {
     json("tokens", network(&anna, &["tokens", "revoke", &id[..8]], ""));
     assert_eq!(network(&bert, &["list", "jobs"], "").status.code(), Some(1));
 
+    let nothing = "f".repeat(32);
+    let refused = network(&anna, &["delete", "payload", &nothing], "");
+    assert!(told(&refused).contains("Error: Code: -12289"), "{}", told(&refused));
+    // Published clients can neither log in nor tell a refusal from a broken connection, unless it is in the header.
+    let definition = folder.path().join("a.yaml");
+    std::fs::write(&definition, "api-version: 0.4.0\nname: a\n").unwrap();
+    let refused = super::lantern(&server, &["create", "pipelines", "-p", definition.to_str().unwrap()]);
+    assert_eq!(told(&refused), "Error: Code: -20481, this needs the role `admin`\n");
+
     let last = network(&anna, &["users", "remove", "anna"], "");
     assert!(told(&last).contains("`anna` is the last admin who can log in"), "{}", told(&last));
     json("users", network(&anna, &["users", "remove", "bert"], ""));
@@ -128,6 +137,7 @@ fn the_first_admin_is_made_on_the_folder_and_everybody_else_over_the_network() {
         ("anna", "/lantern.platform.v1.Access/RevokeToken", "bert", "done"),
         ("anna", "/lantern.platform.v1.Access/RemoveUser", "anna", "FailedPrecondition"),
         ("anna", "/lantern.platform.v1.Access/RemoveUser", "bert", "done"),
+        ("anna", "/nvidia.clara.platform.Payloads/Delete", &nothing, "refused -12289"),
     ] {
         assert!(lines.contains(&expected), "{expected:?}\n{lines:#?}");
     }

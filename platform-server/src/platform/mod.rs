@@ -12,6 +12,7 @@ mod jobs;
 mod journal;
 mod launcher;
 mod logs;
+mod machine;
 mod models;
 mod open;
 mod payloads;
@@ -20,6 +21,7 @@ mod records;
 mod retention;
 mod run_spec;
 mod users;
+mod utilization;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -40,6 +42,9 @@ pub use logs::{LogLines, LogPart, LogRead, LogStart};
 pub use open::{OpenError, Options};
 pub use payloads::{FileSums, PayloadDetails, UploadPiece};
 pub use pipelines::{DefinitionFile, PipelineDetails, PipelineSummary};
+pub use utilization::{Utilization, UtilizationWatch};
+
+pub(crate) use machine::disk;
 
 use crate::events::EventHub;
 use crate::executor::Executor;
@@ -84,6 +89,7 @@ struct Inner {
     launcher: launcher::Launcher,
     engine: mpsc::UnboundedSender<engine::Command>,
     events: EventHub,
+    gauge: Arc<utilization::Gauge>,
     register: crate::access::Register,
     capacity: crate::scheduler::Capacity,
 }

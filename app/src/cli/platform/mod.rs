@@ -3,6 +3,7 @@
 //! Errors go to stderr. What the server refused reads `Error: Code: <code>, <message>`, as the platform's own tool
 //! prints it; everything else reads `error: <message>`. Identifiers may be cut short, see [`ids`].
 
+mod archive;
 mod audit;
 mod cancel;
 mod config;

@@ -42,7 +42,7 @@ impl Access for Service {
     }
 
     async fn add_user(&self, request: Request<wire::AddUserRequest>) -> Result<Response<wire::User>, Status> {
-        note(&request, &request.get_ref().name);
+        AuditNote::about(&request.get_ref().name);
         let message = request.into_inner();
         let role = role(message.role)?;
         let added = self.users(move |register| {
@@ -61,7 +61,7 @@ impl Access for Service {
         &self,
         request: Request<wire::UpdateUserRequest>,
     ) -> Result<Response<wire::User>, Status> {
-        note(&request, &request.get_ref().name);
+        AuditNote::about(&request.get_ref().name);
         let message = request.into_inner();
         let role = message.role.map(role).transpose()?;
         let updated = self.users(move |register| {
@@ -80,7 +80,7 @@ impl Access for Service {
         &self,
         request: Request<wire::RemoveUserRequest>,
     ) -> Result<Response<wire::RemoveUserResponse>, Status> {
-        note(&request, &request.get_ref().name);
+        AuditNote::about(&request.get_ref().name);
         let name = request.into_inner().name;
         self.users(move |register| register.remove(&name)).await?;
         Ok(Response::new(wire::RemoveUserResponse {}))
@@ -100,7 +100,7 @@ impl Access for Service {
         &self,
         request: Request<wire::CreateTokenRequest>,
     ) -> Result<Response<wire::CreateTokenResponse>, Status> {
-        note(&request, &request.get_ref().user);
+        AuditNote::about(&request.get_ref().user);
         let wire::CreateTokenRequest { user, label, expires } = request.into_inner();
         let malformed = |error: ConvertError| status(&Refusal::from_error(code::TOKEN_INVALID, &error));
         let expires = system_time(expires).map_err(malformed)?;
@@ -118,7 +118,7 @@ impl Access for Service {
             status(&Refusal::new(code::TOKEN_INVALID, "a token is named by 64 hexadecimal digits"))
         })?;
         let user = self.users(move |register| register.revoke_token(digest)).await?;
-        note(&request, &user);
+        AuditNote::about(user);
         Ok(Response::new(wire::RevokeTokenResponse {}))
     }
 
@@ -135,13 +135,6 @@ impl Access for Service {
         };
         let lines = self.platform.audit(limit).await.map_err(|refusal| status(&refusal))?;
         Ok(Response::new(lifetime.bound(stream::iter(lines.into_iter().map(|row| Ok(audit_line(row)))))))
-    }
-}
-
-/// Says for the audit log whom a call is about.
-fn note<T>(request: &Request<T>, name: &str) {
-    if let Some(note) = request.extensions().get::<AuditNote>() {
-        note.set_object(name);
     }
 }
 

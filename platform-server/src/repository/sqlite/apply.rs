@@ -75,7 +75,8 @@ fn one(db: &Connection, change: &Change) -> Result<()> {
         }
         Change::UpdatePipeline { id, name, files } => {
             let definition = definition(db, files)?;
-            let statement = "UPDATE pipelines SET name = ?2, definition = ?3 WHERE id = ?1";
+            let statement =
+                "UPDATE pipelines SET name = ?2, definition = ?3, revision = revision + 1 WHERE id = ?1";
             hit(execute(db, statement, params![id.key(), name, definition])?, "pipeline", id)
         }
         Change::RemovePipeline(id) => {

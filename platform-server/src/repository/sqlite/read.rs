@@ -57,13 +57,21 @@ fn metadata(db: &Connection, statement: &str, owner: [u8; 16]) -> Result<Metadat
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-const PIPELINE: &str = "SELECT id, name, created_ms, definition FROM pipelines";
+const PIPELINE: &str = "SELECT id, name, created_ms, definition, revision FROM pipelines";
 
 fn pipeline(db: &Connection, row: &Row<'_>) -> Result<PipelineRow> {
     let id: PipelineId = codec::id(row, 0)?;
     let entries = metadata(db, "SELECT key, value FROM pipeline_metadata WHERE owner = ?1", id.key())?;
     let definition = DefinitionId(row.get(3)?);
-    Ok(PipelineRow { id, name: row.get(1)?, created_ms: row.get(2)?, definition, metadata: entries })
+    let revision = codec::size(row.get(4)?)?;
+    Ok(PipelineRow {
+        id,
+        name: row.get(1)?,
+        created_ms: row.get(2)?,
+        definition,
+        revision,
+        metadata: entries,
+    })
 }
 
 fn payload_file(row: &Row<'_>) -> Result<PayloadFileRow> {
@@ -340,6 +348,11 @@ impl Repository for SqliteRepository {
             let (queued, oldest_queued_ms) = queue.unwrap_or((0, None));
             Ok(JobSums { counts: counts.into_iter().collect(), queued, oldest_queued_ms })
         })
+    }
+
+    fn logged_runs(&self) -> Result<Vec<String>> {
+        let statement = "SELECT run_token FROM operators WHERE run_token IS NOT NULL";
+        self.read(|db| all(db, statement, [], |row| Ok(row.get(0)?)))
     }
 
     fn runs(&self) -> Result<Vec<RunRow>> {
