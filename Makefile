@@ -7,11 +7,15 @@ SAMPLE := assets/sample
 SCREENSHOT ?= screenshot.png
 # Build: a C++ compiler and cmake for the JPEG-LS codec. Run: libraries that the window opens at run time, and the
 # software Vulkan driver for machines without a graphics card. Test: a virtual display; python3-venv for the
-# published client of the platform. bubblewrap: the sandbox of operators.
+# published client of the platform; postgresql for servers of the tests' own. bubblewrap: the sandbox of operators.
+# podman, with runc since crun refuses cgroups of both versions at once: operators in containers; busybox-static: the
+# image that their tests run.
 PACKAGES := g++ cmake make pkg-config ca-certificates tar xz-utils \
 	libvulkan1 mesa-vulkan-drivers libegl1 libgl1 libegl-mesa0 libgl1-mesa-dri \
 	libx11-6 libx11-xcb1 libxcursor1 libxi6 libxrandr2 libxkbcommon0 libxkbcommon-x11-0 libwayland-client0 \
-	xvfb xauth desktop-file-utils bubblewrap python3-venv
+	xvfb xauth desktop-file-utils bubblewrap podman runc busybox-static python3-venv postgresql
+# Installing postgresql would also set up a server and start it with the machine; the tests need its programs only.
+CREATECLUSTER := /etc/postgresql-common/createcluster.conf
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DEB_VERSION := 3.8.0
 # Where a rustup that was just installed puts cargo.
@@ -19,10 +23,10 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .PHONY: help
 help: ## Show what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 .PHONY: run
-run: setup ## Build and open the bundled sample study (without a display: save a screenshot)
+run: setup bundles ## Build and open the bundled sample study (without a display: save a screenshot)
 	cargo build --release --locked -p lantern
 	@if [ -n "$${DISPLAY:-}$${WAYLAND_DISPLAY:-}" ]; then \
 		exec target/release/lantern $(SAMPLE); \
@@ -41,7 +45,8 @@ screenshot-only:
 	@settings=$$(mktemp -d) && trap 'rm -rf "$$settings"' EXIT && \
 	XDG_DATA_HOME="$$settings" XDG_CONFIG_HOME="$$settings" XDG_CACHE_HOME="$$settings" XDG_RUNTIME_DIR="$$settings" \
 	xvfb-run -a -s "-screen 0 1600x1000x24 +extension GLX" \
-		timeout 300 target/release/lantern --screenshot "$(SCREENSHOT)" --window-size 1600x1000 $(SAMPLE)
+		timeout 300 target/release/lantern --screenshot "$(SCREENSHOT)" --window-size 1600x1000 \
+		--server-data "$$settings/server" $(SAMPLE)
 	@echo "Screenshot: $$(realpath "$(SCREENSHOT)")"
 
 .PHONY: test
@@ -58,6 +63,11 @@ test: setup cargo-deny clara-client ## Run everything that CI runs
 		echo "Advisories NOT checked: the advisory database cannot be reached from here."; \
 	fi
 	desktop-file-validate packaging/linux/lantern.desktop
+
+.PHONY: test-cgroup2
+test-cgroup2: setup ## Run the executor's tests under control groups of version 2, in a virtual machine (10 minutes)
+	$(MAKE) --no-print-directory setup-system PACKAGES="qemu-system-x86 busybox-static attr cpio"
+	tests/scenario/cgroup2.sh
 
 # Seconds for each target, and which; they are listed in fuzz/README.md.
 FUZZ_SECONDS ?= 60
@@ -110,7 +120,7 @@ $(CLARA_CLIENT_STAMP):
 BUNDLES := target/bundles
 
 .PHONY: bundles
-bundles: setup-rust ## Build the operators as bundles in target/bundles, for `operators.bundles` of a server
+bundles: setup-rust ## Build the operators as bundles in target/bundles, where a server of this build finds them
 	cargo build --release --locked -p operators
 	@for manifest in assets/bundles/*/operator.json; do \
 		bundle=$(BUNDLES)/$$(basename "$$(dirname "$$manifest")"); \
@@ -147,6 +157,10 @@ setup-system:
 		echo "Installing:$$missing"; \
 		sudo=""; [ "$$(id -u)" -eq 0 ] || sudo="sudo"; \
 		$$sudo apt-get update -qq; \
+		if [[ " $$missing " == *" postgresql "* && ! -e $(CREATECLUSTER) ]]; then \
+			$$sudo install -d $(dir $(CREATECLUSTER)); \
+			echo "create_main_cluster = false" | $$sudo tee $(CREATECLUSTER) >/dev/null; \
+		fi; \
 		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
 	fi
 

@@ -11,7 +11,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("selftest", &["imaging", "render-core"]),
     ("platform-api", &[]),
     ("platform-client", &["platform-api"]),
-    ("platform-server", &["platform-api"]),
+    ("platform-server", &["platform-api", "operator-sdk"]),
+    ("operator-sdk", &[]),
     ("lantern", &["imaging", "platform-client", "platform-server", "render-core", "selftest"]),
     ("operators", &["imaging"]),
     ("test-support", &[]),
@@ -29,6 +30,11 @@ const FORBIDDEN: &[(&str, &[&str], &str)] = &[
         "render-core",
         &["egui", "eframe", "winit", "dicom-object", "image", "zip"],
         "render-core is headless and reads no files",
+    ),
+    (
+        "operator-sdk",
+        &["tokio", "tonic", "prost", "serde", "rustix"],
+        "what foreign operators link stays small",
     ),
     (
         "operators",

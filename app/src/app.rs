@@ -1,5 +1,7 @@
 //! The frame loop: take in what workers and people sent, apply it, draw, and ask for the pictures that are missing.
 
+mod server;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,8 +16,10 @@ use render_core::{AdapterReport, RenderNotice, RendererChoice};
 use crate::command::{
     AppCommand, Command, CommandQueue, EditCommand, FileCommand, Focus, KeyMap, PanelKind, SeriesCommand,
 };
+use crate::console::Console;
 use crate::document::{Document, LoadedVolume, Series, SeriesKey, ViewportId};
 use crate::gpu_bridge::{self, Pictures};
+use crate::panels::jobs::JobsContext;
 use crate::panels::notices::{Notices, Severity};
 use crate::panels::palette::PaletteState;
 use crate::panels::side::SidePanels;
@@ -23,7 +27,10 @@ use crate::panels::start_page::{StartContext, StartState};
 use crate::panels::status_bar::MemoryMeter;
 use crate::panels::studies::StudiesState;
 use crate::panels::transfer_function::CurveState;
-use crate::panels::{help, inspector, menu_bar, palette, start_page, status_bar, studies, verification};
+use crate::panels::{
+    help, inspector, jobs, leaving, menu_bar, palette, pipelines, start_page, status_bar, studies,
+    verification,
+};
 use crate::settings::Settings;
 use crate::tasks::{Message, Picked, RendererSource, SystemFont, Task, Tasks};
 use crate::text::{self, UserMessage};
@@ -43,6 +50,8 @@ enum Overlay {
     About,
     TypePath,
     Verification,
+    Pipelines,
+    Leaving,
 }
 
 /// Panel state: what drawing remembers and nobody else needs.
@@ -67,6 +76,7 @@ pub struct LanternApp {
     abandoned: BTreeSet<SeriesKey>,
     queue: CommandQueue,
     tasks: Tasks,
+    console: Console,
     settings: Settings,
     keymap: KeyMap,
     panels: PanelState,
@@ -83,6 +93,10 @@ pub struct LanternApp {
     /// Letters that they were looked for.
     sought_letters: BTreeSet<char>,
     title: String,
+    /// Results of jobs that were opened; they lie in a cache and are no recent studies.
+    opened_results: BTreeSet<PathBuf>,
+    /// The window may close although jobs are not over.
+    is_leaving: bool,
     is_saving_settings: bool,
 }
 
@@ -119,6 +133,7 @@ impl LanternApp {
             abandoned: BTreeSet::new(),
             queue: CommandQueue::default(),
             tasks: Tasks::start(source, wake),
+            console: Console::default(),
             is_saving_settings: settings.is_some(),
             settings: settings.unwrap_or_default(),
             keymap: KeyMap::default(),
@@ -132,6 +147,8 @@ impl LanternApp {
             fonts: Vec::new(),
             sought_letters: BTreeSet::new(),
             title: String::new(),
+            opened_results: BTreeSet::new(),
+            is_leaving: false,
         };
         if !paths.is_empty() {
             app.send(Command::File(FileCommand::Open(paths)));
@@ -254,6 +271,7 @@ impl LanternApp {
                 self.panels.notices.push(Severity::Warning, text::message_for_notice(&notice));
             }
             Message::Picture(picture) => self.pictures.accept(ctx, picture),
+            Message::Console(happening) => self.happened(happening),
             Message::Verified(Ok(report)) => self.tasks.verification = Task::Ready(report),
             Message::Verified(Err(message)) => self.tasks.verification.fail(message),
             Message::PictureFailed { viewport, error } => {
@@ -316,7 +334,7 @@ impl LanternApp {
             if let Some(progress) = replaced.volume.progress() {
                 progress.cancel();
             }
-            if let Some(volume) = replaced.best_volume() {
+            for volume in replaced.volumes() {
                 self.tasks.forget(volume.id());
             }
         }
@@ -340,7 +358,7 @@ impl LanternApp {
         self.seek_fonts();
         // However the sample was named.
         let is_sample = |sample: &PathBuf| opened.canonicalize().is_ok_and(|path| path == *sample);
-        if !self.sample.as_ref().is_some_and(is_sample) {
+        if !self.sample.as_ref().is_some_and(is_sample) && !self.opened_results.contains(&opened) {
             self.settings.remember(&opened, label.unwrap_or_default());
         }
         if let Some((_, key)) = best {
@@ -397,8 +415,8 @@ impl LanternApp {
                 break;
             }
             hidden_bytes -= series.decoded_bytes;
-            if let Some(loaded) = series.loaded() {
-                self.tasks.forget(loaded.volume.id());
+            for volume in series.volumes() {
+                self.tasks.forget(volume.id());
             }
             series.volume = crate::tasks::Task::Idle;
         }
@@ -408,6 +426,7 @@ impl LanternApp {
         match command {
             Command::App(command) => self.apply_app(ctx, command),
             Command::File(command) => self.apply_file(command),
+            Command::Jobs(command) => self.apply_jobs(command),
             Command::Series(SeriesCommand::Reload(key)) => self.load(key),
             command => {
                 self.document.apply(&command);
@@ -447,6 +466,10 @@ impl LanternApp {
         let panels = &mut self.panels;
         match command {
             AppCommand::Quit => ctx.send_viewport_cmd(ViewportCommand::Close),
+            AppCommand::QuitAnyway => {
+                self.is_leaving = true;
+                ctx.send_viewport_cmd(ViewportCommand::Close);
+            }
             AppCommand::ToggleFullScreen => {
                 let is_full = ctx.input(|i| i.viewport().fullscreen.unwrap_or(false));
                 ctx.send_viewport_cmd(ViewportCommand::Fullscreen(!is_full));
@@ -512,7 +535,7 @@ impl LanternApp {
                 for progress in self.document.series.iter().filter_map(|s| s.volume.progress()) {
                     progress.cancel();
                 }
-                for volume in self.document.series.iter().filter_map(Series::best_volume) {
+                for volume in self.document.series.iter().flat_map(Series::volumes) {
                     self.tasks.forget(volume.id());
                 }
                 self.tasks.cancel_scan();
@@ -556,13 +579,22 @@ impl LanternApp {
         self.pictures.background_ui(ui.painter(), ui.ctx().content_rect());
         let sides = SidePanels::shown(settings, ui.ctx().content_rect().width(), panels.latest);
         Panel::top("menu").frame(theme::bar_frame()).show(ui, |ui| {
-            menu_bar::menu_bar_ui(ui, document, (settings, sides), &self.keymap, queue);
+            let context = (document, self.console.view().as_ref());
+            menu_bar::menu_bar_ui(ui, context, (settings, sides), &self.keymap, queue);
         });
         Panel::bottom("status").frame(theme::bar_frame()).exact_size(24.0).show(ui, |ui| {
             let probe = panels.viewports.probe.as_ref();
             let extras = (queue, &mut panels.memory);
-            status_bar::status_bar_ui(ui, document, probe, self.adapter.as_ref(), &self.tasks, extras);
+            let work = (&self.tasks, self.console.view().as_ref());
+            status_bar::status_bar_ui(ui, document, probe, self.adapter.as_ref(), work, extras);
         });
+        if settings.is_jobs_open {
+            let panel = Panel::bottom("jobs").frame(theme::panel_frame()).default_size(200.0).resizable(true);
+            let context = JobsContext { view: self.console.view(), document, keymap: &self.keymap, queue };
+            // The pictures keep the larger part.
+            let most = (ui.ctx().content_rect().height() * 0.4).clamp(120.0, 480.0);
+            panel.size_range(96.0..=most).show(ui, |ui| jobs::jobs_ui(ui, &context));
+        }
         let has_series = !document.series.is_empty();
         if has_series && sides.studies {
             let panel = Panel::left("studies").frame(theme::panel_frame()).default_size(248.0);
@@ -612,6 +644,12 @@ impl LanternApp {
             }
             Overlay::Help => help::help_ui(ctx, &self.keymap, &self.queue),
             Overlay::About => help::about_ui(ctx, &self.queue),
+            Overlay::Pipelines => {
+                pipelines::pipelines_ui(ctx, &self.document, self.console.view(), &self.queue);
+            }
+            Overlay::Leaving => {
+                leaving::leaving_ui(ctx, self.console.view().unfinished_jobs(), &self.queue);
+            }
             Overlay::Verification => {
                 verification::verification_ui(ctx, &self.tasks.verification, &self.queue);
             }
@@ -666,8 +704,9 @@ impl eframe::App for LanternApp {
         while let Some(message) = self.tasks.next_message() {
             self.receive(ctx, message);
         }
+        self.console.refresh();
         // Progress does not wake the window by itself.
-        if self.tasks.is_reading() {
+        if self.tasks.is_reading() || !self.console.view().transfers.is_empty() {
             ctx.request_repaint_after(std::time::Duration::from_millis(100));
         }
     }
@@ -678,6 +717,7 @@ impl eframe::App for LanternApp {
             // Nothing can be drawn; whoever opened the window opens another one.
             return;
         }
+        self.ask_before_leaving(&ctx);
         self.take_keys(&ctx);
         self.take_dropped_files(&ctx);
         // Keys and messages act before this frame is drawn, what the pointer does right after: the renderer starts
@@ -704,6 +744,7 @@ impl eframe::App for LanternApp {
         }
         let wanted = viewports::wanted_scenes(&self.document, &self.panels.viewports, ctx.pixels_per_point());
         self.pictures.request(wanted, &self.tasks);
+        self.start_server();
         self.set_title(&ctx);
     }
 

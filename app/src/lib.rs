@@ -7,12 +7,14 @@
 pub mod app;
 pub mod cli;
 pub mod command;
+pub mod console;
 pub mod document;
 pub mod gpu_bridge;
 #[cfg(test)]
 mod manual;
 pub mod panels;
 pub mod settings;
+pub mod shim;
 pub mod tasks;
 pub mod text;
 pub mod theme;
@@ -20,4 +22,4 @@ pub mod viewports;
 pub mod widgets;
 pub mod window;
 
-pub use window::{ScreenshotRequest, WindowOptions, run_window};
+pub use window::{ScreenshotRequest, ServerChoice, WindowOptions, run_window};

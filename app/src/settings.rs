@@ -27,6 +27,10 @@ pub struct Settings {
     pub is_studies_open: bool,
     /// Whether the inspector is open.
     pub is_inspector_open: bool,
+    /// Whether the list of jobs is open.
+    pub is_jobs_open: bool,
+    /// Whether the window has an embedded server.
+    pub is_server_on: bool,
     /// Where the four viewports meet, as shares of width and height.
     pub split: [f32; 2],
     /// Dragging up lowers brightness instead of raising it.
@@ -40,6 +44,8 @@ impl Default for Settings {
         Self {
             is_studies_open: true,
             is_inspector_open: true,
+            is_jobs_open: false,
+            is_server_on: true,
             split: [0.5; 2],
             is_level_drag_inverted: false,
             recent: Vec::new(),
@@ -89,6 +95,6 @@ mod tests {
     fn settings_of_other_versions_are_read() {
         let old: Settings = serde_json::from_str(r#"{"split":[0.3,0.6],"gone":1}"#).unwrap();
         assert_eq!(old.split, [0.3, 0.6]);
-        assert!(old.is_inspector_open);
+        assert!(old.is_inspector_open && old.is_server_on && !old.is_jobs_open);
     }
 }

@@ -21,6 +21,7 @@ use winit::event_loop::EventLoop;
 use winit::platform::run_on_demand::EventLoopExtRunOnDemand as _;
 
 use crate::app::LanternApp;
+use crate::console::ServerOptions;
 use crate::settings::Settings;
 
 pub use measure::{MeasureOptions, Scrolling, Turning, WindowReport, measure_window};
@@ -40,6 +41,38 @@ pub struct WindowOptions {
     pub size: [u32; 2],
     /// Take a picture of the complete window and end.
     pub screenshot: Option<ScreenshotRequest>,
+    /// Whether there is an embedded server.
+    pub server: ServerChoice,
+}
+
+/// Whether a window has an embedded server.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ServerChoice {
+    /// On the user's own data folder, unless the preferences switch it off; windows that scripts drive have none.
+    #[default]
+    OfUser,
+    /// On this data folder.
+    On(PathBuf),
+    /// None, until somebody switches it on.
+    Off,
+}
+
+impl ServerChoice {
+    /// Gives the window its server. A server that cannot even be named is worth no window less.
+    fn apply(&self, app: &mut LanternApp, is_scripted: bool) {
+        let options = match self {
+            Self::OfUser | Self::Off if is_scripted => return,
+            Self::OfUser | Self::Off => ServerOptions::of_user(),
+            Self::On(folder) => ServerOptions::on_folder(folder),
+        };
+        match options {
+            Ok(options) => {
+                let options = ServerOptions { asks_before_leaving: !is_scripted, ..options };
+                app.set_server(options, *self != Self::Off);
+            }
+            Err(error) => tracing::warn!("there is no embedded server: {error:#}"),
+        }
+    }
 }
 
 /// A picture of the window, for scripts.
@@ -194,7 +227,9 @@ fn app_creator<'a>(
             Some(app) => app.move_to(cc, renderer),
             none => {
                 let settings = (!is_scripted).then(|| Settings::load(cc.storage));
-                *none = Some(LanternApp::new(cc, renderer, options.paths.clone(), settings));
+                let mut app = LanternApp::new(cc, renderer, options.paths.clone(), settings);
+                options.server.apply(&mut app, is_scripted);
+                *none = Some(app);
             }
         }
         drop(session);

@@ -9,6 +9,7 @@
 #![warn(missing_docs)]
 
 pub mod annotation;
+pub mod color_profile;
 pub mod contours;
 pub mod derived;
 pub mod fault;

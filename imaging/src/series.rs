@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::color_profile::ColorProfile;
 use crate::geometry::Dims;
 use crate::intensity::NamedWindow;
 use crate::spacing::{SpacingSource, UltrasoundRegion};
@@ -50,6 +51,8 @@ pub enum SeriesWarning {
     UnconfirmedDistance { mm: f64 },
     /// Slices do not lie along one line.
     ShiftedSlices { mm: f64 },
+    /// Several slices side by side in one image, as some MR scanners write them.
+    Mosaic,
     /// Slices without position were put one on another by number.
     StackedByNumber { spacing_mm: f64 },
     /// Slice planes are not perpendicular to the stack axis.
@@ -93,6 +96,7 @@ impl SeriesWarning {
             | Self::SliceGaps { .. }
             | Self::ShiftedSlices { .. }
             | Self::StackedByNumber { .. }
+            | Self::Mosaic
             | Self::SpacingAssumed { .. }
             | Self::Uncalibrated { .. } => Level::Red,
             Self::UnevenSpacing { max_mm, median_mm, .. } => {
@@ -153,6 +157,11 @@ impl fmt::Display for SeriesWarning {
             Self::ShiftedSlices { mm } => {
                 write!(f, "slices are shifted within their plane by up to {mm:.2} mm")
             }
+            Self::Mosaic => write!(
+                f,
+                "each image is a mosaic of slices; positions, and distances from tile to tile, are not those in \
+                 the patient"
+            ),
             Self::StackedByNumber { spacing_mm } => {
                 write!(
                     f,
@@ -261,6 +270,8 @@ pub struct SeriesEntry {
     pub spacing_source: SpacingSource,
     /// Calibrated regions of an ultrasound picture.
     pub ultrasound_regions: Vec<UltrasoundRegion>,
+    /// What the colours of a colour image mean, where the file says so.
+    pub color_profile: Option<ColorProfile>,
     /// Size of the pixel data of the whole series once decoded.
     pub decoded_bytes: u64,
     /// Where to read it from; private to the readers.

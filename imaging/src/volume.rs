@@ -7,6 +7,7 @@ use bytemuck::Pod;
 use glam::DVec3;
 
 use crate::ImagingError;
+use crate::color_profile::ColorProfile;
 use crate::geometry::{Dims, Geometry};
 use crate::intensity::{Histogram, Statistics};
 use crate::series::SeriesWarning;
@@ -189,6 +190,8 @@ pub struct VolumeMeta {
     pub padding: Option<[f64; 2]>,
     /// Slices without data (`time × slices + slice`, ascending): gaps, missing files.
     pub empty_slices: Vec<usize>,
+    /// What stored colours mean; values are as stored nevertheless, see [`crate::color_profile::in_srgb`].
+    pub color_profile: Option<ColorProfile>,
     pub warnings: Vec<SeriesWarning>,
 }
 
@@ -203,6 +206,7 @@ impl VolumeMeta {
             unit: Unit::None,
             padding: None,
             empty_slices: Vec::new(),
+            color_profile: None,
             warnings: Vec::new(),
         }
     }

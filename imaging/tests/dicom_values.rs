@@ -4,7 +4,9 @@
 mod made_dicom;
 
 use imaging::formats::dicom::{Overlay, OverlayKind, overlays};
+use imaging::formats::load_slice;
 use imaging::series::SeriesWarning;
+use imaging::verdict::Level;
 use imaging::volume::{Unit, Volume};
 use made_dicom::{
     BIG_ENDIAN, DEFLATED, Dicom, EXPLICIT, IMPLICIT, SECONDARY_CAPTURE, Value, read_series, ss, stored, text,
@@ -230,6 +232,52 @@ fn hounsfield_is_only_said_of_ct_images() {
     assert_eq!(unit(image().with(0x0008_0016, text("UI", SECONDARY_CAPTURE))), Unit::None);
     let localizer = image().with(0x0008_0008, text("CS", "ORIGINAL\\PRIMARY\\LOCALIZER"));
     assert_eq!(unit(localizer), Unit::None);
+}
+
+#[test]
+fn values_whose_rescale_cannot_be_applied_are_in_no_unit() {
+    for (slope, intercept, reason) in [("0", "-1024", "slope is 0"), ("1", "minus", "is not a number")] {
+        let (entry, volume) =
+            Dicom::image(EXPLICIT, 2, 1).words(&[1, 2]).rescale(slope, intercept).read().unwrap();
+        assert_eq!(*volume.unit(), Unit::None, "{reason}");
+        assert!(entry.warnings.iter().any(|w| w.to_string().contains(reason)), "{:?}", entry.warnings);
+    }
+}
+
+#[test]
+fn slices_of_different_thickness_have_no_common_one() {
+    let slice = |number: i32, thickness| {
+        let slice = Dicom::image(EXPLICIT, 2, 1).words(&[1, 2]).at(number, f64::from(number));
+        slice.with(0x0018_0050, text("DS", thickness))
+    };
+    assert_eq!(read_series(&[slice(1, 5), slice(2, 5)]).0.attributes.slice_thickness_mm, Some(5.0));
+    assert_eq!(read_series(&[slice(1, 5), slice(2, 7)]).0.attributes.slice_thickness_mm, None);
+}
+
+#[test]
+fn a_mosaic_of_slices_is_no_slice() {
+    let image = |modality, kind| {
+        let image = Dicom::image(EXPLICIT, 2, 1).words(&[1, 2]).with(0x0008_0060, text("CS", modality));
+        image.with(0x0008_0008, text("CS", kind)).read().unwrap().0
+    };
+    let mosaic = image("MR", "ORIGINAL\\PRIMARY\\M\\ND\\MOSAIC");
+    assert_eq!(mosaic.verdict().level, Level::Red);
+    assert!(mosaic.warnings.contains(&SeriesWarning::Mosaic), "{:?}", mosaic.warnings);
+    assert_eq!(image("MR", "ORIGINAL\\PRIMARY\\M\\ND").verdict().level, Level::Green);
+}
+
+#[test]
+fn a_slice_ahead_of_its_series_warns_of_surplus_as_the_series_does() {
+    // Two RLE segments, the second with more than its four samples.
+    let mut rle = vec![0; 64];
+    rle[..12].copy_from_slice(&[2, 0, 0, 0, 64, 0, 0, 0, 70, 0, 0, 0]);
+    rle.extend([3, 0, 0, 0, 0, 0x80, 6, 1, 2, 3, 4, 5, 6, 7]);
+    let object = Dicom::image("1.2.840.10008.1.2.5", 2, 2).fragments(vec![vec![], rle]);
+    let (_folder, catalog) = object.scan().unwrap();
+    let slice = load_slice(&catalog.series[0], 0, 0).unwrap();
+    assert_eq!(stored(&slice), [1.0, 2.0, 3.0, 4.0]);
+    let texts: Vec<String> = slice.warnings().iter().map(ToString::to_string).collect();
+    assert!(texts.iter().any(|text| text.contains("decodes to more than the image")), "{texts:?}");
 }
 
 #[test]

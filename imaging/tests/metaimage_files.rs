@@ -2,7 +2,7 @@
 
 mod expected;
 
-use expected::{check_all, made, refusal, refusal_after, replace};
+use expected::{check_all, made, open, refusal, refusal_after, replace};
 
 #[test]
 fn every_made_file_has_the_values_and_the_place_that_simpleitk_finds() {
@@ -15,12 +15,27 @@ fn what_cannot_be_shown_is_refused_by_name() {
         let message = refusal(&made(name));
         assert!(message.contains(text), "{name}: {message}");
     };
-    check("metaimage/text.mha", "MetaImage with voxels as text is not supported");
+    check("metaimage/text.mha", "file is truncated: 120 bytes of voxels expected, 6 found");
     check("metaimage/tube.mha", "a MetaIO object of type `Tube` is not supported");
     check("metaimage/claims_2_gib.mha", "file is truncated: 2147483648 bytes of voxels expected, 1800 found");
     check("metaimage/bomb.mha", "file is truncated: 2147483648 bytes of voxels expected");
     let message = refusal(&made("metaimage/missing_data.mhd"));
     assert!(message.contains("gone.raw") && message.contains("cannot read"), "{message}");
+}
+
+#[test]
+fn voxels_written_as_text_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("text.mha");
+    let mut bytes = std::fs::read(made("metaimage/text.mha")).unwrap();
+    let values: Vec<i16> = (0..60).map(|i| i * 7 - 200).collect();
+    let text: Vec<String> = values.iter().map(i16::to_string).collect();
+    replace(&mut bytes, "1 2 3\n", &format!("{}\n", text.join(" ")));
+    std::fs::write(&path, &bytes).unwrap();
+    assert_eq!(*open(&path).unwrap().voxels(), values.into());
+    replace(&mut bytes, "-200 ", "minus ");
+    std::fs::write(&path, &bytes).unwrap();
+    assert!(refusal(&path).contains("`minus` is not a voxel value"), "{}", refusal(&path));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use imaging::ImagingError;
-use imaging::formats::{ReadLimits, load, load_slice, scan};
+use imaging::formats::{ReadLimits, load, load_slice, scan, source_files};
 use imaging::series::{Catalog, SeriesEntry, SeriesWarning};
 use imaging::source::Progress;
 use imaging::volume::Volume;
@@ -145,6 +145,14 @@ fn archive_is_read_like_a_folder() {
     assert_eq!(a.voxels(), b.voxels());
     assert_eq!(a.geometry(), b.geometry());
     assert!(from_archive.series[0].first_path().starts_with(&path));
+    // Its files can be passed on as they were packed.
+    let (packed, plain) =
+        (source_files(&from_archive.series[0]).unwrap(), source_files(&from_folder.series[0]).unwrap());
+    assert_eq!((packed.len(), plain.len()), (14, 14));
+    for (packed, plain) in packed.iter().zip(&plain) {
+        assert_eq!(plain.unpacked().unwrap(), None);
+        assert_eq!(packed.unpacked().unwrap(), Some(fs::read(plain.path()).unwrap()));
+    }
 }
 
 #[test]

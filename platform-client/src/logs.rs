@@ -45,6 +45,8 @@ pub enum LogSource {
     Stdout,
     Stderr,
     Platform,
+    /// The operator, through its channel to the platform.
+    Message,
 }
 
 /// Consecutive bytes that were written at one time.
@@ -210,6 +212,7 @@ impl LogReader {
                     Ok(extension::LogStream::Stdout) => Some(LogSource::Stdout),
                     Ok(extension::LogStream::Stderr) => Some(LogSource::Stderr),
                     Ok(extension::LogStream::Platform) => Some(LogSource::Platform),
+                    Ok(extension::LogStream::Message) => Some(LogSource::Message),
                     Ok(extension::LogStream::Unspecified) | Err(_) => None,
                 },
                 time: wire::converted(CALL, system_time(span.time))?,

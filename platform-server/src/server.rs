@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::access::{self, AccessError, AuditLog, Register};
 use crate::config::{AtJobEnd, Config, DatabaseUrl, Engine};
 use crate::executor::bundle::Bundles;
+use crate::executor::container::{self, ContainerConfig};
 use crate::executor::process::{Isolate, ProcessConfig, ProcessExecutor};
 use crate::executor::{Executor, ExecutorError};
 use crate::gpu::{self, GpuError, Gpus};
@@ -20,7 +21,7 @@ use crate::grpc;
 use crate::observe::{self, Facts, Inspect, Metrics, ObserveError, Observer};
 use crate::payloads::{PayloadOptions, Retention};
 use crate::platform::{OpenError, Options, Platform, RunLimits, disk};
-use crate::repository::{SqliteOptions, SqliteRepository};
+use crate::repository::{PostgresRepository, Repository, RepositoryError, SqliteRepository};
 use crate::scheduler;
 use crate::serve::{self, Addresses, Front, InProcess, ServeError};
 
@@ -31,10 +32,6 @@ use crate::serve::{self, Addresses, Front, InProcess, ServeError};
 pub enum StartError {
     #[error("cannot use the data folder `{}`", .path.display())]
     Folder { path: std::path::PathBuf, source: std::io::Error },
-    #[error("this server keeps its records in SQLite only")]
-    NoPostgres,
-    #[error("this server runs operators as processes only")]
-    NoContainers,
     #[error("cannot use the GPUs")]
     Gpus(#[from] GpuError),
     #[error("cannot run operators")]
@@ -47,6 +44,20 @@ pub enum StartError {
     Serve(#[from] ServeError),
     #[error("cannot show the server's figures")]
     Observe(#[from] ObserveError),
+}
+
+impl StartError {
+    /// Whether another server has the data folder: nothing is wrong with it, and that server may be asked instead.
+    pub fn is_in_use(&self) -> bool {
+        matches!(
+            self,
+            Self::Executor(ExecutorError::InUse { .. })
+                | Self::Platform(
+                    OpenError::Executor(ExecutorError::InUse { .. })
+                        | OpenError::Repository(RepositoryError::InUse { .. })
+                )
+        )
+    }
 }
 
 /// A server that runs. Dropping it cuts everything at once; operators go on and are found again.
@@ -96,14 +107,7 @@ pub async fn start(config: &Config, shim: Vec<String>) -> Result<Running, StartE
     let gpus: Arc<dyn Gpus> = Arc::from(gpu::of_this_machine());
     let metrics = Arc::new(Metrics::default());
     let options = Options { metrics: metrics.clone(), ..options(config, gpus)? };
-    if config.executor.engine == Engine::Container {
-        return Err(StartError::NoContainers);
-    }
-    let mut process = ProcessConfig::new(config.data.join("executor"), shim);
-    if !config.executor.require_sandbox {
-        process.isolate = Isolate::Nothing;
-    }
-    let executor = ProcessExecutor::open(process).await?;
+    let executor = executor(config, shim).await?;
     tracing::info!("{}", executor.capabilities());
     let warnings = executor.capabilities().warnings();
     for warning in &warnings {
@@ -133,9 +137,43 @@ pub async fn start(config: &Config, shim: Vec<String>) -> Result<Running, StartE
 pub fn open_register(data: &std::path::Path) -> Result<Register, StartError> {
     private_folder(data).map_err(|source| StartError::Folder { path: data.to_owned(), source })?;
     let config = Config { data: data.to_owned(), ..Config::default() };
-    let DatabaseUrl::Sqlite(path) = config.database_url() else { return Err(StartError::NoPostgres) };
-    let repository = SqliteRepository::open(&path, SqliteOptions::default()).map_err(OpenError::from)?;
-    Ok(Register::new(Arc::new(repository)))
+    let defaults = Options::new(data);
+    let repository: Arc<dyn Repository> = match config.database_url() {
+        DatabaseUrl::Sqlite(path) => {
+            Arc::new(SqliteRepository::open(&path, defaults.sqlite).map_err(OpenError::from)?)
+        }
+        DatabaseUrl::Postgres(address) => {
+            Arc::new(PostgresRepository::open(&address, defaults.postgres).map_err(OpenError::from)?)
+        }
+    };
+    Ok(Register::new(repository))
+}
+
+/// What runs operators, as the settings want it.
+async fn executor(config: &Config, shim: Vec<String>) -> Result<ProcessExecutor, ExecutorError> {
+    let state_dir = config.data.join("executor");
+    let settings = &config.executor;
+    match settings.engine {
+        Engine::Process => {
+            let mut process = ProcessConfig::new(state_dir, shim);
+            if !settings.require_sandbox {
+                process.isolate = Isolate::Nothing;
+            }
+            process.shared_memory_bytes = settings.shared_memory_total_mib.saturating_mul(1 << 20);
+            ProcessExecutor::open(process).await
+        }
+        Engine::Container => {
+            let containers = ContainerConfig {
+                program: settings.container_program.clone(),
+                engine_arguments: settings.container_arguments.clone(),
+                pull: settings.pull,
+                network: settings.container_network.clone(),
+                allows_image_user: settings.allow_image_user,
+                ..ContainerConfig::new(state_dir, shim)
+            };
+            container::open(containers).await
+        }
+    }
 }
 
 /// Makes the data folder, closed to everybody else.
@@ -177,6 +215,7 @@ fn options(config: &Config, gpus: Arc<dyn Gpus>) -> Result<Options, StartError> 
         disk_bytes: config.executor.max_disk_mib.map(|mib| mib.saturating_mul(1 << 20)),
         log_bytes: config.logs.operator_mib.saturating_mul(1 << 20),
         is_network_allowed: config.executor.allow_network,
+        shared_memory_bytes: config.executor.shared_memory_mib.saturating_mul(1 << 20),
     };
     options.payloads = PayloadOptions { limit_percent: config.storage.threshold_percent };
     options.retention = retention(config);
@@ -188,10 +227,7 @@ fn options(config: &Config, gpus: Arc<dyn Gpus>) -> Result<Options, StartError> 
     options.max_instances = usize::try_from(config.models.max_instances).unwrap_or(usize::MAX);
     options.max_instance_models = usize::try_from(config.models.model_limit).unwrap_or(usize::MAX);
     options.has_users_file = config.access.users_file.is_some();
-    match config.database_url() {
-        DatabaseUrl::Sqlite(path) => options.database_path = Some(path),
-        DatabaseUrl::Postgres(_) => return Err(StartError::NoPostgres),
-    }
+    options.database = Some(config.database_url());
     Ok(options)
 }
 
@@ -217,7 +253,14 @@ fn bundle_folders(config: &Config) -> Vec<std::path::PathBuf> {
     if config.operators.bundles.is_some() {
         return vec![folder];
     }
-    let installed = std::env::current_exe().ok().map(|this| this.with_file_name("../share/lantern/bundles"));
+    // Beside an installed program, and where `make bundles` puts them beside one that was built.
+    let this = std::env::current_exe().ok();
+    let is_built = this
+        .as_ref()
+        .and_then(|this| this.ancestors().nth(2)?.file_name())
+        .is_some_and(|name| name == "target");
+    let places = ["../share/lantern/bundles"].into_iter().chain(is_built.then_some("../bundles"));
+    let installed = places.filter_map(|place| Some(this.as_ref()?.with_file_name(place)));
     std::iter::once(folder).chain(installed).filter(|folder| folder.is_dir()).collect()
 }
 

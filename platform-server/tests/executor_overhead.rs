@@ -27,7 +27,7 @@ async fn a_wide_fan_out_of_nothing_ends_well() {
     };
     let wide = if cfg!(debug_assertions) { 20 } else { 200 };
     print_floor(wide);
-    for bench in benches().await {
+    for bench in process_benches().await {
         for (name, limits) in [("no limits", Limits::default()), ("all limits", full)] {
             let mut single = Vec::new();
             for _ in 0..wide.min(50) {

@@ -188,7 +188,7 @@ async fn who_ignores_the_signal_is_ended_after_the_grace() {
         let end = end_of(&mut events, token).await;
         assert_eq!(end.outcome, Outcome::TimedOut);
         assert!(end.ended_at.duration_since(end.started_at.unwrap()).unwrap() >= Duration::from_millis(100));
-        assert_eq!(processes_of(token), Vec::<u32>::new());
+        bench.assert_gone(token).await;
     }
 }
 
@@ -211,7 +211,7 @@ async fn what_the_operator_leaves_running_ends_with_it() {
         let token = new_token();
         let end = bench.run_as(token, sh("setsid sleep 1000 & (sleep 1000 &) ; exit 0")).await;
         assert_eq!(end.outcome, Outcome::Exited { code: 0 });
-        assert_eq!(processes_of(token), Vec::<u32>::new());
+        bench.assert_gone(token).await;
     }
 }
 
@@ -330,7 +330,7 @@ async fn a_folder_serves_one_server_at_a_time() {
     let bench = bench_with(false, |_| ()).await.unwrap();
     let second =
         platform_server::executor::process::ProcessExecutor::open(config(bench.folder.path(), false)).await;
-    assert!(matches!(second, Err(ExecutorError::Io { action: "lock", .. })));
+    assert!(matches!(second, Err(ExecutorError::InUse { .. })));
 }
 
 #[tokio::test]

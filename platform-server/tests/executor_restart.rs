@@ -8,8 +8,10 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
+use executor_support::container::{ContainerStore, contained};
 use executor_support::*;
 use platform_server::executor::process::{Isolate, ProcessConfig, ProcessExecutor};
 use platform_server::executor::spec::Limits;
@@ -19,13 +21,15 @@ const FOLDER: &str = "LANTERN_TEST_FOLDER";
 const TOKENS: &str = "LANTERN_TEST_TOKENS";
 const SCRIPT: &str = "LANTERN_TEST_SCRIPT";
 const MODE: &str = "LANTERN_TEST_MODE";
+const STORE: &str = "LANTERN_TEST_STORE";
 
 /// Not a test of its own but the server that the others kill: without their environment it does nothing.
 #[tokio::test]
 async fn hosts_runs_for_the_other_tests() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
     let text = |name| std::env::var(name).unwrap();
-    let executor = ProcessExecutor::open(mode_config(Path::new(&folder), &text(MODE))).await.unwrap();
+    let store = std::env::var_os(STORE).map(|path| ContainerStore::at(Path::new(&path)));
+    let executor = Subject::from(open(Path::new(&folder), &text(MODE), store.as_ref()).await);
     let limits = Limits { memory_bytes: Some(256 << 20), processes: Some(50), ..Limits::default() };
     for token in text(TOKENS).split(',') {
         let spec = RunSpec { limits, ..sh(&text(SCRIPT)) };
@@ -45,10 +49,21 @@ fn mode_config(folder: &Path, mode: &str) -> ProcessConfig {
     config
 }
 
+/// The executor of a mode, with a container engine where the mode has one.
+async fn open(folder: &Path, mode: &str, store: Option<&ContainerStore>) -> ProcessExecutor {
+    let Some(store) = store.filter(|_| mode.contains("container")) else {
+        return ProcessExecutor::open(mode_config(folder, mode)).await.unwrap();
+    };
+    let mut config = store.config(folder);
+    config.ends_with_server = mode.contains("mortal");
+    platform_server::executor::container::open(config).await.unwrap()
+}
+
 /// A server in a process of its own.
 struct Host {
     folder: tempfile::TempDir,
     mode: &'static str,
+    store: Option<Arc<ContainerStore>>,
     child: Child,
 }
 
@@ -59,7 +74,12 @@ impl Host {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "hosts_runs_for_the_other_tests"]).env(FOLDER, folder.path());
         command.env(TOKENS, tokens.join(",")).env(SCRIPT, script).env(MODE, mode).stdout(Stdio::null());
-        Self { child: command.spawn().unwrap(), folder, mode }
+        let store =
+            mode.contains("container").then(|| ContainerStore::shared().expect("the mode is possible"));
+        if let Some(store) = &store {
+            command.env(STORE, store.folder());
+        }
+        Self { child: command.spawn().unwrap(), folder, mode, store }
     }
 
     async fn until_submitted(&mut self) {
@@ -79,8 +99,9 @@ impl Host {
     }
 
     async fn successor(&self) -> Bench {
-        let executor = ProcessExecutor::open(mode_config(self.folder.path(), self.mode)).await.unwrap();
-        Bench { executor, has_sandbox: !self.mode.contains("plain"), folder: tempfile::tempdir().unwrap() }
+        let executor = open(self.folder.path(), self.mode, self.store.as_deref()).await.into();
+        let folder = tempfile::tempdir().unwrap();
+        Bench { executor, has_sandbox: !self.mode.contains("plain"), folder, store: self.store.clone() }
     }
 }
 
@@ -89,16 +110,10 @@ async fn modes() -> Vec<&'static str> {
     if sandboxed().await.is_some() {
         modes.extend(["sandbox", "sandbox groupless"]);
     }
+    if contained().await.is_some() {
+        modes.push("container");
+    }
     modes
-}
-
-async fn until_gone(token: RunToken) {
-    let wait = async {
-        while !processes_of(token).is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, wait).await.expect("the processes should end");
 }
 
 #[tokio::test]
@@ -125,7 +140,7 @@ async fn a_run_survives_its_server_and_the_next_one_sees_its_end() {
         let end = end_of(&mut events, going_on).await;
         assert_eq!(end.outcome, Outcome::Exited { code: 7 }, "{mode}");
         assert!(bench.printed(going_on).await.contains("after"));
-        assert_eq!(processes_of(going_on), Vec::<u32>::new());
+        bench.assert_gone(going_on).await;
     }
 }
 
@@ -161,7 +176,7 @@ async fn evicted_runs_leave_no_process_and_unknown_runs_leave_no_trace() {
             "{mode}: {found:?}"
         );
         for token in [known, unknown] {
-            assert_eq!(processes_of(token), Vec::<u32>::new(), "{mode}");
+            bench.assert_gone(token).await;
         }
         let left = fs::read_dir(host.folder.path().join("state/runs")).unwrap();
         let left: Vec<_> = left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -192,9 +207,14 @@ async fn a_reattached_run_can_be_canceled() {
 
 #[tokio::test]
 async fn where_runs_end_with_their_server_they_do_at_once() {
-    for mode in ["plain mortal", "mortal"] {
-        if mode == "mortal" && sandboxed().await.is_none() {
-            return;
+    for mode in ["plain mortal", "mortal", "container mortal"] {
+        let is_missing = match mode {
+            "mortal" => sandboxed().await.is_none(),
+            "container mortal" => contained().await.is_none(),
+            _ => false,
+        };
+        if is_missing {
+            continue;
         }
         let token = new_token();
         let mut host =
@@ -288,5 +308,54 @@ async fn files_that_a_dying_server_left_half_made_are_lost_runs() {
         bench.executor.reconcile(vec![half, broken], HashSet::new(), OnRestart::Reattach).await.unwrap();
     for one in found {
         assert!(matches!(&one, Found::Ended(end) if matches!(end.outcome, Outcome::Lost { .. })), "{one:?}");
+    }
+}
+
+/// The process that makes shims for the executor of `runs`: forked shims have its working folder too, but another name.
+fn spawner_of(runs: &std::path::Path) -> Option<u32> {
+    let numbers =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    numbers.filter_map(|name| name.parse::<u32>().ok()).find(|pid| {
+        let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.contains("--makes-shims")
+            && fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == runs)
+    })
+}
+
+#[tokio::test]
+async fn runs_go_on_when_the_process_that_makes_shims_is_killed_and_it_goes_with_its_server() {
+    for bench in benches().await {
+        let runs = bench.folder("state/runs");
+        let (before, after) = (new_token(), new_token());
+        let mut events = bench.executor.observe();
+        bench
+            .executor
+            .submit(before, sh("echo ready; while [ ! -e /tmp/never ]; do sleep 0.05; done"))
+            .await
+            .unwrap();
+        until_printed(&bench, before, "ready").await;
+        let first = spawner_of(&runs).expect("there is a process that makes shims");
+        kill(first);
+        let wait = async {
+            while spawner_of(&runs).is_some() {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.unwrap();
+        for token in [after, new_token()] {
+            bench.executor.submit(token, sh("exit 3")).await.unwrap();
+            assert_eq!(end_of(&mut events, token).await.outcome, Outcome::Exited { code: 3 });
+        }
+        assert!(spawner_of(&runs).is_some_and(|second| second != first), "another one takes its place");
+        bench.executor.cancel(before, cancel(std::time::Duration::ZERO)).await.unwrap();
+        assert_eq!(end_of(&mut events, before).await.outcome, Outcome::Canceled);
+        drop(events);
+        drop(bench);
+        let wait = async {
+            while spawner_of(&runs).is_some() {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.expect("it goes with its server");
     }
 }

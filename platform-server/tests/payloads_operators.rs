@@ -205,7 +205,7 @@ fn names_of_operators_cannot_lead_out_of_their_folder() {
 }
 
 /// A payload with `input/d/file`, and a folder outside with a file of the same name.
-fn with_outside(body: impl FnOnce(&Bench, &Path, &Path)) {
+fn with_outside(body: impl Fn(&Bench, &Path, &Path)) {
     with_store(|bench| {
         let payload = bench.job(1, &[]).unwrap();
         bench.upload(payload, "d/file", b"inside").unwrap();

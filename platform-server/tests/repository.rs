@@ -1,4 +1,5 @@
-//! What a repository promises, whatever database is behind it: the bodies see `&dyn Repository` only.
+//! What a repository promises, whatever database is behind it: the bodies see `&dyn Repository` only, once with SQLite
+//! and once with PostgreSQL.
 
 #![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
@@ -14,9 +15,8 @@ use platform_server::repository::{
 use proptest::prelude::*;
 use repository_support::*;
 
-fn with_repository(body: impl FnOnce(&dyn Repository)) {
-    let folder = tempfile::tempdir().unwrap();
-    body(&open(folder.path()));
+fn with_repository(body: impl Fn(&dyn Repository)) {
+    with_each_place(|place, _| body(place.open().as_ref()));
 }
 
 fn commit(repository: &dyn Repository, changes: Vec<Change>) {
@@ -28,7 +28,7 @@ fn refuse(repository: &dyn Repository, changes: Vec<Change>) -> RepositoryError 
 }
 
 /// A repository with pipeline 1 and job 1 of it, with three operators.
-fn with_job(body: impl FnOnce(&dyn Repository)) {
+fn with_job(body: impl Fn(&dyn Repository)) {
     with_repository(|repository| {
         commit(repository, vec![create_pipeline(1, "name: one")]);
         let definition = definition_of(repository, 1);
@@ -530,5 +530,95 @@ fn reusable_payloads_have_no_job_and_are_listed_in_pages() {
         let row = repository.payload(payload_id(1)).unwrap().unwrap();
         assert_eq!((row.kind, row.job, row.state), (PayloadKind::Reusable, None, PayloadState::Open));
         assert_eq!(row.metadata, metadata(&[("k", "v")]));
+    });
+}
+
+#[test]
+fn texts_may_hold_every_character_and_names_be_long() {
+    with_repository(|repository| {
+        let odd = "nul \0 mark \u{1} \u{1}0 'quote\" \\ $1 ?1 %s \u{10ffff} \u{7f}\r\n";
+        let long = format!("{odd}{}", "ä".repeat(2000));
+        let user = |name: &str| UserRow {
+            name: name.into(),
+            password_hash: Some(odd.into()),
+            roles: vec![odd.into(), String::new()],
+            may_download: true,
+            is_enabled: false,
+            created_ms: i64::MAX,
+        };
+        let other = format!("{long}b");
+        commit(repository, vec![Change::PutUser(user(&long)), Change::PutUser(user(&other))]);
+        assert_eq!(repository.user(&long.to_uppercase()).unwrap(), Some(user(&long)));
+        assert_eq!(repository.user(&other).unwrap(), Some(user(&other)));
+        assert_eq!(repository.user(&format!("{long}c")).unwrap(), None);
+        let files = files(&[(odd, &long), ("", "")]);
+        let create = Change::CreatePipeline {
+            id: pipeline_id(1),
+            name: odd.into(),
+            created_ms: i64::MIN,
+            files: files.clone(),
+            metadata: metadata(&[(odd, &long)]),
+        };
+        commit(repository, vec![create]);
+        let row = repository.pipeline(pipeline_id(1)).unwrap().unwrap();
+        assert_eq!(
+            (row.name.as_str(), row.created_ms, row.metadata),
+            (odd, i64::MIN, metadata(&[(odd, &long)]))
+        );
+        assert_eq!(repository.definition(row.definition).unwrap(), files);
+        // As long as names of files become, all of it letters that grow when their case is folded.
+        let path = "ΐ".repeat(512);
+        let payload = Change::CreatePayload {
+            id: payload_id(1),
+            kind: PayloadKind::Reusable,
+            job: None,
+            created_ms: 0,
+            metadata: metadata(&[]),
+        };
+        commit(repository, vec![payload, Change::AddPayloadFile(payload_id(1), file(&path, 1))]);
+        let error = refuse(repository, vec![Change::AddPayloadFile(payload_id(1), file(&path, 2))]);
+        assert!(matches!(error, RepositoryError::FileExists { .. }), "{error}");
+        assert_eq!(repository.payload_files(payload_id(1), None, 2).unwrap(), [file(&path, 1)]);
+    });
+}
+
+#[test]
+fn names_are_sorted_byte_by_byte() {
+    with_repository(|repository| {
+        let names = ["a", "B", "_", "Ä", "b", "a b", "a-b", "ab"];
+        let create = |(n, name): (u128, &&str)| Change::CreatePipeline {
+            id: pipeline_id(n),
+            name: (*name).into(),
+            created_ms: 0,
+            files: Vec::new(),
+            metadata: metadata(&[]),
+        };
+        commit(repository, (1u128..).zip(&names).map(create).collect());
+        let mut sorted = names;
+        sorted.sort_unstable();
+        let found: Vec<_> = repository.pipelines().unwrap().into_iter().map(|row| row.name).collect();
+        assert_eq!(found, sorted);
+    });
+}
+
+#[test]
+fn what_reads_sees_one_moment_and_many_may_read_at_once() {
+    with_job(|repository| {
+        let messages = |n: usize| (0..n).map(|n| Change::AddJobMessage(job_id(1), n.to_string())).collect();
+        std::thread::scope(|scope| {
+            for _ in 0..20 {
+                scope.spawn(|| {
+                    for _ in 0..20 {
+                        // A state and its messages are written together.
+                        let details = repository.job_details(job_id(1)).unwrap().unwrap();
+                        let expected = if details.job.state == JobState::Pending { 0 } else { 50 };
+                        assert_eq!(details.messages.len(), expected);
+                    }
+                });
+            }
+            let mut changes: Vec<_> = messages(50);
+            changes.push(update(1, JobState::Running, JobStatus::Healthy, None));
+            commit(repository, changes);
+        });
     });
 }

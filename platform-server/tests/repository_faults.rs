@@ -27,15 +27,26 @@ fn event(body: &str) -> Change {
 }
 
 fn fill(folder: &Path, jobs: u128) {
-    let repository = open(folder);
+    fill_place(&Place::Sqlite(database(folder)), jobs);
+}
+
+fn fill_place(place: &Place, jobs: u128) {
+    let repository = place.open();
+    let repository = repository.as_ref();
     repository.commit(vec![create_pipeline(1, "x")]).wait().unwrap();
-    let definition = definition_of(&repository, 1);
+    let definition = definition_of(repository, 1);
     let changes = (1..=jobs).flat_map(|n| job_changes(new_job(n, 1, definition, 3))).collect();
     repository.commit(changes).wait().unwrap();
 }
 
 #[test]
 fn records_outlive_the_repository() {
+    with_each_place(|place, _| {
+        fill_place(place, 20);
+        for _ in 0..2 {
+            assert_eq!(place.open().jobs(&JobFilter::default(), None, 100).unwrap().jobs.len(), 20);
+        }
+    });
     let folder = tempfile::tempdir().unwrap();
     fill(folder.path(), 20);
     for check in [Check::Full, Check::Quick] {
@@ -47,21 +58,25 @@ fn records_outlive_the_repository() {
 
 #[test]
 fn what_waits_is_written_before_the_repository_closes() {
-    let folder = tempfile::tempdir().unwrap();
-    let repository = open(folder.path());
-    let receipts: Vec<_> = (0..200).map(|n| repository.commit(vec![event(&n.to_string())])).collect();
-    drop(repository);
-    receipts.into_iter().for_each(|receipt| assert!(receipt.wait().is_ok()));
-    assert_eq!(open(folder.path()).events(0, 1000).unwrap().len(), 200);
+    with_each_place(|place, _| {
+        let repository = place.open();
+        let receipts: Vec<_> = (0..200).map(|n| repository.commit(vec![event(&n.to_string())])).collect();
+        drop(repository);
+        receipts.into_iter().for_each(|receipt| assert!(receipt.wait().is_ok()));
+        assert_eq!(place.open().events(0, 1000).unwrap().len(), 200);
+    });
 }
 
 #[test]
 fn a_second_server_is_kept_out_until_the_first_is_gone() {
-    let folder = tempfile::tempdir().unwrap();
-    let first = open(folder.path());
-    assert!(matches!(refused(folder.path(), SqliteOptions::default()), RepositoryError::InUse { .. }));
-    drop(first);
-    open(folder.path());
+    with_each_place(|place, _| {
+        let first = place.open();
+        let second = place.try_open(None).err();
+        assert!(matches!(second, Some(RepositoryError::InUse { .. })), "{second:?}");
+        first.commit(vec![event("still there")]).wait().unwrap();
+        drop(first);
+        place.open();
+    });
 }
 
 #[test]
@@ -215,41 +230,41 @@ fn a_full_disk_is_told_nothing_is_lost_and_small_changes_do_not_fail_for_a_large
 
 #[test]
 fn only_the_newest_events_are_kept_and_a_watcher_who_missed_some_is_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let options =
-        SqliteOptions { events_kept: 10, synchronous: Synchronous::Normal, ..SqliteOptions::default() };
-    let repository = SqliteRepository::open(&database(folder.path()), options).unwrap();
-    for n in 1..=30u64 {
-        assert_eq!(repository.commit(vec![event("e")]).wait().unwrap().last_event, n);
-    }
-    let oldest = match repository.events(0, 10) {
-        Err(RepositoryError::EventsGone { oldest }) => oldest,
-        other => panic!("{other:?}"),
-    };
-    assert!((19..=21).contains(&oldest), "{oldest}");
-    let kept = repository.events(oldest - 1, 100).unwrap();
-    assert_eq!(kept.first().unwrap().number, oldest);
-    assert_eq!(kept.last().unwrap().number, 30);
-    drop(repository);
-    // Numbers are never given twice, not even after a restart.
-    assert_eq!(open(folder.path()).commit(vec![event("e")]).wait().unwrap().last_event, 31);
+    with_each_place(|place, _| {
+        let repository = place.try_open(Some(10)).unwrap();
+        for n in 1..=30u64 {
+            assert_eq!(repository.commit(vec![event("e")]).wait().unwrap().last_event, n);
+        }
+        let oldest = match repository.events(0, 10) {
+            Err(RepositoryError::EventsGone { oldest }) => oldest,
+            other => panic!("{other:?}"),
+        };
+        assert!((19..=21).contains(&oldest), "{oldest}");
+        let kept = repository.events(oldest - 1, 100).unwrap();
+        assert_eq!(kept.first().unwrap().number, oldest);
+        assert_eq!(kept.last().unwrap().number, 30);
+        drop(repository);
+        // Numbers are never given twice, not even after a restart.
+        assert_eq!(place.open().commit(vec![event("e")]).wait().unwrap().last_event, 31);
+    });
 }
 
 #[test]
 fn definitions_that_nobody_has_any_more_are_forgotten_and_all_others_kept() {
-    let folder = tempfile::tempdir().unwrap();
-    fill(folder.path(), 1);
-    let repository = open(folder.path());
-    repository.commit(vec![create_pipeline(2, "unused"), create_pipeline(3, "in use")]).wait().unwrap();
-    let (unused, used) = (definition_of(&repository, 2), definition_of(&repository, 3));
-    let of_job = repository.job(job_id(1)).unwrap().unwrap().definition;
-    let remove = [1, 2].map(|n| Change::RemovePipeline(pipeline_id(n)));
-    repository.commit(remove.to_vec()).wait().unwrap();
-    drop(repository);
-    let repository = open(folder.path());
-    assert_eq!(repository.definition(unused).unwrap(), []);
-    assert_eq!(repository.definition(used).unwrap().len(), 1);
-    assert_eq!(repository.definition(of_job).unwrap().len(), 1);
+    with_each_place(|place, _| {
+        fill_place(place, 1);
+        let repository = place.open();
+        repository.commit(vec![create_pipeline(2, "unused"), create_pipeline(3, "in use")]).wait().unwrap();
+        let (unused, used) = (definition_of(repository.as_ref(), 2), definition_of(repository.as_ref(), 3));
+        let of_job = repository.job(job_id(1)).unwrap().unwrap().definition;
+        let remove = [1, 2].map(|n| Change::RemovePipeline(pipeline_id(n)));
+        repository.commit(remove.to_vec()).wait().unwrap();
+        drop(repository);
+        let repository = place.open();
+        assert_eq!(repository.definition(unused).unwrap(), []);
+        assert_eq!(repository.definition(used).unwrap().len(), 1);
+        assert_eq!(repository.definition(of_job).unwrap().len(), 1);
+    });
 }
 
 #[test]

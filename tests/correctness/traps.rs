@@ -24,6 +24,7 @@ const SLICES: &str = "imaging/tests/slice_geometry.rs";
 const ENHANCED: &str = "imaging/tests/enhanced_multiframe.rs";
 const VALUES: &str = "imaging/tests/dicom_values.rs";
 const COLOUR: &str = "imaging/tests/dicom_colour.rs";
+const COLOR_PROFILES: &str = "imaging/tests/color_profiles.rs";
 const FORMATS: &str = "imaging/tests/dicom_formats.rs";
 const TRUTH: &str = "tests/truth/main.rs";
 const SPACING: &str = "imaging/tests/pixel_spacing.rs";
@@ -252,7 +253,11 @@ pub(crate) const TRAPS: &[Trap] = traps! {
         (FORMATS, "every_transfer_syntax_with_pixels_that_the_registry_knows_is_in_the_table"),
     ]);
     "ICC profile ignored",
-    "applied, with a badge" => NotYet("ICC profiles are not read yet");
+    "applied to pictures, with a badge; values stay as stored" => By(&[
+        (COLOR_PROFILES, "colours_through_a_profile_are_those_of_little_cms_and_values_stay_as_stored"),
+        (COLOR_PROFILES, "pictures_carry_their_profile_and_keep_their_values"),
+        ("app/tests/window/color_profiles.rs", "colours_go_through_the_profile_and_a_badge_says_so"),
+    ]);
     // masks and contours
     "Segmentation frames assumed in order, complete or upright",
     "each frame lies where its plane position says; gaps are legal" => By(&[

@@ -32,7 +32,7 @@ pub(crate) const KNOWN: &[Known] = &[
     Known {
         item: "ct/ge-head-tilt series 2",
         key: "slice_thickness",
-        why: "slices are 4 mm thick, then 7 mm; ours is that of the middle slice, the truth's that of the first file",
+        why: "slices are 4 mm thick, then 7 mm; ours is none where slices differ, the truth's that of the first file",
     },
     Known {
         item: "ct/lidc-0314 series 30026",

@@ -61,6 +61,9 @@ struct SeriesReport {
     sd: Option<f64>,
     transfer_syntax: Option<String>,
     warnings: Vec<String>,
+    /// Colour images with a profile only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icc: Option<IccReport>,
     /// PET only.
     #[serde(skip_serializing_if = "Option::is_none")]
     suv: Option<SuvReport>,
@@ -100,6 +103,15 @@ struct RegionReport {
     units: [&'static str; 2],
     /// Change per pixel along x and y.
     delta: [f64; 2],
+}
+
+/// Pictures are drawn in sRGB; every number of the report is of the colours as stored.
+#[derive(Debug, Serialize)]
+struct IccReport {
+    /// What the profile calls itself.
+    profile: String,
+    /// Whether pictures differ from what is stored: not if the profile is that of sRGB.
+    changes_colors: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -221,6 +233,10 @@ fn header_report(entry: &SeriesEntry) -> SeriesReport {
         sd: None,
         transfer_syntax: entry.transfer_syntax.clone(),
         warnings: entry.warnings.iter().map(ToString::to_string).collect(),
+        icc: entry.color_profile.as_ref().map(|profile| IccReport {
+            profile: profile.name().to_owned(),
+            changes_colors: !profile.is_srgb(),
+        }),
         suv: (a.modality == "PT").then(|| suv_report(entry)),
         geometry: geometry_report(entry, &entry.verdict()),
         frame_of_reference_uid: a.frame_of_reference_uid.clone(),

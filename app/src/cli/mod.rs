@@ -53,6 +53,14 @@ struct WindowArguments {
     /// Window size in points
     #[arg(long, value_name = "WxH", value_parser = values::size, default_value = "1600x1000")]
     window_size: [u32; 2],
+
+    /// Start without the embedded server
+    #[arg(long)]
+    no_server: bool,
+
+    /// Where the embedded server keeps its data, instead of in the user's own folder
+    #[arg(long, value_name = "DIR", conflicts_with = "no_server")]
+    server_data: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -104,7 +112,7 @@ pub fn run() -> ExitCode {
 pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let started = process_start();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    if arguments.get(1).is_some_and(|verb| verb == serve::SHIM_VERB) {
+    if arguments.get(1).is_some_and(|verb| verb == crate::shim::VERB) {
         return platform_server::executor::process::shim_main();
     }
     let parsed = Cli::command().try_get_matches_from(arguments).and_then(|matches| {
@@ -176,6 +184,11 @@ fn open_window(arguments: WindowArguments) -> anyhow::Result<()> {
         renderer: arguments.renderer.into(),
         size,
         screenshot: arguments.screenshot.map(|path| crate::ScreenshotRequest { path, size }),
+        server: match (arguments.server_data, arguments.no_server) {
+            (Some(folder), _) => crate::ServerChoice::On(folder),
+            (None, true) => crate::ServerChoice::Off,
+            (None, false) => crate::ServerChoice::OfUser,
+        },
     })
 }
 

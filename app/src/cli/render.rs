@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::ValueEnum;
 use glam::DVec3;
+use imaging::color_profile::in_srgb;
 use imaging::geometry::{AnatomicalPlane, Geometry};
 use imaging::intensity::{CT_PRESETS, Window};
 use imaging::series::SeriesEntry;
@@ -75,6 +76,10 @@ pub(super) struct Arguments {
     /// How values between voxels are made
     #[arg(long, value_enum, default_value_t)]
     interpolation: InterpolationArgument,
+
+    /// Draw colours as they are stored, not through the image's colour profile
+    #[arg(long)]
+    stored_colors: bool,
 
     /// Draw the volume without light and shade
     #[arg(long)]
@@ -146,6 +151,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     note_ignored(arguments);
     let volume = Arc::new(volume);
+    let volume = if arguments.stored_colors { volume } else { in_srgb(&volume) };
     let mut renderer = Renderer::new(arguments.renderer.into())?;
     let (picture, window) = match arguments.view {
         View::Axial | View::Coronal | View::Sagittal | View::Oblique => {

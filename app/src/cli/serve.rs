@@ -36,7 +36,7 @@ pub(super) struct Arguments {
 /// Serves until it is asked to end.
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
     let config = config(arguments)?;
-    let shim = shim()?;
+    let shim = crate::shim::command()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let telemetry = telemetry::start()?;
@@ -82,21 +82,6 @@ fn usage(error: ConfigError) -> anyhow::Error {
         error => error.into(),
     }
 }
-
-/// The small program beside each operator: an own one where it is installed, which starts quicker, else this one.
-fn shim() -> anyhow::Result<Vec<String>> {
-    let this = std::env::current_exe().context("cannot find this program")?;
-    let places = ["lantern-shim", "../libexec/lantern/lantern-shim"].map(|place| this.with_file_name(place));
-    let text =
-        |path: PathBuf| path.into_os_string().into_string().ok().context("this program's path is no text");
-    match places.into_iter().find(|place| place.is_file()) {
-        Some(shim) => Ok(vec![text(std::fs::canonicalize(shim)?)?]),
-        None => Ok(vec![text(this)?, SHIM_VERB.to_owned()]),
-    }
-}
-
-/// What makes this program the shim.
-pub(super) const SHIM_VERB: &str = "operator-shim";
 
 fn addresses(running: &Running) -> serde_json::Value {
     let addresses = running.addresses();

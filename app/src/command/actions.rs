@@ -6,10 +6,10 @@ use render_core::scene::Interpolation;
 use render_core::transfer_function::VOLUME_PRESETS;
 
 use super::{
-    AppCommand, Command, EditCommand, FileCommand, LayoutCommand, PanelKind, SeriesCommand, SliceCommand,
-    ViewCommand, VoiCommand, VolumeCommand,
+    AppCommand, Command, EditCommand, FileCommand, JobsCommand, LayoutCommand, PanelKind, SeriesCommand,
+    SliceCommand, ViewCommand, VoiCommand, VolumeCommand,
 };
-use crate::document::{Document, PlaneFrame, Tool, VolumeStyle};
+use crate::document::{Document, PlaneFrame, Series, Tool, VolumeStyle};
 
 /// Heading under which the help sheet lists an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,12 +23,13 @@ pub enum Group {
     Volume,
     Tools,
     Layout,
+    Jobs,
     Help,
 }
 
 impl Group {
     /// In the order of the help sheet.
-    pub const ALL: [(Self, &'static str); 9] = [
+    pub const ALL: [(Self, &'static str); 10] = [
         (Self::File, "File"),
         (Self::Edit, "Edit"),
         (Self::Window, "Grey values"),
@@ -37,6 +38,7 @@ impl Group {
         (Self::Volume, "Volume"),
         (Self::Tools, "Tools"),
         (Self::Layout, "Layout"),
+        (Self::Jobs, "Jobs"),
         (Self::Help, "Help"),
     ];
 }
@@ -58,6 +60,7 @@ pub enum Action {
     WindowAuto,
     WindowReset,
     Invert,
+    ColorProfile,
     InterpolationNearest,
     InterpolationLinear,
     NextSlice,
@@ -91,6 +94,10 @@ pub enum Action {
     ToggleInspector,
     ToggleFullScreen,
     InvertLevelDrag,
+    ToggleJobs,
+    RunPipeline,
+    RetryServer,
+    ToggleServer,
     Palette,
     Help,
     VerifyWorkstation,
@@ -110,6 +117,7 @@ impl Action {
             A::WindowAuto,
             A::WindowReset,
             A::Invert,
+            A::ColorProfile,
             A::InterpolationNearest,
             A::InterpolationLinear,
         ]);
@@ -129,6 +137,7 @@ impl Action {
         all.extend(Tool::ALL.map(A::Tool));
         all.extend([A::NextViewport, A::PreviousViewport, A::ToggleMaximised, A::FourUp]);
         all.extend([A::ToggleStudies, A::ToggleInspector, A::ToggleFullScreen, A::InvertLevelDrag]);
+        all.extend([A::ToggleJobs, A::RunPipeline, A::RetryServer, A::ToggleServer]);
         all.extend([A::Palette, A::Help, A::VerifyWorkstation, A::About, A::Cancel]);
         all
     }
@@ -152,6 +161,7 @@ impl Action {
             Self::WindowAuto => "Window: automatic",
             Self::WindowReset => "Reset window",
             Self::Invert => "Invert grey values",
+            Self::ColorProfile => "Colour profile on or off",
             Self::InterpolationNearest => "Show voxels (no interpolation)",
             Self::InterpolationLinear => "Interpolate linearly",
             Self::NextSlice => "Next image",
@@ -189,6 +199,10 @@ impl Action {
             Self::ToggleInspector => "Show or hide inspector",
             Self::ToggleFullScreen => "Full screen",
             Self::InvertLevelDrag => "Window drag: swap up and down",
+            Self::ToggleJobs => "Show or hide jobs",
+            Self::RunPipeline => "Run a pipeline on this series…",
+            Self::RetryServer => "Connect to the server again",
+            Self::ToggleServer => "Embedded server on or off",
             Self::Palette => "Search commands…",
             Self::Help => "Keyboard and mouse",
             Self::VerifyWorkstation => "Verify this workstation…",
@@ -213,6 +227,7 @@ impl Action {
             | Self::WindowAuto
             | Self::WindowReset
             | Self::Invert
+            | Self::ColorProfile
             | Self::InterpolationNearest
             | Self::InterpolationLinear
             | Self::InvertLevelDrag => Group::Window,
@@ -244,6 +259,7 @@ impl Action {
             | Self::ToggleStudies
             | Self::ToggleInspector
             | Self::ToggleFullScreen => Group::Layout,
+            Self::ToggleJobs | Self::RunPipeline | Self::RetryServer | Self::ToggleServer => Group::Jobs,
             Self::Palette | Self::Help | Self::VerifyWorkstation | Self::About | Self::Cancel => Group::Help,
         }
     }
@@ -285,6 +301,9 @@ impl Action {
             Self::WindowAuto => series.map(|key| Command::Voi(VoiCommand::Auto(key))),
             Self::WindowReset => series.map(|key| Command::Voi(VoiCommand::Reset(key))),
             Self::Invert => series.map(|key| Command::Voi(VoiCommand::ToggleInverted(key))),
+            Self::ColorProfile => series
+                .filter(|key| document.series(*key).is_some_and(Series::has_color_profile))
+                .map(|key| Command::Voi(VoiCommand::ToggleColorProfile(key))),
             Self::InterpolationNearest => {
                 series.map(|key| Command::Voi(VoiCommand::Interpolate(key, Interpolation::Nearest)))
             }
@@ -333,6 +352,10 @@ impl Action {
             Self::ToggleInspector => app(AppCommand::TogglePanel(PanelKind::Inspector)),
             Self::ToggleFullScreen => app(AppCommand::ToggleFullScreen),
             Self::InvertLevelDrag => app(AppCommand::ToggleInvertedLevelDrag),
+            Self::ToggleJobs => app(AppCommand::TogglePanel(PanelKind::Jobs)),
+            Self::RunPipeline => series.map(|_| Command::Jobs(JobsCommand::ChoosePipeline)),
+            Self::RetryServer => Some(Command::Jobs(JobsCommand::Retry)),
+            Self::ToggleServer => Some(Command::Jobs(JobsCommand::ToggleServer)),
             Self::Palette => app(AppCommand::ShowPalette),
             Self::Help => app(AppCommand::ShowHelp),
             Self::VerifyWorkstation => app(AppCommand::VerifyWorkstation),

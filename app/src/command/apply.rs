@@ -17,7 +17,7 @@ use crate::document::{
 impl Document {
     /// Applies one command and records it for undo if it changed the workspace.
     ///
-    /// Commands of the window itself (`App`, `File`) do nothing here.
+    /// Commands of the window itself (`App`, `File`, `Jobs`) do nothing here.
     pub fn apply(&mut self, command: &Command) {
         if let Command::Edit(edit) = command {
             self.apply_edit(*edit);
@@ -55,7 +55,7 @@ impl Document {
 
     fn run(&mut self, command: &Command) {
         match command {
-            Command::App(_) | Command::File(_) | Command::Edit(_) => {}
+            Command::App(_) | Command::File(_) | Command::Edit(_) | Command::Jobs(_) => {}
             Command::Layout(layout) => self.apply_layout(*layout),
             Command::Series(series) => self.apply_series(*series),
             Command::Voi(voi) => self.apply_voi(voi),
@@ -169,6 +169,11 @@ impl Document {
             VoiCommand::ToggleInverted(key) => {
                 if let Some(display) = self.display_mut(*key) {
                     display.is_inverted = !display.is_inverted;
+                }
+            }
+            VoiCommand::ToggleColorProfile(key) => {
+                if let Some(display) = self.display_mut(*key) {
+                    display.is_color_managed = !display.is_color_managed;
                 }
             }
             VoiCommand::Reset(key) => self.reset_window(*key),
@@ -416,7 +421,7 @@ mod tests {
         document.series.push(Series::from_volume(key, attributes, Arc::clone(&volume)));
         document.apply(&Command::Series(SeriesCommand::Show(key)));
         let histogram = Histogram::of_voxels(volume.voxels(), volume.rescale(), None, 256);
-        document.volume_loaded(key, LoadedVolume { volume, histogram });
+        document.volume_loaded(key, LoadedVolume { shown: Arc::clone(&volume), volume, histogram });
         (document, key)
     }
 

@@ -134,6 +134,8 @@ impl Default for KeyMap {
             bind(NONE, Key::Enter, A::ToggleMaximised),
             bind(NONE, Key::F2, A::ToggleStudies),
             bind(NONE, Key::F3, A::ToggleInspector),
+            bind(NONE, Key::F4, A::ToggleJobs),
+            bind(CTRL, Key::J, A::RunPipeline),
             bind(NONE, Key::F11, A::ToggleFullScreen),
             bind(CTRL, Key::K, A::Palette),
             bind(NONE, Key::Questionmark, A::Help),
@@ -181,8 +183,8 @@ impl KeyMap {
         let mut actions = Vec::new();
         input.events.retain(|event| {
             let Event::Key { key, pressed: true, modifiers, .. } = event else { return true };
-            let is_global = matches!(key, Key::Escape | Key::F1 | Key::F2 | Key::F3 | Key::F11)
-                || (modifiers.command && matches!(key, Key::K | Key::Q | Key::O | Key::L));
+            let is_global = matches!(key, Key::Escape | Key::F1 | Key::F2 | Key::F3 | Key::F4 | Key::F11)
+                || (modifiers.command && matches!(key, Key::K | Key::Q | Key::O | Key::L | Key::J));
             let is_widgets = matches!(key, Key::Space | Key::Enter);
             match focus {
                 Focus::Text if !is_global => return true,

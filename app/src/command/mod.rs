@@ -11,6 +11,7 @@ use std::sync::Arc;
 use glam::DVec3;
 use imaging::geometry::AnatomicalPlane;
 use imaging::intensity::Window;
+use platform_client::id::{JobId, PipelineId};
 use render_core::scene::{Interpolation, Slab};
 use render_core::transfer_function::TransferFunction;
 
@@ -32,7 +33,43 @@ pub enum Command {
     Slice(SliceCommand),
     View(ViewCommand),
     Volume(VolumeCommand),
+    Jobs(JobsCommand),
     Tool(Tool),
+}
+
+/// The embedded server and its jobs; handled by the frame loop.
+#[derive(Debug, Clone, PartialEq)]
+pub enum JobsCommand {
+    /// Asks which pipeline is to run on the active series.
+    ChoosePipeline,
+    /// Sends the active series through a pipeline.
+    Run(PipelineId),
+    /// Ends a job.
+    Cancel(JobId),
+    /// Shows a job with its operators and results, or none.
+    Select(Option<JobId>),
+    /// Opens a result of the job that is shown, by its place among them.
+    OpenResult {
+        /// The job.
+        job: JobId,
+        /// Its place.
+        output: usize,
+    },
+    /// Shows what an operator wrote.
+    ShowLog {
+        /// The job.
+        job: JobId,
+        /// Its operator.
+        operator: String,
+    },
+    /// Shows no log.
+    CloseLog,
+    /// Stops sending or fetching.
+    CancelTransfer(u64),
+    /// Tries again to start the server, or to connect to it.
+    Retry,
+    /// Switches the embedded server on or off.
+    ToggleServer,
 }
 
 /// The window itself; handled by the frame loop.
@@ -40,6 +77,8 @@ pub enum Command {
 #[expect(missing_docs, reason = "the commands name themselves")]
 pub enum AppCommand {
     Quit,
+    /// Quits although jobs are not over.
+    QuitAnyway,
     ToggleFullScreen,
     ShowPalette,
     ShowHelp,
@@ -60,6 +99,7 @@ pub enum PanelKind {
     #[default]
     Studies,
     Inspector,
+    Jobs,
 }
 
 /// Opening and closing.
@@ -139,6 +179,8 @@ pub enum VoiCommand {
     Auto(SeriesKey),
     /// Black for white.
     ToggleInverted(SeriesKey),
+    /// Colours through the image's profile, or as stored.
+    ToggleColorProfile(SeriesKey),
     /// As the series opened.
     Reset(SeriesKey),
     /// Between voxels.
@@ -235,6 +277,7 @@ impl Command {
             Self::Series(SeriesCommand::Acknowledge(_)) => "acknowledgement",
             Self::Series(_) => "opening of a series",
             Self::Voi(VoiCommand::ToggleInverted(_)) => "inversion",
+            Self::Voi(VoiCommand::ToggleColorProfile(_)) => "colour profile",
             Self::Voi(VoiCommand::Interpolate(..)) => "interpolation",
             Self::Voi(_) => "window",
             Self::Slice(SliceCommand::SetSlab { .. }) => "slab",
@@ -247,7 +290,7 @@ impl Command {
             Self::Volume(VolumeCommand::Rotate { .. } | VolumeCommand::Roll { .. }) => "rotation",
             Self::Volume(VolumeCommand::Face { .. }) => "view direction",
             Self::Volume(_) => "volume look",
-            Self::App(_) | Self::File(_) | Self::Edit(_) | Self::Tool(_) => "change",
+            Self::App(_) | Self::File(_) | Self::Edit(_) | Self::Jobs(_) | Self::Tool(_) => "change",
         }
     }
 }

@@ -20,6 +20,8 @@ pub struct Display {
     pub window_name: Option<String>,
     /// Whether low values are bright.
     pub is_inverted: bool,
+    /// Whether a colour profile of the image is applied to what is shown.
+    pub is_color_managed: bool,
     /// Between voxels.
     pub interpolation: Interpolation,
     /// The 3-D view.
@@ -120,6 +122,7 @@ impl Display {
             window,
             window_name,
             is_inverted: series.is_inverted,
+            is_color_managed: true,
             interpolation: Interpolation::Linear,
             volume: VolumeLook::initial(&series.attributes.modality, histogram.as_ref()),
         }

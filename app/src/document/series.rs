@@ -28,8 +28,10 @@ pub enum SeriesSource {
 /// A volume and what was derived from it while loading.
 #[derive(Debug)]
 pub struct LoadedVolume {
-    /// The voxels.
+    /// The voxels; what is measured.
     pub volume: Arc<Volume>,
+    /// The same colours in sRGB, for pictures only; `volume` itself where no profile says otherwise.
+    pub shown: Arc<Volume>,
     /// Counts of modality values.
     pub histogram: Histogram,
 }
@@ -128,6 +130,22 @@ impl Series {
     /// Whole volume or first slice.
     pub fn best_volume(&self) -> Option<&Arc<Volume>> {
         self.loaded().map(|l| &l.volume).or(self.preview.as_ref())
+    }
+
+    /// What pictures are drawn from: [`Self::best_volume`], or its colours in sRGB.
+    pub fn shown_volume(&self, is_color_managed: bool) -> Option<&Arc<Volume>> {
+        let managed = self.loaded().map(|l| &l.shown).filter(|_| is_color_managed);
+        managed.or_else(|| self.best_volume())
+    }
+
+    /// Whether a colour profile changes what is shown.
+    pub fn has_color_profile(&self) -> bool {
+        self.loaded().is_some_and(|l| l.shown.id() != l.volume.id())
+    }
+
+    /// Every volume that pictures may have been drawn from.
+    pub fn volumes(&self) -> impl Iterator<Item = &Arc<Volume>> {
+        self.best_volume().into_iter().chain(self.loaded().map(|l| &l.shown))
     }
 
     /// Grid of whatever is there.

@@ -7,14 +7,18 @@ use imaging::intensity::CT_PRESETS;
 use render_core::transfer_function::VOLUME_PRESETS;
 
 use crate::command::{Action, AppCommand, Command, CommandQueue, FileCommand, KeyMap};
+use crate::console::View;
 use crate::document::{Document, Tool, VolumeStyle};
 use crate::panels::side::SidePanels;
+use crate::panels::{pipelines, server};
 use crate::settings::Settings;
 use crate::theme;
 use crate::widgets::{hint, icon_button, menu_action};
 
 /// Room for what is written in the search button, in points.
 const ROOM_FOR_WORDS: f32 = 190.0;
+/// Room for its key, in points.
+const ROOM_FOR_KEY: f32 = 80.0;
 
 fn tool_icon(tool: Tool) -> &'static str {
     match tool {
@@ -30,7 +34,7 @@ fn tool_icon(tool: Tool) -> &'static str {
 /// Draws the bar along the top.
 pub fn menu_bar_ui(
     ui: &mut Ui,
-    document: &Document,
+    (document, server): (&Document, &View),
     (settings, sides): (&Settings, SidePanels),
     keymap: &KeyMap,
     queue: &CommandQueue,
@@ -82,8 +86,22 @@ pub fn menu_bar_ui(
             ui.separator();
             entries(
                 ui,
-                &[Action::InterpolationLinear, Action::InterpolationNearest, Action::InvertLevelDrag],
+                &[
+                    Action::InterpolationLinear,
+                    Action::InterpolationNearest,
+                    Action::ColorProfile,
+                    Action::InvertLevelDrag,
+                ],
             );
+        });
+        ui.menu_button("Jobs", |ui| {
+            entries(ui, &[Action::ToggleJobs]);
+            pipelines::pipelines_menu_ui(ui, document, server, queue);
+            ui.separator();
+            if !server.session.is_running() {
+                entries(ui, &[Action::RetryServer]);
+            }
+            entries(ui, &[Action::ToggleServer]);
         });
         ui.menu_button("Help", |ui| {
             entries(ui, &[Action::Help, Action::Palette, Action::VerifyWorkstation, Action::About]);
@@ -98,13 +116,18 @@ pub fn menu_bar_ui(
             }
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            server::indicator_ui(ui, server, settings.is_jobs_open, keymap, queue);
             if is_open {
                 panel_toggles(ui, sides, keymap, document, queue);
             }
             let key = keymap.text(Action::Palette).unwrap_or_default();
             // In narrow windows the tools need the room.
             let words = if ui.available_width() < ROOM_FOR_WORDS { "" } else { "Search commands   " };
-            let text = format!("{}  {words}{key}", icons::MAGNIFYING_GLASS);
+            let text = if ui.available_width() < ROOM_FOR_KEY {
+                icons::MAGNIFYING_GLASS.to_owned()
+            } else {
+                format!("{}  {words}{key}", icons::MAGNIFYING_GLASS)
+            };
             let button = egui::Button::new(RichText::new(text).color(theme::TEXT_QUIET)).fill(theme::FIELD);
             if ui.add(button).accessible_name("Search commands").clicked() {
                 queue.send(Command::App(AppCommand::ShowPalette));

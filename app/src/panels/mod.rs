@@ -2,9 +2,14 @@
 
 pub mod help;
 pub mod inspector;
+mod job_details;
+pub mod jobs;
+pub mod leaving;
 pub mod menu_bar;
 pub mod notices;
 pub mod palette;
+pub mod pipelines;
+pub mod server;
 pub mod side;
 pub mod start_page;
 pub mod status_bar;

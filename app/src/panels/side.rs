@@ -28,6 +28,11 @@ impl SidePanels {
     /// Closes a panel that is shown, opens any other.
     pub fn toggle(self, kind: PanelKind, settings: &mut Settings, latest: &mut PanelKind) {
         let (is_shown, is_open) = match kind {
+            // Below the pictures, where there is always room.
+            PanelKind::Jobs => {
+                settings.is_jobs_open = !settings.is_jobs_open;
+                return;
+            }
             PanelKind::Studies => (self.studies, &mut settings.is_studies_open),
             PanelKind::Inspector => (self.inspector, &mut settings.is_inspector_open),
         };

@@ -4,7 +4,8 @@ use egui::{Align, Layout, ProgressBar, RichText, Ui};
 use egui_phosphor::regular as icons;
 use render_core::AdapterReport;
 
-use crate::command::{Command, CommandQueue, FileCommand};
+use crate::command::{Command, CommandQueue, FileCommand, JobsCommand};
+use crate::console::{TransferKind, View};
 use crate::document::Document;
 use crate::tasks::Tasks;
 use crate::text;
@@ -48,7 +49,7 @@ pub fn status_bar_ui(
     document: &Document,
     probe: Option<&Probe>,
     adapter: Option<&AdapterReport>,
-    tasks: &Tasks,
+    (tasks, server): (&Tasks, &View),
     (queue, memory): (&CommandQueue, &mut MemoryMeter),
 ) {
     let small = |text: String| RichText::new(text).size(theme::size::SMALL);
@@ -79,18 +80,18 @@ pub fn status_bar_ui(
                 let label = ui.add(egui::Label::new(name).truncate());
                 label.on_hover_text(format!("Pictures are drawn by {adapter}"));
             }
-            work_ui(ui, document, tasks, queue);
+            work_ui(ui, document, (tasks, server), queue);
         });
     });
 }
 
-/// Progress of scans and loads, each with a way to stop it.
-fn work_ui(ui: &mut Ui, document: &Document, tasks: &Tasks, queue: &CommandQueue) {
-    let mut row = |name: String, fraction: Option<f32>, cancel: FileCommand| {
+/// Progress of scans, loads and transfers, each with a way to stop it.
+fn work_ui(ui: &mut Ui, document: &Document, (tasks, server): (&Tasks, &View), queue: &CommandQueue) {
+    let mut row = |name: String, fraction: Option<f32>, cancel: Command| {
         let button = egui::Button::new(theme::icon(icons::X).size(12.0)).small().frame_when_inactive(false);
         let response = ui.add(button).on_hover_text("Cancel").accessible_name(format!("Cancel {name}"));
         if response.clicked() {
-            queue.send(Command::File(cancel));
+            queue.send(cancel);
         }
         match fraction {
             Some(f) => {
@@ -102,11 +103,21 @@ fn work_ui(ui: &mut Ui, document: &Document, tasks: &Tasks, queue: &CommandQueue
     };
     for series in &document.series {
         if let Some(progress) = series.volume.progress() {
-            row("Loading".to_owned(), progress.fraction(), FileCommand::CancelLoad(series.key));
+            let cancel = Command::File(FileCommand::CancelLoad(series.key));
+            row("Loading".to_owned(), progress.fraction(), cancel);
         }
     }
     if let Some(scan) = &tasks.scan {
         let count = scan.progress.done();
-        row(format!("Searching, {count} files"), scan.progress.fraction(), FileCommand::CancelScan);
+        let cancel = Command::File(FileCommand::CancelScan);
+        row(format!("Searching, {count} files"), scan.progress.fraction(), cancel);
+    }
+    for transfer in &server.transfers {
+        let name = match transfer.kind {
+            TransferKind::Send(_) => "Sending the series",
+            TransferKind::Fetch(_) => "Fetching the result",
+        };
+        let cancel = Command::Jobs(JobsCommand::CancelTransfer(transfer.id));
+        row(name.to_owned(), transfer.fraction(), cancel);
     }
 }

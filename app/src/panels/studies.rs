@@ -119,7 +119,14 @@ fn group_ui_named(ui: &mut Ui, id: &str, title: &str, indent: f32, state: &mut S
 }
 
 /// One line of text, cut with an ellipsis.
-fn line(ui: &Ui, left_center: egui::Pos2, right: f32, text: &str, size: f32, color: egui::Color32) {
+pub(super) fn line(
+    ui: &Ui,
+    left_center: egui::Pos2,
+    right: f32,
+    text: &str,
+    size: f32,
+    color: egui::Color32,
+) {
     let mut job =
         egui::text::LayoutJob::simple_singleline(text.to_owned(), FontId::proportional(size), color);
     job.wrap = egui::text::TextWrapping::truncate_at_width((right - left_center.x).max(8.0));

@@ -22,6 +22,7 @@ use imaging::volume::{Volume, VolumeId};
 use render_core::image::Image8;
 use render_core::{AdapterReport, RenderError, RenderNotice, RendererChoice};
 
+use crate::console::Happening;
 use crate::document::{LoadedVolume, Series, SeriesKey, SeriesSource, ViewportId};
 use crate::text::UserMessage;
 
@@ -115,6 +116,7 @@ pub enum Message {
     Picture(Picture),
     PictureFailed { viewport: ViewportId, error: RenderError },
     Verified(Result<selftest::Report, UserMessage>),
+    Console(Happening),
 }
 
 /// Lets a worker report and wake the window.
@@ -125,6 +127,11 @@ pub struct Outbox {
 }
 
 impl Outbox {
+    /// Wakes the window without a message.
+    pub fn wake(&self) {
+        (self.wake)();
+    }
+
     /// Reports; a window that is gone is not an error.
     pub fn send(&self, message: Message) {
         if self.sender.send(message).is_ok() {

@@ -6,6 +6,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use imaging::ImagingError;
+use imaging::color_profile::in_srgb;
 use imaging::formats::{self, ReadLimits};
 use imaging::source::Progress;
 use imaging::volume::Volume;
@@ -38,7 +39,9 @@ pub(super) fn load(
         let result = match source {
             SeriesSource::Memory(volume) => Ok(volume),
             SeriesSource::Files(entry) => {
-                if entry.dims.z > 1 {
+                // Colours that a profile changes come with the whole: a slice ahead of it would show others.
+                let is_converted = entry.color_profile.as_ref().is_some_and(|profile| !profile.is_srgb());
+                if entry.dims.z > 1 && !is_converted {
                     // The first picture. If this slice cannot be read, loading tells why.
                     if let Ok(slice) = formats::load_slice(&entry, entry.dims.z / 2, 0) {
                         outbox.send(Message::FirstSlice { key, slice: Arc::new(slice) });
@@ -58,7 +61,8 @@ fn finish(volume: Arc<Volume>, progress: &Progress) -> Result<LoadedVolume, Imag
     progress.check()?;
     let bins = histogram_bins(&volume);
     let histogram = volume.histogram(bins);
-    Ok(LoadedVolume { volume, histogram })
+    let shown = in_srgb(&volume);
+    Ok(LoadedVolume { volume, shown, histogram })
 }
 
 /// One bin per value where values are whole and few, so that the histogram has no gaps like a comb.

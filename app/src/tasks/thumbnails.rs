@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
+use imaging::color_profile::in_srgb;
 use imaging::formats;
 use imaging::geometry::Geometry;
 use imaging::intensity::Window;
@@ -48,7 +49,7 @@ fn thumbnail(source: ThumbnailSource) -> Option<Image8> {
     let (slice, window, is_inverted) = match source {
         ThumbnailSource::Files(entry) => {
             let slice = formats::load_slice(&entry, entry.dims.z / 2, 0).ok()?;
-            (Arc::new(slice), entry.windows.first().map(|w| w.window), entry.is_inverted)
+            (in_srgb(&Arc::new(slice)), entry.windows.first().map(|w| w.window), entry.is_inverted)
         }
         ThumbnailSource::Memory(volume) => (volume, None, false),
     };

@@ -17,7 +17,8 @@ pub struct UserMessage {
     pub detail: String,
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+/// An error and its causes, `a: b: c`.
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {

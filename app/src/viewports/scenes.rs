@@ -39,8 +39,8 @@ fn slice_wanted(
     if viewport.placement == Placement::None {
         return None;
     }
-    let volume = series.best_volume()?;
     let display = document.workspace.displays.get(&series.key)?;
+    let volume = series.shown_volume(display.is_color_managed)?;
     let cursor_lps = document.cursor(series.key)?;
     let plane = view.slice_plane(volume.geometry(), cursor_lps, size_px);
     // A single slice ahead of its volume has only its own plane to show.

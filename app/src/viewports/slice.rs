@@ -127,8 +127,16 @@ fn description(viewport: &Viewport, view: &SliceView, series: &Series, ctx: &Vie
     if let Some(display) = ctx.document.workspace.displays.get(&series.key) {
         text.push_str(", ");
         text.push_str(&window_text(display));
+        if let Some(badge) = color_badge(series, display) {
+            text.push_str(&format!(", {badge}"));
+        }
     }
     text
+}
+
+/// Says that a colour profile decides what is shown, or would if it were not switched off.
+fn color_badge(series: &Series, display: &Display) -> Option<&'static str> {
+    series.has_color_profile().then_some(if display.is_color_managed { "ICC" } else { "ICC off" })
 }
 
 /// `Im 61/133 · z −132.5`, with the instance number where it differs.
@@ -274,6 +282,7 @@ fn corners(
     bottom_left.draw(painter, rect, Align2::LEFT_BOTTOM);
 
     let mut bottom_right = overlay::Corner::new();
+    bottom_right.line(color_badge(series, display).unwrap_or_default(), 1);
     if !a.kvp.trim().is_empty() {
         bottom_right.line(format!("{} kV", text::minus(trimmed_number(&a.kvp))), 5);
     }

@@ -11,7 +11,7 @@ use egui::{Event, Modifiers, MouseWheelUnit, PointerButton, Pos2, TouchPhase, Vi
 use render_core::RendererChoice;
 use serde::Serialize;
 
-use super::{Script, WindowOptions, open};
+use super::{Script, ServerChoice, WindowOptions, open};
 use crate::app::LanternApp;
 use crate::command::{Command, FileCommand, LayoutCommand};
 use crate::document::ViewportId;
@@ -129,8 +129,13 @@ pub struct Scrolling {
 /// # Errors
 /// If no window can be opened, the study cannot be opened or shows no volume, or a step does not end.
 pub fn measure_window(options: MeasureOptions) -> anyhow::Result<WindowReport> {
-    let window =
-        WindowOptions { paths: Vec::new(), renderer: options.renderer, size: options.size, screenshot: None };
+    let window = WindowOptions {
+        paths: Vec::new(),
+        renderer: options.renderer,
+        size: options.size,
+        screenshot: None,
+        server: ServerChoice::Off,
+    };
     let (measure, outcome) = Measure::new(options);
     open(&window, Some(Box::new(measure)))?;
     outcome

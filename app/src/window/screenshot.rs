@@ -45,7 +45,8 @@ impl Script for Screenshot {
                 ctx.request_repaint();
             }
             None => {
-                self.settled_frames = if app.is_settled() { self.settled_frames + 1 } else { 0 };
+                self.settled_frames =
+                    if app.is_settled() && app.is_server_settled() { self.settled_frames + 1 } else { 0 };
                 if self.settled_frames >= SETTLED_FRAMES {
                     let (sender, receiver) = channel();
                     let wake = ctx.clone();

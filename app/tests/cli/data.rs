@@ -168,3 +168,18 @@ fn volume_files_have_true_numbers() {
         }
     }
 }
+
+#[test]
+fn info_names_the_colour_profile_and_keeps_stored_numbers() {
+    let report = |name: &str| {
+        let path = test_support::repository_data(&format!("made/color/{name}"));
+        json("info", &[text(&path)])["series"][0].clone()
+    };
+    let profiled = report("adobe.png");
+    assert_eq!(profiled["icc"], serde_json::json!({ "profile": "Made Adobe RGB", "changes_colors": true }));
+    let grey_profile = report("grey_profile.png");
+    assert!(grey_profile["icc"].is_null());
+    for field in ["min", "max", "mean", "sd"] {
+        assert_eq!(profiled[field], grey_profile[field], "{field} of the same stored colours");
+    }
+}

@@ -1,9 +1,11 @@
 //! The window, driven through its widgets: what a person does, and what the document and the screen say then.
 
+mod color_profiles;
 mod driver;
 mod geometry;
 mod overlays;
 mod reading;
+mod server;
 mod software;
 mod states;
 mod touch;

@@ -99,3 +99,24 @@ fn a_lost_graphics_device_takes_neither_the_document_nor_its_undo_history() {
     let key = window.document().active_viewport().series.unwrap();
     assert_eq!(window.document().workspace.displays[&key].window_name.as_deref(), Some("Abdomen"));
 }
+
+#[test]
+fn jobs_and_the_mark_of_the_server_fit_into_every_window() {
+    for size in [vec2(640.0, 420.0), SMALL, LAPTOP, vec2(1920.0, 1080.0)] {
+        let mut window = Window::with_phantom(size);
+        window.key(Modifiers::NONE, Key::F4);
+        let whole = egui::Rect::from_min_size(egui::Pos2::ZERO, size).expand(0.5);
+        for label in ["Server off", "Hide jobs", "Switch on", "Search commands"] {
+            let rect = window.harness.get_by_label(label).rect();
+            assert!(whole.contains_rect(rect), "{label} at {size}: {rect:?}");
+        }
+        let rect = |label: &str| window.harness.get_by_label(label).rect();
+        let (mark, search, tool) = (rect("Server off"), rect("Search commands"), rect("Oblique tool"));
+        let is_apart = !mark.intersects(search) && search.left() > tool.right();
+        assert!(is_apart, "{size}: {tool:?} {search:?} {mark:?}");
+        assert!(window.rect("Axial").height() > 60.0, "{size}");
+        window.keep_picture(&format!("jobs-off-{}x{}", size.x, size.y));
+        window.key(Modifiers::NONE, Key::F4);
+        assert!(window.harness.query_by_label("Hide jobs").is_none());
+    }
+}

@@ -11,6 +11,7 @@
 #[cfg(feature = "dicom")]
 pub mod dicom;
 
+mod files;
 mod find;
 
 #[cfg(feature = "metaimage")]
@@ -25,6 +26,8 @@ mod raster;
 mod raw;
 
 use std::path::{Path, PathBuf};
+
+pub use files::{SourceFile, source_files};
 
 use crate::ImagingError;
 use crate::series::{Catalog, SeriesEntry, SourceKind};
@@ -64,6 +67,8 @@ struct FileFormat {
     /// Headers only.
     read_entry: fn(&Path) -> Result<SeriesEntry, ImagingError>,
     load: fn(&Path, &SeriesEntry, ReadLimits, &Progress) -> Result<Volume, ImagingError>,
+    /// Files beside the named one that hold voxels.
+    companions: fn(&Path) -> Result<Vec<PathBuf>, ImagingError>,
     source: SourceKind,
 }
 
@@ -74,6 +79,7 @@ const FILE_FORMATS: &[FileFormat] = &[
         is_candidate: nifti::is_candidate,
         read_entry: nifti::read_entry,
         load: nifti::load,
+        companions: nifti::companions,
         source: SourceKind::Nifti,
     },
     #[cfg(feature = "metaimage")]
@@ -81,6 +87,7 @@ const FILE_FORMATS: &[FileFormat] = &[
         is_candidate: metaimage::is_candidate,
         read_entry: metaimage::read_entry,
         load: metaimage::load,
+        companions: metaimage::companions,
         source: SourceKind::MetaImage,
     },
     #[cfg(feature = "nrrd")]
@@ -88,6 +95,7 @@ const FILE_FORMATS: &[FileFormat] = &[
         is_candidate: nrrd::is_candidate,
         read_entry: nrrd::read_entry,
         load: nrrd::load,
+        companions: nrrd::companions,
         source: SourceKind::Nrrd,
     },
     #[cfg(feature = "raster")]
@@ -95,6 +103,7 @@ const FILE_FORMATS: &[FileFormat] = &[
         is_candidate: raster::is_candidate,
         read_entry: raster::read_entry,
         load: raster::load,
+        companions: |_| Ok(Vec::new()),
         source: SourceKind::Image,
     },
 ];

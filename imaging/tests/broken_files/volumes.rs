@@ -232,7 +232,7 @@ fn metaimage() -> Vec<Case> {
         line("TransformMatrix", "TransformMatrix = 1 0 0", Refused("`TransformMatrix` cannot be")),
         line("Offset", "Offset = here", Refused("`Offset` cannot be `here`")),
         line("CompressedData", "CompressedData = True", Refused("cannot be inflated")),
-        line("BinaryData =", "BinaryData = False", Refused("voxels as text")),
+        line("BinaryData =", "BinaryData = False", Refused("is not a voxel value of its type")),
         line("ObjectType", "ObjectType = Tube", Refused("")),
         line(
             "ElementDataFile",

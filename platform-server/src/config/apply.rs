@@ -3,6 +3,8 @@
 use super::reader::Reader;
 use super::{AccessMode, AtJobEnd, Config, DatabaseUrl, Engine, TlsMode};
 use crate::access::Role;
+use crate::executor::container::Pull;
+use crate::repository::AddressError;
 use crate::scheduler::OnRestart;
 
 /// Longest times that settings may name.
@@ -99,7 +101,22 @@ fn work(reader: &mut Reader<'_>, config: &mut Config) {
     reader.yes_or_no("executor.allow-network", &mut executor.allow_network);
     reader.number_into("executor.max-processes", 1..=1_000_000, &mut executor.max_processes);
     reader.optional("executor.max-disk-mib", 1..=1_000_000_000, &mut executor.max_disk_mib);
+    reader.number_into("executor.shared-memory-mib", 0..=1_000_000_000, &mut executor.shared_memory_mib);
+    reader.number_into(
+        "executor.shared-memory-total-mib",
+        0..=1_000_000_000,
+        &mut executor.shared_memory_total_mib,
+    );
     reader.path("executor.container-program", &mut executor.container_program);
+    if let Some(arguments) = reader.texts("executor.container-arguments") {
+        executor.container_arguments = arguments;
+    }
+    let pulls = [("never", Pull::Never), ("missing", Pull::Missing), ("always", Pull::Always)];
+    reader.choice("executor.pull", &pulls, &mut executor.pull);
+    if let Some(network) = reader.text("executor.container-network") {
+        executor.container_network = Some(network);
+    }
+    reader.yes_or_no("executor.allow-image-user", &mut executor.allow_image_user);
 
     reader.path("operators.bundles", &mut config.operators.bundles);
     reader.aliases(config);
@@ -112,17 +129,21 @@ fn records(reader: &mut Reader<'_>, config: &mut Config) {
     reader.number_into("logs.job-mib", 1..=1_000_000, &mut config.logs.job_mib);
     if let Some(url) = reader.text("database.url") {
         match database(&url) {
-            Some(url) => config.database.url = Some(url),
+            Ok(url) => config.database.url = Some(url),
             // The value stays out of the message: it may hold a password.
-            None => reader.mistake("database.url", "must begin with `sqlite:` or `postgres://`".to_owned()),
+            Err(text) => reader.mistake("database.url", text),
         }
     }
 }
 
-fn database(url: &str) -> Option<DatabaseUrl> {
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return Some(DatabaseUrl::Postgres(url.to_owned()));
+fn database(url: &str) -> Result<DatabaseUrl, String> {
+    match url.strip_prefix("sqlite:") {
+        Some("") => Err("names no file".to_owned()),
+        Some(path) => Ok(DatabaseUrl::Sqlite(path.into())),
+        None => match url.parse() {
+            Ok(address) => Ok(DatabaseUrl::Postgres(address)),
+            Err(AddressError::Scheme) => Err("must begin with `sqlite:` or `postgres://`".to_owned()),
+            Err(error) => Err(error.to_string()),
+        },
     }
-    let path = url.strip_prefix("sqlite:")?;
-    (!path.is_empty()).then(|| DatabaseUrl::Sqlite(path.into()))
 }

@@ -20,6 +20,8 @@ pub use page::reference_page;
 pub use settings::{SETTINGS, Setting};
 
 use crate::access::Role;
+use crate::executor::container::Pull;
+use crate::repository::Address;
 use crate::scheduler::{OnRestart, Patience};
 
 /// Every setting of the server.
@@ -210,8 +212,20 @@ pub struct ExecutorConfig {
     pub max_processes: u32,
     /// What one operator may write; none leaves it to the disk.
     pub max_disk_mib: Option<u64>,
+    /// What the buffers of one job may take in shared memory.
+    pub shared_memory_mib: u64,
+    /// What the buffers of all jobs may take in shared memory.
+    pub shared_memory_total_mib: u64,
     /// The program of the container engine; none takes Podman, else Docker.
     pub container_program: Option<PathBuf>,
+    /// What follows the program on every call.
+    pub container_arguments: Vec<String>,
+    /// When images are pulled.
+    pub pull: Pull,
+    /// The engine's network of operators that may use one; none takes the engine's default.
+    pub container_network: Option<String>,
+    /// Runs containers as the user that their image names.
+    pub allow_image_user: bool,
 }
 
 /// Which programs operators are.
@@ -253,15 +267,15 @@ pub struct DatabaseConfig {
 pub enum DatabaseUrl {
     /// A file.
     Sqlite(PathBuf),
-    /// A server, as its client library takes it.
-    Postgres(String),
+    /// A server.
+    Postgres(Address),
 }
 
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Postgres(_) => f.write_str("postgres://…"),
+            Self::Postgres(address) => write!(f, "postgres://{address}"),
         }
     }
 }
@@ -442,7 +456,13 @@ impl Default for Config {
                 allow_network: false,
                 max_processes: 512,
                 max_disk_mib: None,
+                shared_memory_mib: 2048,
+                shared_memory_total_mib: 4096,
                 container_program: None,
+                container_arguments: Vec::new(),
+                pull: Pull::default(),
+                container_network: None,
+                allow_image_user: false,
             },
             operators: OperatorsConfig::default(),
             models: ModelsConfig { max_instances: 1, model_limit: 8 },

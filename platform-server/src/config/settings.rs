@@ -124,13 +124,25 @@ settings! {
         "Processes and threads of one operator, where they can be counted.";
     "executor.max-disk-mib", "1 to 1000000000", "the disk", "10240",
         "What one operator may write.";
+    "executor.shared-memory-mib", "0 to 1000000000", "2048", "8192",
+        "What the buffers may take that the operators of one job pass to each other in shared memory.";
+    "executor.shared-memory-total-mib", "0 to 1000000000", "4096", "16384",
+        "What such buffers of all jobs may take together.";
     "executor.container-program", "file", "Podman, else Docker", "\"/usr/bin/docker\"",
         "The program of the container engine.";
+    "executor.container-arguments", "list of texts", "none", "[\"--root\", \"/srv/containers\"]",
+        "What follows that program on every call: where Podman keeps its images, or which Docker is meant.";
+    "executor.pull", "`never`, `missing` or `always`", "`missing`", "\"never\"",
+        "When an image is pulled from where its name leads: never, so that images that are not on this machine are refused; if it is not here; or before every run.";
+    "executor.container-network", "name of a network", "the engine's default", "\"host\"",
+        "Which of the engine's networks operators get that may use one.";
+    "executor.allow-image-user", "yes or no", "`false`", "true",
+        "Runs containers as the user that their image names, which is often root, and not as one who owns nothing.";
 
     "operators.bundles", "folder", "`bundles` in the data folder", "\"/opt/lantern/bundles\"",
         "Where operator bundles lie.";
     "operators.aliases", "table of names", "empty", "{ \"clara/crop:0.8.1\" = \"lantern/crop\" }",
-        "Bundles by the image names that definitions use.";
+        "Bundles, or container images where those are run, by the image names that definitions use.";
 
     "models.max-instances", "0 to 1000", "1", "2",
         "Lists of models that are served at the same time.";
@@ -143,7 +155,7 @@ settings! {
         "How much of what all operators of a job print is kept.";
 
     "database.url", "`sqlite:PATH` or `postgres://…`", "`records.sqlite` in the data folder", "\"postgres://lantern@db/lantern\"",
-        "Where records are kept.";
+        "Where records are kept; see [databases](database.md). A password in it is a reason to keep this file to the server's user.";
 
     "observe.address", "address", "none", "\"127.0.0.1:9633\"",
         "Where `/metrics`, `/healthz` and `/readyz` answer over plain HTTP. They hold no patient data.";

@@ -307,12 +307,23 @@ impl Bundles {
         let unknown = || ExecutorError::UnknownBundle { image: image.chars().take(300).collect() };
         let name = ImageName::parse(image).ok_or_else(unknown)?;
         let tagged = format!("{}:{}", name.name, name.tag.unwrap_or("latest"));
-        let alias = [image, &tagged, name.name].into_iter().find_map(|key| self.aliases.get(key));
-        let found = match alias {
+        let found = match self.alias(image, &tagged, name.name) {
             Some(alias) => ImageName::parse(alias).and_then(|name| self.find(name)),
             None => self.find(name).or_else(|| self.find(ImageName::parse(self.aliases.get("*")?)?)),
         };
         found.ok_or_else(unknown)
+    }
+
+    /// The container image for `image`: itself, or what an alias says. That of `*` is for bundles only, since here every
+    /// image stands for itself.
+    pub fn image(&self, image: &str) -> String {
+        let Some(name) = ImageName::parse(image) else { return image.to_owned() };
+        let tagged = format!("{}:{}", name.name, name.tag.unwrap_or("latest"));
+        self.alias(image, &tagged, name.name).cloned().unwrap_or_else(|| image.to_owned())
+    }
+
+    fn alias(&self, image: &str, tagged: &str, name: &str) -> Option<&String> {
+        [image, tagged, name].into_iter().find_map(|key| self.aliases.get(key))
     }
 
     fn find(&self, image: ImageName<'_>) -> Option<&Bundle> {

@@ -25,6 +25,8 @@ pub struct Capabilities {
     pub has_own_mounts: bool,
     /// Whether runs survive the server, so that a new one can watch them.
     pub can_reattach: bool,
+    /// Whether runs are container images; else each image stands for an operator bundle.
+    pub runs_images: bool,
 }
 
 /// What stands between a run and the machine.
@@ -37,6 +39,15 @@ pub enum Isolation {
         /// Whether system calls are filtered too.
         has_syscall_filter: bool,
         /// The user and group of the host that runs have, where the server is root.
+        runs_as: Option<(u32, u32)>,
+    },
+    /// A container of Podman or Docker on this machine.
+    Container {
+        /// Its name and version.
+        engine: String,
+        /// Whether the engine itself has no rights of root.
+        is_rootless: bool,
+        /// The user and group that runs have; `None` where it is the image's.
         runs_as: Option<(u32, u32)>,
     },
     /// Nothing: a run can do what the server can. Only where the configuration says so.
@@ -71,7 +82,7 @@ impl Capabilities {
                  use up the machine; install bubblewrap and set `require-sandbox = true`"
                     .to_owned(),
             ],
-            Isolation::Bubblewrap { .. } | Isolation::Engine => Vec::new(),
+            Isolation::Bubblewrap { .. } | Isolation::Container { .. } | Isolation::Engine => Vec::new(),
         }
     }
 }
@@ -93,6 +104,7 @@ impl fmt::Display for Isolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bubblewrap { version, .. } => write!(f, "{version}"),
+            Self::Container { engine, .. } => write!(f, "{engine}"),
             Self::None => f.write_str("none"),
             Self::Engine => f.write_str("engine"),
         }

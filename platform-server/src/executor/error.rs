@@ -22,6 +22,10 @@ pub enum ExecutorError {
         "runs need a sandbox, and `{program}` does not give one ({reason}); install bubblewrap or allow runs without it"
     )]
     SandboxUnavailable { program: String, reason: String },
+    #[error("the container engine `{program}` cannot be used ({reason})")]
+    EngineUnavailable { program: String, reason: String },
+    #[error("another server runs operators from `{}`", .path.display())]
+    InUse { path: PathBuf },
     #[error("this executor cannot give {what}")]
     Unsupported { what: String },
     #[error("cannot {action} `{}`", .path.display())]

@@ -61,6 +61,7 @@ impl FakeExecutor {
             withholds_gpus: true,
             has_own_mounts: true,
             can_reattach: true,
+            runs_images: false,
         };
         Self { capabilities, script: Box::new(script), state: Mutex::default() }
     }

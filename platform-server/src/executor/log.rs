@@ -5,7 +5,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 0..4 | length of the bytes that follow the header, little-endian |
-//! | 4 | 1 standard output, 2 standard error, 3 a note of the shim |
+//! | 4 | 1 standard output, 2 standard error, 3 a note of the shim, 4 a message of the operator |
 //! | 5..8 | zero |
 //! | 8..16 | microseconds since 1970, little-endian |
 //!
@@ -30,6 +30,8 @@ pub enum LogSource {
     Error,
     /// The shim beside the operator: that it started, that the log was cut.
     Note,
+    /// The operator, through its channel: a line that begins with its level.
+    Message,
 }
 
 impl LogSource {
@@ -38,6 +40,7 @@ impl LogSource {
             Self::Output => 1,
             Self::Error => 2,
             Self::Note => 3,
+            Self::Message => 4,
         }
     }
 
@@ -46,6 +49,7 @@ impl LogSource {
             1 => Some(Self::Output),
             2 => Some(Self::Error),
             3 => Some(Self::Note),
+            4 => Some(Self::Message),
             _ => None,
         }
     }

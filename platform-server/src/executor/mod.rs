@@ -2,13 +2,15 @@
 //!
 //! An [`Executor`] starts a [`RunSpec`] under a token, tells when it started and how it ended, keeps its log, and finds
 //! its runs again after the server was restarted. It knows neither jobs nor pipelines, and time limits are the
-//! scheduler's. Start with [`spec`] for what is run and [`outcome`] for how it may end; [`process`] is the engine on
-//! this machine, [`fake`] the one for tests of others.
+//! scheduler's. Start with [`spec`] for what is run and [`outcome`] for how it may end; [`process`] and [`container`]
+//! are the engines on this machine, [`fake`] the one for tests of others.
 
 pub mod bundle;
 pub mod capabilities;
+pub mod container;
 mod error;
 pub mod fake;
+pub mod fastio;
 pub mod log;
 pub mod outcome;
 pub mod plan;
@@ -25,6 +27,7 @@ use tokio::sync::mpsc;
 
 pub use capabilities::Capabilities;
 pub use error::ExecutorError;
+pub use fastio::{FastIo, Release, Report};
 pub use log::LogChunk;
 pub use outcome::{Outcome, RunEnd};
 pub use spec::{RunSpec, RunToken};
@@ -80,6 +83,11 @@ pub trait Executor: Send + Sync {
 
     /// Removes what is kept of a run that has ended: its log and its manifest.
     fn forget(&self, token: RunToken) -> BoxFuture<'_, Result<(), ExecutorError>>;
+
+    /// Lets go of buffers in shared memory. An engine without any has nothing to do.
+    fn release(&self, _release: Release) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// What became of a submission.
@@ -100,6 +108,13 @@ pub enum RunEvent {
         token: RunToken,
         /// When its program was started, by the clock of the machine that runs it.
         at: SystemTime,
+    },
+    /// The operator told something of itself. Only the latest may come, and none after the end.
+    Reported {
+        /// Which run.
+        token: RunToken,
+        /// All that it has told.
+        report: Report,
     },
     /// The run is over.
     Ended {

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::ExecutorError;
+use super::{ExecutorError, FastIo};
 
 /// Names one attempt to run one operator. The same token never runs twice.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,7 +53,10 @@ impl FromStr for RunToken {
 /// One operator, ready to run.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RunSpec {
-    /// The program and its arguments; a program without `/` is looked for in `PATH`.
+    /// The container image, for executors that run images.
+    pub image: Option<String>,
+    /// The program and its arguments; a program without `/` is looked for in `PATH`. With an image, as for containers:
+    /// what follows its entry point, or nothing for what the image runs by itself.
     pub command: Vec<String>,
     /// The whole environment: nothing of the server's own is added but what the executor documents.
     pub environment: BTreeMap<String, String>,
@@ -67,6 +70,8 @@ pub struct RunSpec {
     pub is_network_allowed: bool,
     /// The GPUs that are its own; it sees no other.
     pub gpus: Vec<Gpu>,
+    /// Its line to the platform, if it gets one.
+    pub fastio: Option<FastIo>,
     /// Whether the manifest lists what was written, with SHA-256.
     pub hashes_outputs: bool,
 }
@@ -141,8 +146,15 @@ impl RunSpec {
     /// [`ExecutorError::BadSpec`] names the first fault.
     pub fn check(&self) -> Result<(), ExecutorError> {
         let bad = |reason: String| Err(ExecutorError::BadSpec { reason });
-        if self.command.first().is_none_or(String::is_empty) {
-            return bad("the command is empty".into());
+        match &self.image {
+            None if self.command.first().is_none_or(String::is_empty) => {
+                return bad("the command is empty".into());
+            }
+            Some(image) if !is_image_name(image) => {
+                let start: String = image.chars().take(300).collect();
+                return bad(format!("`{start}` is no name of an image"));
+            }
+            _ => {}
         }
         let env = self.environment.iter().flat_map(|(name, value)| [name, value]);
         let texts = || self.command.iter().chain(env.clone());
@@ -177,6 +189,12 @@ impl RunSpec {
         }
         Ok(())
     }
+}
+
+/// What names of images are made of. None of them can be taken for an option.
+fn is_image_name(name: &str) -> bool {
+    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || b"./:_-@+".contains(&byte);
+    name.len() <= 1024 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.bytes().all(is_fit)
 }
 
 /// Absolute, without `.`, `..`, empty parts or control characters, and not the root itself.
@@ -222,6 +240,17 @@ mod tests {
         spec(|_| ()).unwrap();
         spec(|s| s.mounts = vec![mount("/a", "/input"), mount("/b", "/tmp/x"), mount("/a", "/in/put.2")])
             .unwrap();
+    }
+
+    #[test]
+    fn an_image_may_bring_its_command_and_has_a_plain_name() {
+        let named = |name: &str| RunSpec { image: Some(name.into()), ..RunSpec::default() }.check();
+        for good in ["a", "localhost/a_b:1.2", "registry.example.org:5000/x/y-z@sha256:00ff"] {
+            named(good).unwrap();
+        }
+        for bad in ["", "--privileged", "a b", "a\nb", "/a", "ä", &"a".repeat(1025)] {
+            assert!(named(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -128,13 +128,15 @@ impl PayloadStore {
         while let Some(visit) = waiting.pop() {
             adopt_folder(visit, limits, &mut adopted, &mut rows, &mut waiting)?;
         }
-        if !rows.is_empty() {
-            // Records must not outlive the files they speak of.
-            self.0.sync.sync_all().or_else(|error| match error.kind() {
-                io::ErrorKind::Unsupported => Ok(()),
-                _ => Err(error),
-            })?;
+        if rows.is_empty() {
+            // Even a commit of nothing waits for those of others.
+            return Ok(adopted);
         }
+        // Records must not outlive the files they speak of.
+        self.0.sync.sync_all().or_else(|error| match error.kind() {
+            io::ErrorKind::Unsupported => Ok(()),
+            _ => Err(error),
+        })?;
         let changes = rows.chunks(PAGE).map(|rows| Change::PutPayloadFiles(id, rows.to_vec())).collect();
         self.0.repository.commit(changes).wait().map_err(|error| of_payload(id, error))?;
         Ok(adopted)

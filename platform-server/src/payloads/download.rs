@@ -12,7 +12,7 @@ use super::store::{PayloadStore, disk_path};
 use crate::repository::PayloadFileRow;
 
 /// No chunk is longer than this.
-pub const CHUNK_BYTES: usize = 1 << 20;
+pub const CHUNK_BYTES: usize = 256 << 10;
 
 /// A file that is read chunk by chunk. A file that is removed meanwhile is still read to its end.
 pub struct Download {

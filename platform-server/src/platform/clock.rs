@@ -1,4 +1,7 @@
 //! The server's clock: milliseconds since 1970 that never go back while the server runs.
+//!
+//! Time limits are measured with it, so a wall that is set forwards or back while the server runs ends no job early
+//! and keeps none alive.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -10,8 +13,8 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    pub(crate) fn start() -> Self {
-        Self { start: Instant::now(), start_ms: millis(SystemTime::now()) }
+    pub(crate) fn start(wall: fn() -> SystemTime) -> Self {
+        Self { start: Instant::now(), start_ms: millis(wall()) }
     }
 
     /// Now.
@@ -58,7 +61,7 @@ mod tests {
 
     #[test]
     fn the_clock_reaches_a_time_at_its_instant() {
-        let clock = Clock::start();
+        let clock = Clock::start(SystemTime::now);
         let now = clock.now_ms();
         assert!(clock.instant(now + 50) > Instant::now());
         assert!(clock.instant(now - 1) <= Instant::now());

@@ -302,10 +302,11 @@ impl Engine {
                     self.launcher.launch(run, request, gpus, span);
                 }
                 Effect::Cancel { run, grace_ms } => {
-                    self.launcher.cancel(run, Duration::from_millis(grace_ms), self.is_terminated(run.job));
+                    let is_timeout = self.scheduler.is_out_of_time(run);
+                    self.launcher.cancel(run, Duration::from_millis(grace_ms), is_timeout);
                 }
                 Effect::Kill { run } => {
-                    self.launcher.cancel(run, Duration::ZERO, self.is_terminated(run.job));
+                    self.launcher.cancel(run, Duration::ZERO, self.scheduler.is_out_of_time(run));
                 }
                 Effect::WakeAt { at_ms } => {
                     self.wake_at_ms = Some(i64::try_from(at_ms).unwrap_or(i64::MAX));
@@ -353,10 +354,6 @@ impl Engine {
                 tracing::warn!(%refusal, "a stopped job is remembered");
             }
         }
-    }
-
-    fn is_terminated(&self, job: JobId) -> bool {
-        self.scheduler.job(job).is_some_and(|(_, status, _)| status == JobStatus::Terminated)
     }
 }
 

@@ -21,6 +21,7 @@ use super::engine::Command;
 use super::records::EndRecord;
 use super::{Answer, Answers, Inner, Platform, metadata_of, pipelines, random_bits, refuse, rows_of};
 use crate::events::Change as Told;
+use crate::executor::Report;
 use crate::payloads::PayloadError;
 use crate::repository::{self, Change, MetadataOwner};
 use crate::scheduler::{JobSpec, OperatorSpec, Plan, Request};
@@ -82,6 +83,8 @@ pub struct OperatorExtras {
     pub limits: Limits,
     /// Bytes of its log so far.
     pub log_bytes: u64,
+    /// What it has told of itself, while it is at work.
+    pub report: Option<Report>,
 }
 
 /// Jobs read from the repository at a time.
@@ -169,6 +172,7 @@ impl Platform {
                     enforcement: self.inner.enforcement(),
                 },
                 log_bytes: self.log_bytes(row).await,
+                report: self.inner.launcher.report(found.job.id, row.index),
             });
         }
         let timeout = found.job.time_limit_ms.and_then(|ms| u64::try_from(ms).ok());
@@ -320,10 +324,16 @@ pub(super) fn schedule(plan: &JobPlan) -> Result<Plan, String> {
                 memory_mb: operator.requests.memory_bytes.div_ceil(BYTES_PER_MB),
                 gpus: operator.requests.gpus,
             },
+            limit_ms: operator.requests.timeout.and_then(limit_ms),
             inputs: operator.depends_on.iter().map(index).collect(),
         }
     });
     Plan::new(operators.collect()).map_err(|error| error.to_string())
+}
+
+/// A time limit as the scheduler takes it; one of nothing is none.
+fn limit_ms(limit: Duration) -> Option<NonZeroU64> {
+    NonZeroU64::new(u64::try_from(limit.as_millis()).ok()?)
 }
 
 /// Writes a job's rows and makes its payload.
@@ -337,7 +347,7 @@ fn create(inner: &Inner, new: NewJob) -> Answer<(JobSpec, CreatedJob)> {
     let created =
         CreatedJob { job: JobId::from_bits(random_bits()?), payload: PayloadId::from_bits(random_bits()?) };
     let now = inner.clock.now_ms();
-    let limit = plan.timeout.and_then(|limit| NonZeroU64::new(u64::try_from(limit.as_millis()).ok()?));
+    let limit = plan.timeout.and_then(limit_ms);
     let in_force = inner.limit_ms(limit);
     let prepared = inner
         .payloads

@@ -14,9 +14,10 @@ use tracing::Span;
 use super::definitions::Definitions;
 use super::engine::Command;
 use super::records::{EndRecord, Reason};
+use crate::events::{Change, EventHub};
 use crate::executor::bundle::Bundles;
 use crate::executor::spec::Gpu;
-use crate::executor::{self, Cancel, CancelCause, Executor, RunEvent, RunSpec};
+use crate::executor::{self, Cancel, CancelCause, Executor, Release, Report, RunEvent, RunSpec};
 use crate::payloads::{AdoptLimits, PayloadStore};
 use crate::repository::Repository;
 use crate::scheduler::{Fault, Outcome, Request, RunToken};
@@ -35,6 +36,7 @@ pub(super) struct Parts {
     pub(super) definitions: Arc<Definitions>,
     pub(super) defaults: RequestDefaults,
     pub(super) limits: RunLimits,
+    pub(super) events: EventHub,
     pub(super) commands: mpsc::UnboundedSender<Command>,
 }
 
@@ -49,11 +51,19 @@ pub struct RunLimits {
     pub log_bytes: u64,
     /// Whether definitions may ask for the network.
     pub is_network_allowed: bool,
+    /// What the buffers of one job may take in shared memory.
+    pub shared_memory_bytes: u64,
 }
 
 impl Default for RunLimits {
     fn default() -> Self {
-        Self { processes: Some(1024), disk_bytes: None, log_bytes: 1 << 30, is_network_allowed: false }
+        Self {
+            processes: Some(1024),
+            disk_bytes: None,
+            log_bytes: 1 << 30,
+            is_network_allowed: false,
+            shared_memory_bytes: 2 << 30,
+        }
     }
 }
 
@@ -72,6 +82,7 @@ struct Running {
     operator: String,
     gpus: Vec<String>,
     span: Span,
+    report: Report,
 }
 
 struct Planned {
@@ -142,13 +153,41 @@ impl Launcher {
     /// Forgets what a job runs. Its logs stay.
     pub(super) fn forget(&self, job: JobId) {
         self.0.plans.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
+        self.release(Release::Job(job.to_string()));
+    }
+
+    fn release(&self, release: Release) {
+        let executor = self.0.parts.executor.clone();
+        tokio::spawn(async move { executor.release(release).await });
+    }
+
+    /// What an operator that is at work has told of itself.
+    pub(super) fn report(&self, job: JobId, operator: u32) -> Option<Report> {
+        let runs = self.0.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = runs.values().filter(|running| running.run.job == job);
+        running.find(|running| running.run.operator == operator).map(|running| running.report.clone())
+    }
+
+    /// Keeps what an operator told, and tells those who watch.
+    fn note(&self, token: executor::RunToken, report: Report) {
+        let mut runs = self.0.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(running) = runs.get_mut(&token) else { return };
+        let (job, operator) = (running.run.job, running.run.operator);
+        // A watcher is told how long the log is when it asks.
+        let logged = report.is_logged.then_some(Change::Log(job, operator, 0));
+        running.report = report;
+        drop(runs);
+        self.0.parts.events.publish(std::iter::once(Change::Operator(job, operator)).chain(logged));
     }
 
     /// Remembers a run that outlived an earlier server.
     pub(super) fn remember(&self, run: RunToken, payload: PayloadId, operator: String, gpus: Vec<String>) {
         let token = executor_token(&run.to_string());
         let mut runs = self.0.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        runs.insert(token, Running { run, payload, operator, gpus, span: Span::none() });
+        runs.insert(
+            token,
+            Running { run, payload, operator, gpus, span: Span::none(), report: Report::default() },
+        );
     }
 
     fn tell(&self, command: Command) {
@@ -169,7 +208,7 @@ impl Launcher {
         let index = usize::try_from(run.operator).unwrap_or(usize::MAX);
         let operator = planned.plan.operators.get(index).ok_or("the operator is not in the definition")?;
         let folder = self.0.parts.payloads.folder(planned.payload);
-        let mut spec = self.spec(run, &planned.job_name, operator, request, gpus, &folder)?;
+        let mut spec = self.spec(run, &planned, operator, request, gpus, &folder)?;
         if let Some(traceparent) = trace::traceparent(&span) {
             // What the definition says goes before.
             spec.environment.entry("TRACEPARENT".to_owned()).or_insert(traceparent);
@@ -180,6 +219,7 @@ impl Launcher {
             operator: operator.name.clone(),
             gpus: gpus.to_vec(),
             span,
+            report: Report::default(),
         };
         let token = executor_token(&run.to_string());
         self.0.runs.lock().unwrap_or_else(PoisonError::into_inner).insert(token, running);
@@ -211,27 +251,43 @@ impl Launcher {
     fn spec(
         &self,
         run: RunToken,
-        job_name: &str,
+        planned: &Planned,
         operator: &OperatorPlan,
         request: Request,
         gpus: &[String],
         folder: &Path,
     ) -> Result<RunSpec, Trouble> {
-        let Parts { bundles, executor, limits, .. } = &self.0.parts;
-        let image = format!("{}:{}", operator.image, operator.tag);
-        let bundle = bundles.resolve(&image).map_err(|error| chain(&error))?;
+        let Parts { executor, limits, .. } = &self.0.parts;
         let known = &self.0.parts.gpus;
         super::run_spec::run_spec(super::run_spec::RunParts {
             run,
-            job_name,
+            job_name: &planned.job_name,
+            plan: &planned.plan,
             operator,
             request,
             gpus: known.iter().filter(|gpu| gpus.contains(&gpu.id)).cloned().collect(),
             folder,
-            bundle,
+            program: self.program(operator)?,
             limits: *limits,
             has_own_mounts: executor.capabilities().has_own_mounts,
         })
+    }
+
+    /// What an operator runs: a container image, or the bundle that stands for it.
+    fn program(&self, operator: &OperatorPlan) -> Result<RunSpec, Trouble> {
+        let Parts { bundles, executor, .. } = &self.0.parts;
+        // A digest says more than a tag, and engines take only one of them.
+        let image = match operator.image.contains('@') {
+            true => operator.image.clone(),
+            false => format!("{}:{}", operator.image, operator.tag),
+        };
+        let capabilities = executor.capabilities();
+        if capabilities.runs_images {
+            let (image, command) = (Some(bundles.image(&image)), operator.command.clone());
+            return Ok(RunSpec { image, command, ..RunSpec::default() });
+        }
+        let bundle = bundles.resolve(&image).map_err(|error| chain(&error))?;
+        Ok(bundle.run(&operator.command, capabilities.has_own_mounts))
     }
 
     /// Passes on what the executor tells, until it tells nothing more.
@@ -244,6 +300,7 @@ impl Launcher {
                         self.tell(Command::Started { run: running.run });
                     }
                 }
+                RunEvent::Reported { token, report } => self.note(token, report),
                 RunEvent::Ended { token, end } => {
                     let Some(running) = self.running(token) else { continue };
                     let launcher = self.clone();
@@ -270,6 +327,10 @@ impl Launcher {
         self.0.runs.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
         trace::run_ended(&running.span, &outcome);
         let run = running.run;
+        if outcome == Outcome::Completed {
+            let (job, operator) = (run.job.to_string(), running.operator.clone());
+            self.release(Release::Operator { job, operator });
+        }
         drop(running);
         self.tell(Command::Ended { run, outcome, end: record });
     }

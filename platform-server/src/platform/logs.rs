@@ -462,6 +462,7 @@ impl Reader {
                 LogSource::Output => 1,
                 LogSource::Error => 2,
                 LogSource::Note => 3,
+                LogSource::Message => 4,
             };
             spans.push((u32::try_from(bytes.len()).unwrap_or(u32::MAX), source, record.at));
             data.extend_from_slice(bytes);

@@ -1,7 +1,7 @@
 //! Starts a platform on its data folder: everything is in order, and accounted for, before the first call.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -19,6 +19,7 @@ use super::launcher::{self, Launcher, Parts, RunLimits, executor_token};
 use super::records::{self, RunNote};
 use super::{Inner, Platform, models, random_bits, retention, utilization};
 use crate::access::Register;
+use crate::config::DatabaseUrl;
 use crate::events::EventHub;
 use crate::executor::bundle::Bundles;
 use crate::executor::spec::Gpu;
@@ -26,7 +27,10 @@ use crate::executor::{self, Executor, ExecutorError, Found};
 use crate::gpu::{GpuError, Gpus, NoGpus};
 use crate::observe::Metrics;
 use crate::payloads::{PayloadError, PayloadOptions, PayloadStore, Retention};
-use crate::repository::{JobFilter, Repository, RepositoryError, SqliteOptions, SqliteRepository};
+use crate::repository::{
+    JobFilter, PostgresOptions, PostgresRepository, Repository, RepositoryError, SqliteOptions,
+    SqliteRepository,
+};
 use crate::scheduler::{
     Capacity, Config, JobRecord, OnRestart, RestoreError, RunFate, RunToken, Scheduler, Snapshot,
 };
@@ -36,8 +40,8 @@ use crate::scheduler::{
 pub struct Options {
     /// Where everything is kept.
     pub data: PathBuf,
-    /// The database, where it is not in the data folder.
-    pub database_path: Option<PathBuf>,
+    /// The database; none for a file in the data folder.
+    pub database: Option<DatabaseUrl>,
     /// How jobs are scheduled.
     pub scheduler: Config,
     /// What operators may use, all of them together.
@@ -48,8 +52,10 @@ pub struct Options {
     pub limits: RunLimits,
     /// How files are kept.
     pub payloads: PayloadOptions,
-    /// How the database is kept.
-    pub database: SqliteOptions,
+    /// How a database that is a file is kept.
+    pub sqlite: SqliteOptions,
+    /// How a database on a server is used.
+    pub postgres: PostgresOptions,
     /// Operator bundles by image.
     pub bundles: Arc<Bundles>,
     /// The GPUs of this machine, of which `capacity` names those that operators may have.
@@ -64,6 +70,8 @@ pub struct Options {
     pub metrics: Arc<Metrics>,
     /// Whether users come from a file, so that those of the records cannot log in.
     pub has_users_file: bool,
+    /// The clock on the wall: read once, when the platform opens. From then on elapsed time is added.
+    pub wall: fn() -> SystemTime,
 }
 
 impl Options {
@@ -71,13 +79,14 @@ impl Options {
     pub fn new(data: impl Into<PathBuf>) -> Self {
         Self {
             data: data.into(),
-            database_path: None,
+            database: None,
             scheduler: Config::default(),
             capacity: machine(),
             defaults: RequestDefaults::default(),
             limits: RunLimits::default(),
             payloads: PayloadOptions::default(),
-            database: SqliteOptions::default(),
+            sqlite: SqliteOptions::default(),
+            postgres: PostgresOptions::default(),
             bundles: Arc::new(Bundles::scan(&[], BTreeMap::new()).0),
             gpus: Arc::new(NoGpus),
             retention: None,
@@ -85,6 +94,7 @@ impl Options {
             max_instance_models: 8,
             metrics: Arc::default(),
             has_users_file: false,
+            wall: SystemTime::now,
         }
     }
 }
@@ -144,7 +154,7 @@ impl Platform {
     /// # Errors
     /// [`OpenError`]; nothing runs then.
     pub async fn open(options: Options, executor: Arc<dyn Executor>) -> Result<Self, OpenError> {
-        let clock = Clock::start();
+        let clock = Clock::start(options.wall);
         let (repository, payloads) = {
             let options = options.clone();
             let opened = tokio::task::spawn_blocking(move || open_stores(&options)).await;
@@ -162,6 +172,7 @@ impl Platform {
             definitions: definitions.clone(),
             defaults: options.defaults,
             limits: options.limits,
+            events: events.clone(),
             commands: commands.clone(),
         });
         let records = {
@@ -179,6 +190,9 @@ impl Platform {
             let take_in = move || (fates(&payloads, &records.running, found), records);
             tokio::task::spawn_blocking(take_in).await.map_err(|_| OpenError::Random)?
         };
+        // Buffers of jobs that ended while nobody was there.
+        let jobs = records.jobs.iter().map(|record| record.row.job.to_string()).collect();
+        executor.release(executor::Release::AllBut(jobs)).await;
         let snapshot = Snapshot {
             jobs: records.jobs,
             fates,
@@ -234,11 +248,14 @@ fn device_numbers(options: &Options) -> Result<Vec<Gpu>, OpenError> {
 fn open_stores(options: &Options) -> Result<(Arc<dyn Repository>, PayloadStore), OpenError> {
     let folder = |source| OpenError::Folder { path: options.data.clone(), source };
     std::fs::create_dir_all(&options.data).map_err(folder)?;
-    let repository = SqliteRepository::open(
-        &options.database_path.clone().unwrap_or_else(|| options.data.join("records.sqlite")),
-        options.database,
-    )?;
-    let repository: Arc<dyn Repository> = Arc::new(repository);
+    let sqlite = |path: &Path| SqliteRepository::open(path, options.sqlite);
+    let repository: Arc<dyn Repository> = match &options.database {
+        None => Arc::new(sqlite(&options.data.join("records.sqlite"))?),
+        Some(DatabaseUrl::Sqlite(path)) => Arc::new(sqlite(path)?),
+        Some(DatabaseUrl::Postgres(address)) => {
+            Arc::new(PostgresRepository::open(address, options.postgres)?)
+        }
+    };
     let payloads = PayloadStore::open(&options.data, repository.clone(), options.payloads)?;
     let swept = payloads.sweep()?;
     tracing::info!(

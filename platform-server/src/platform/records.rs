@@ -249,6 +249,11 @@ pub(super) fn cause_text(cause: &StopCause, operator_name: impl Fn(u32) -> Strin
         StopCause::TimeLimit { limit_ms } => {
             format!("terminated: it ran over its time limit of {} s", limit_ms.div_ceil(1000))
         }
+        StopCause::OperatorTimeLimit { operator, limit_ms } => format!(
+            "terminated: operator `{}` ran over its time limit of {} s",
+            operator_name(*operator),
+            limit_ms.div_ceil(1000)
+        ),
         StopCause::Evicted => "evicted: it had begun under an earlier run of the server".to_owned(),
         StopCause::NeverFits(reason) => format!("can never run: {reason}"),
     }

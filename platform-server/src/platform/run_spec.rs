@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use platform_api::pipeline::OperatorPlan;
+use platform_api::pipeline::{JobPlan, OperatorPlan, PortType, Source};
 
 use super::launcher::{RunLimits, chain};
-use crate::executor::bundle::Bundle;
+use crate::executor::fastio::{DeclaredArray, DeclaredInput, DeclaredOutput, FastIo};
 use crate::executor::plan::{Port, Ports, plan};
 use crate::executor::spec::{Gpu, Limits, RunSpec};
 use crate::scheduler::{Request, RunToken};
@@ -15,12 +15,14 @@ use crate::scheduler::{Request, RunToken};
 pub(super) struct RunParts<'a> {
     pub(super) run: RunToken,
     pub(super) job_name: &'a str,
+    pub(super) plan: &'a JobPlan,
     pub(super) operator: &'a OperatorPlan,
     pub(super) request: Request,
     pub(super) gpus: Vec<Gpu>,
     /// Of the job's payload.
     pub(super) folder: &'a Path,
-    pub(super) bundle: &'a Bundle,
+    /// The program, by its bundle or its image.
+    pub(super) program: RunSpec,
     pub(super) limits: RunLimits,
     /// Whether folders appear where the definition wants them.
     pub(super) has_own_mounts: bool,
@@ -61,7 +63,7 @@ pub(super) fn run_spec(parts: RunParts<'_>) -> Result<RunSpec, String> {
             ports.outputs.push(Port { name, path: path.clone(), host });
         }
     }
-    let mut spec = parts.bundle.run(&operator.command, has_own_mounts);
+    let mut spec = parts.program;
     // What the definition says goes before what the bundle says.
     spec.environment.extend(operator.variables.clone());
     // What programs with threads take for the number of processors that are theirs.
@@ -79,7 +81,62 @@ pub(super) fn run_spec(parts: RunParts<'_>) -> Result<RunSpec, String> {
     };
     spec.is_network_allowed = operator.requests.network;
     spec.gpus = parts.gpus;
+    spec.fastio = Some(FastIo {
+        job: run.job.to_string(),
+        operator: operator.name.clone(),
+        outputs: typed_outputs(parts.plan, operator),
+        inputs: typed_inputs(parts.plan, operator),
+        budget_bytes: limits.shared_memory_bytes,
+    });
     plan(spec, &ports, has_own_mounts).map_err(|error| chain(&error))
+}
+
+/// What the operator may publish as the definition has it, and who reads it.
+fn typed_outputs(plan: &JobPlan, operator: &OperatorPlan) -> Vec<DeclaredOutput> {
+    let outputs = operator.outputs.iter().enumerate().filter_map(|(at, output)| {
+        let (name, array) = (output.name.clone()?, array(output.port_type.as_ref())?);
+        let is_read = |reader: &&OperatorPlan| {
+            reader.inputs.iter().any(|input| match source(plan, input.source) {
+                Some((producer, read)) => producer.name == operator.name && read == at,
+                None => false,
+            })
+        };
+        let consumers = plan.operators.iter().filter(is_read).map(|reader| reader.name.clone()).collect();
+        Some(DeclaredOutput { name, array, consumers })
+    });
+    outputs.collect()
+}
+
+/// What the operator may open as the definition has it.
+fn typed_inputs(plan: &JobPlan, operator: &OperatorPlan) -> Vec<DeclaredInput> {
+    let inputs = operator.inputs.iter().filter_map(|input| {
+        let (producer, output) = source(plan, input.source)?;
+        let output = producer.outputs.get(output)?.name.clone()?;
+        Some(DeclaredInput {
+            producer: producer.name.clone(),
+            output,
+            array: array(input.port_type.as_ref())?,
+        })
+    });
+    inputs.collect()
+}
+
+/// The operator and its output that an input reads.
+fn source(plan: &JobPlan, source: Source) -> Option<(&OperatorPlan, usize)> {
+    match source {
+        Source::Output { operator, output } => Some((plan.operators.get(operator)?, output)),
+        Source::Job | Source::Operator { .. } => None,
+    }
+}
+
+/// What is in shared memory; `None` for files.
+fn array(port: Option<&PortType>) -> Option<DeclaredArray> {
+    match port? {
+        PortType::Stream { .. } => None,
+        PortType::Array { element, shape } => {
+            Some(DeclaredArray { element: element.name().to_owned(), shape: shape.clone() })
+        }
+    }
 }
 
 /// Makes a folder of a payload that is not there yet; one that is written to belongs to whoever runs operators.

@@ -1,24 +1,39 @@
 //! What can go wrong when records are kept.
 
-use std::path::PathBuf;
+use std::error::Error;
+
+/// What a database's own library says.
+pub type Source = Box<dyn Error + Send + Sync>;
 
 /// Why a record could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the messages are the documentation")]
 pub enum RepositoryError {
-    #[error("cannot open the database `{}`", .path.display())]
-    Open { path: PathBuf, source: std::io::Error },
-    #[error("another server uses the database `{}`", .path.display())]
-    InUse { path: PathBuf },
-    #[error("the database `{}` is damaged: {findings}", .path.display())]
-    Damaged { path: PathBuf, findings: String },
-    #[error("`{}` is a database of another program", .path.display())]
-    NotOurs { path: PathBuf },
-    #[error("the database `{}` has schema {found}, this server knows up to {supported}", .path.display())]
-    TooNew { path: PathBuf, found: i64, supported: i64 },
+    #[error("cannot open the database `{database}`")]
+    Open { database: String, source: Source },
+    #[error("another server uses the database `{database}`")]
+    InUse { database: String },
+    #[error("the database `{database}` is damaged: {findings}")]
+    Damaged { database: String, findings: String },
+    #[error("`{database}` is a database of another program")]
+    NotOurs { database: String },
+    #[error("the database `{database}` has schema {found}, this server knows up to {supported}")]
+    TooNew { database: String, found: i64, supported: i64 },
+    #[error("the database `{database}` cannot be used: {why}")]
+    Unsuitable { database: String, why: String },
     #[error("the database is locked by another process")]
     Locked,
+    #[error("the database took too long")]
+    TooSlow,
+    #[error("the database cannot be reached: {why}")]
+    Unreachable { why: String },
+    #[error("the database was lost while it wrote; whether it kept the changes is unknown")]
+    Uncertain,
+    #[error("another server has taken over the database; this one has to be started again")]
+    TakenOver,
+    #[error("the database lost what it had kept; this server has to be started again")]
+    WentBack,
     #[error("no space is left for the database")]
     DiskFull,
     #[error("{what} `{id}` is unknown")]
@@ -48,13 +63,28 @@ pub enum RepositoryError {
     #[error("the events before number {oldest} are gone")]
     EventsGone { oldest: u64 },
     #[error("the database refused")]
-    Database { source: rusqlite::Error },
+    Database { source: Source },
 }
 
 impl RepositoryError {
     /// True when the same request may succeed later, unchanged.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Locked | Self::DiskFull | Self::Overloaded)
+        matches!(
+            self,
+            Self::Locked | Self::DiskFull | Self::Overloaded | Self::TooSlow | Self::Unreachable { .. }
+        )
+    }
+
+    /// The same error for everybody else, where trying for them would only take as long again.
+    pub(crate) fn for_all(&self) -> Option<Self> {
+        match self {
+            Self::Locked => Some(Self::Locked),
+            Self::TooSlow => Some(Self::TooSlow),
+            Self::Unreachable { why } => Some(Self::Unreachable { why: why.clone() }),
+            Self::TakenOver => Some(Self::TakenOver),
+            Self::WentBack => Some(Self::WentBack),
+            _ => None,
+        }
     }
 }
 
@@ -64,7 +94,7 @@ impl From<rusqlite::Error> for RepositoryError {
         match source.sqlite_error_code() {
             Some(Code::DatabaseBusy | Code::DatabaseLocked) => Self::Locked,
             Some(Code::DiskFull) => Self::DiskFull,
-            _ => Self::Database { source },
+            _ => Self::Database { source: source.into() },
         }
     }
 }

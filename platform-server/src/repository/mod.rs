@@ -1,6 +1,7 @@
 //! Keeps records of pipelines, payloads, jobs, models, users and events.
 //!
-//! [`Repository`] is what the rest of the server sees; [`SqliteRepository`] is the embedded database behind it.
+//! [`Repository`] is what the rest of the server sees; behind it is [`SqliteRepository`], the embedded database, or
+//! [`PostgresRepository`], a shared server's. Both run the same statements (`sql`).
 //! Writing is by [`Change`]: a list of them is one transaction, and many callers' transactions share one write to the
 //! disk. Reading is by plain functions that block; call them from a worker, or where a millisecond does not matter.
 //! A repository makes no decisions about jobs: it only refuses what can never be right, such as a stopped job that
@@ -9,13 +10,16 @@
 mod change;
 mod error;
 mod filter;
+mod postgres;
 mod receipt;
 mod rows;
+mod sql;
 mod sqlite;
 
 pub use change::{Change, MetadataOwner, NewJob};
-pub use error::RepositoryError;
+pub use error::{RepositoryError, Source};
 pub use filter::JobFilter;
+pub use postgres::{Address, AddressError, PostgresOptions, PostgresRepository};
 pub use receipt::{Committed, Receipt};
 pub use rows::{
     AuditRow, ContentRow, DefinitionFile, DefinitionId, EventRow, JobCursor, JobDetails, JobRow, Metadata,

@@ -15,7 +15,8 @@ pub struct Committed {
     pub last_event: u64,
 }
 
-/// Resolves when changes are on disk, or when it is certain that none of them is.
+/// Resolves when changes are on disk, or when it is certain that none of them is; the one exception calls itself
+/// [`RepositoryError::Uncertain`].
 ///
 /// Dropping it does not take the changes back.
 #[derive(Debug)]

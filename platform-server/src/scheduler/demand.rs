@@ -1,33 +1,34 @@
 //! Which jobs still need how much at once: finds those that a smaller machine can never serve, without a walk
 //! through the queue.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use platform_api::id::JobId;
 
+use super::few::Few;
 use super::resources::Amounts;
 
 /// Operators of started jobs that have not been launched, by what they ask for and by job.
 #[derive(Debug, Default)]
 pub(super) struct Demand {
     /// Jobs by their place in the queue, which keeps neighbours in time together; with a count of operators.
-    by_need: BTreeMap<Amounts, BTreeMap<u64, (JobId, u32)>>,
+    by_need: HashMap<Amounts, Few<u64, (JobId, u32)>>,
 }
 
 impl Demand {
     pub(super) fn add(&mut self, need: Amounts, position: u64, job: JobId) {
-        self.by_need.entry(need).or_default().entry(position).or_insert((job, 0)).1 += 1;
+        let jobs = self.by_need.entry(need).or_default();
+        let count = jobs.get(position).map_or(0, |(_, count)| count);
+        jobs.insert(position, (job, count + 1));
     }
 
     pub(super) fn remove(&mut self, need: Amounts, position: u64) {
         let Some(jobs) = self.by_need.get_mut(&need) else {
             return;
         };
-        if let Some((_, count)) = jobs.get_mut(&position) {
-            *count -= 1;
-            if *count == 0 {
-                jobs.remove(&position);
-            }
+        match jobs.remove(position) {
+            Some((job, count)) if count > 1 => _ = jobs.insert(position, (job, count - 1)),
+            _ => {}
         }
         if jobs.is_empty() {
             self.by_need.remove(&need);
@@ -40,7 +41,8 @@ impl Demand {
             .by_need
             .iter()
             .filter(|(need, _)| !need.fits(total))
-            .flat_map(|(_, jobs)| jobs.iter().map(|(&position, &(job, _))| (position, job)))
+            .flat_map(|(_, jobs)| jobs.iter().map(|(position, (job, _))| (position, job)))
+            // Whatever the order of the requests, that of the jobs is their places'.
             .collect();
         jobs.into_values().collect()
     }

@@ -1,5 +1,6 @@
 //! A job that has not stopped, as the scheduler keeps it in memory.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use platform_api::id::JobId;
@@ -74,7 +75,9 @@ pub(super) struct Job {
     pub(super) stopped_ms: Option<u64>,
     pub(super) ran_ms: u64,
     pub(super) clock_since_ms: Option<u64>,
-    /// When the time limit or the grace is over: the job's entry in the list of deadlines.
+    /// When live runs of operators with a time limit of their own will have used it up.
+    pub(super) run_limits: BTreeSet<(u64, u32)>,
+    /// When the next time limit or the grace is over: the job's entry in the list of deadlines.
     pub(super) deadline_ms: Option<u64>,
 }
 
@@ -112,6 +115,7 @@ impl Job {
             stopped_ms: None,
             ran_ms: 0,
             clock_since_ms: None,
+            run_limits: BTreeSet::new(),
             deadline_ms: None,
         }
     }
@@ -138,6 +142,25 @@ impl Job {
 
     pub(super) fn operator_mut(&mut self, operator: u32) -> Option<&mut Operator> {
         self.operators.get_mut(operator as usize)
+    }
+
+    /// Watches the time limit of an operator whose run begins, or stops watching that of a run that ends.
+    pub(super) fn watch_run(&mut self, operator: u32, launched_ms: u64, is_live: bool) {
+        let Some(limit_ms) = self.plan.step(operator).and_then(|step| step.limit_ms) else {
+            return;
+        };
+        let entry = (launched_ms.saturating_add(limit_ms.get()), operator);
+        if is_live {
+            self.run_limits.insert(entry);
+        } else {
+            self.run_limits.remove(&entry);
+        }
+    }
+
+    /// When the time limit of the job is over, if its clock runs.
+    pub(super) fn limit_deadline_ms(&self) -> Option<u64> {
+        let left_ms = self.limit_ms.saturating_sub(self.ran_ms);
+        self.clock_since_ms.map(|since_ms| since_ms.saturating_add(left_ms))
     }
 
     /// Operators in a stage, by place.

@@ -3,10 +3,11 @@
 //! Entries that ask for the same share one ordered map; only the first of each can be next, so a search looks at
 //! no more than one entry for each distinct request, however many wait, and [`Heads`] spares most of these.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use platform_api::id::JobId;
 
+use super::few::Few;
 use super::heads::Heads;
 use super::resources::Amounts;
 
@@ -27,7 +28,8 @@ pub(super) struct Entry {
 
 #[derive(Debug, Default)]
 pub(super) struct Lane {
-    by_need: BTreeMap<Amounts, BTreeMap<Place, JobId>>,
+    /// Looked up, never walked: its order would show.
+    by_need: HashMap<Amounts, Few<Place, JobId>>,
     /// The first of each map above.
     heads: Heads,
     count: usize,
@@ -44,7 +46,7 @@ impl Lane {
 
     pub(super) fn insert(&mut self, entry: Entry) {
         let waiting = self.by_need.entry(entry.need).or_default();
-        let head = waiting.first_key_value().map(|(place, _)| *place);
+        let head = waiting.first().map(|(place, _)| place);
         if waiting.insert(entry.place, entry.job).is_none() {
             self.count += 1;
         }
@@ -61,12 +63,12 @@ impl Lane {
         let Some(waiting) = self.by_need.get_mut(&need) else {
             return false;
         };
-        if waiting.remove(&place).is_none() {
+        if waiting.remove(place).is_none() {
             return false;
         }
         self.count -= 1;
         if self.heads.remove(place)
-            && let Some((&head, &job)) = waiting.first_key_value()
+            && let Some((head, job)) = waiting.first()
         {
             self.heads.insert(head, need, job);
         }

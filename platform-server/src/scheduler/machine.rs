@@ -15,6 +15,7 @@ use super::pool::Pool;
 use super::queue::Queue;
 use super::resources::{Capacity, NeverFits};
 use super::rows::{JobRow, OperatorRow, StopCause};
+use super::run::RunToken;
 
 /// Decides what runs when. See the module's documentation for the rules.
 #[derive(Debug)]
@@ -119,6 +120,12 @@ impl Scheduler {
     /// How many operators could run if there were room.
     pub fn waiting(&self) -> usize {
         self.queue.len()
+    }
+
+    /// Whether a live run is asked to end because its time is over: that of its job, or its own.
+    pub fn is_out_of_time(&self, run: RunToken) -> bool {
+        let cause = self.jobs.get(&run.job).and_then(|job| job.cause.as_ref());
+        cause.is_some_and(|cause| cause.is_out_of_time(run.operator))
     }
 
     /// What the machine gives.
@@ -291,9 +298,15 @@ impl Scheduler {
                 let again_ms = self.now_ms.saturating_add(self.config.grace_ms.max(1000));
                 self.set_deadline(id, Some(again_ms));
             } else {
-                let limit_ms = job.limit_ms;
+                let slow = job.run_limits.first().filter(|(run_at_ms, _)| *run_at_ms <= at_ms);
+                let limit_of = |operator| job.plan.step(operator)?.limit_ms;
+                let slow = slow.and_then(|(_, operator)| Some((*operator, limit_of(*operator)?.get())));
+                let cause = match slow {
+                    Some((operator, limit_ms)) => StopCause::OperatorTimeLimit { operator, limit_ms },
+                    None => StopCause::TimeLimit { limit_ms: job.limit_ms },
+                };
                 self.set_deadline(id, None);
-                self.stop(id, JobStatus::Terminated, StopCause::TimeLimit { limit_ms });
+                self.stop(id, JobStatus::Terminated, cause);
             }
         }
     }

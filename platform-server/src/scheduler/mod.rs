@@ -60,6 +60,7 @@
 mod config;
 mod demand;
 mod event;
+mod few;
 mod heads;
 mod job;
 mod lane;

@@ -1,6 +1,7 @@
 //! What a job will run: operators, what they ask for, and which read from which.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::resources::{Amounts, NeverFits, Request};
@@ -17,6 +18,8 @@ pub struct OperatorSpec {
     pub name: Arc<str>,
     /// What it asks for.
     pub request: Request,
+    /// How long each of its runs may take, beside the time limit of the whole job.
+    pub limit_ms: Option<NonZeroU64>,
     /// Places in the plan of the operators that have to be completed first. Twice is once.
     pub inputs: Vec<u32>,
 }
@@ -32,6 +35,7 @@ pub(super) struct Step {
     pub(super) name: Arc<str>,
     pub(super) request: Request,
     pub(super) need: Amounts,
+    pub(super) limit_ms: Option<NonZeroU64>,
     pub(super) input_count: u32,
     pub(super) next: Vec<u32>,
 }
@@ -84,6 +88,7 @@ impl Plan {
                 name,
                 request: spec.request,
                 need: Amounts::of_request(spec.request),
+                limit_ms: spec.limit_ms,
                 input_count: u32::try_from(inputs.len()).unwrap_or(u32::MAX),
                 next: Vec::new(),
             });
@@ -154,7 +159,12 @@ mod tests {
     use super::*;
 
     fn operator(name: &str, inputs: &[u32]) -> OperatorSpec {
-        OperatorSpec { name: name.into(), request: Request::default(), inputs: inputs.to_vec() }
+        OperatorSpec {
+            name: name.into(),
+            request: Request::default(),
+            limit_ms: None,
+            inputs: inputs.to_vec(),
+        }
     }
 
     #[test]

@@ -148,6 +148,7 @@ impl Scheduler {
                     .hold(token, step.need, &run.gpus)
                     .map_err(|gpu| RestoreError::GpuTwice { job: id, gpu })?;
                 job.live += 1;
+                job.watch_run(at, run.launched_ms, true);
             }
             let stage = stage_of(&known).ok_or(contradiction)?;
             job.begun |= known.attempt > 0;

@@ -24,6 +24,13 @@ pub enum StopCause {
         /// The limit that was in force.
         limit_ms: u64,
     },
+    /// One of its operators ran over its own time limit.
+    OperatorTimeLimit {
+        /// The operator's place in the plan.
+        operator: u32,
+        /// The limit of the operator.
+        limit_ms: u64,
+    },
     /// It had begun under an earlier server.
     Evicted,
     /// The machine has become too small for one of its operators.
@@ -31,6 +38,15 @@ pub enum StopCause {
 }
 
 impl StopCause {
+    /// Whether an operator of the job is asked to end because its time is over, and not on account of another.
+    pub(super) fn is_out_of_time(&self, operator: u32) -> bool {
+        match self {
+            Self::TimeLimit { .. } => true,
+            Self::OperatorTimeLimit { operator: slow, .. } => *slow == operator,
+            _ => false,
+        }
+    }
+
     /// For the people whose job it is; `plan` is that of the job.
     pub fn message(&self, plan: &Plan) -> String {
         match self {
@@ -39,6 +55,11 @@ impl StopCause {
             }
             Self::Canceled => "canceled on request".into(),
             Self::TimeLimit { limit_ms } => format!("over its time limit of {} s", *limit_ms as f64 / 1000.0),
+            Self::OperatorTimeLimit { operator, limit_ms } => format!(
+                "operator `{}` ran over its time limit of {} s",
+                plan.operator_name(*operator).unwrap_or_default(),
+                *limit_ms as f64 / 1000.0
+            ),
             Self::Evicted => "left over from an earlier run of the server".into(),
             Self::NeverFits(reason) => reason.to_string(),
         }

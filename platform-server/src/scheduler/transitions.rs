@@ -85,6 +85,7 @@ impl Scheduler {
         operator.ended_ms = None;
         operator.run = Some(RunRow { launched_ms: now_ms, gpus: gpus.clone() });
         job.live += 1;
+        job.watch_run(place.operator, now_ms, true);
         let is_first = !job.begun;
         self.queue.launched(pick);
         self.demand.remove(need, place.position);
@@ -123,7 +124,11 @@ impl Scheduler {
         if job.phase == Phase::Stopping {
             let fault = match outcome {
                 Outcome::Completed => None,
-                Outcome::Faulted(fault) => Some(asked_to_end(job.status, fault)),
+                Outcome::Faulted(fault) => {
+                    let is_out_of_time =
+                        job.cause.as_ref().is_some_and(|cause| cause.is_out_of_time(run.operator));
+                    Some(asked_to_end(is_out_of_time, fault))
+                }
             };
             self.conclude(run, fault);
             self.finish_if_over(run.job);
@@ -172,6 +177,7 @@ impl Scheduler {
         operator.ended_ms = operator.started_ms.map(|started_ms| ended_ms.max(started_ms));
         let started_ms = operator.started_ms;
         job.live -= 1;
+        job.watch_run(run.operator, held.launched_ms, false);
         if let (None, Some(started_ms)) = (job.started_ms, started_ms) {
             job.begin(started_ms);
             self.outbox.job(run.job);
@@ -292,7 +298,7 @@ impl Scheduler {
         self.outbox.clock(id);
     }
 
-    /// Starts or stops the clock of a job, and sets its time limit by it.
+    /// Starts or stops the clock of a job, and sets its next time limit by it and by its live runs.
     pub(super) fn settle_clock(&mut self, id: JobId) {
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
@@ -303,6 +309,7 @@ impl Scheduler {
                 job.ran_ms = job.ran_ms.saturating_add(self.now_ms.saturating_sub(since_ms));
                 job.clock_since_ms = None;
             }
+            _ if job.phase == Phase::Active => return self.set_limit_deadline(id),
             _ => return,
         }
         self.outbox.job(id);
@@ -311,24 +318,23 @@ impl Scheduler {
         }
     }
 
-    /// Sets when the time limit of a job is over, if its clock runs.
+    /// Sets when the next time limit of a job or of one of its live runs is over.
     pub(super) fn set_limit_deadline(&mut self, id: JobId) {
         let Some(job) = self.jobs.get(&id) else {
             return;
         };
-        let left_ms = job.limit_ms.saturating_sub(job.ran_ms);
-        let deadline_ms = job.clock_since_ms.map(|since_ms| since_ms.saturating_add(left_ms));
-        self.set_deadline(id, deadline_ms);
+        let of_run = job.run_limits.first().map(|(at_ms, _)| *at_ms);
+        self.set_deadline(id, job.limit_deadline_ms().into_iter().chain(of_run).min());
     }
 }
 
 /// The fault of an operator that ended while its job was being stopped.
 ///
 /// That it was asked to end explains a code or a signal; other faults are facts of their own.
-fn asked_to_end(status: JobStatus, fault: Fault) -> Fault {
-    match (fault, status) {
-        (Fault::ExitCode(_) | Fault::Signal(_), JobStatus::Terminated) => Fault::Timeout,
-        (Fault::ExitCode(_) | Fault::Signal(_), _) => Fault::Canceled,
-        (fault, _) => fault,
+fn asked_to_end(is_out_of_time: bool, fault: Fault) -> Fault {
+    match fault {
+        Fault::ExitCode(_) | Fault::Signal(_) if is_out_of_time => Fault::Timeout,
+        Fault::ExitCode(_) | Fault::Signal(_) => Fault::Canceled,
+        fault => fault,
     }
 }

@@ -38,8 +38,16 @@ impl InProcess {
     /// [`io::ErrorKind::ConnectionRefused`] when the server is gone.
     pub async fn connect(&self) -> io::Result<DuplexStream> {
         let (near, far) = duplex(PIPE_BYTES);
-        self.calls.send(far).await.map_err(|_| io::Error::from(io::ErrorKind::ConnectionRefused))?;
+        self.admit(far).await?;
         Ok(near)
+    }
+
+    /// Takes the far end of a connection that somebody else made.
+    ///
+    /// # Errors
+    /// As [`InProcess::connect`].
+    pub async fn admit(&self, far: DuplexStream) -> io::Result<()> {
+        self.calls.send(far).await.map_err(|_| io::Error::from(io::ErrorKind::ConnectionRefused))
     }
 
     /// A channel that connects at its first call, and again where it has to.

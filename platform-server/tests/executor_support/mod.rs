@@ -1,23 +1,80 @@
-//! An executor in a folder of its own, with and without a sandbox, and runs in one line.
+//! An executor in a folder of its own, without a sandbox, with one, or with containers, and runs in one line.
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "tests, which the lint does not see in a folder")]
 
+pub(crate) mod container;
+
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use platform_server::executor::process::{Isolate, ProcessConfig, ProcessExecutor};
 use platform_server::executor::spec::{Access, Mount};
 use platform_server::executor::{
-    Cancel, CancelCause, EventStream, Executor, ExecutorError, RunEnd, RunEvent, RunSpec, RunToken,
+    BoxFuture, Cancel, CancelCause, Capabilities, EventStream, Executor, ExecutorError, Found, LogChunk,
+    OnRestart, RunEnd, RunEvent, RunSpec, RunToken, Submitted,
 };
+
+use container::ContainerStore;
 
 /// No run of a test takes this long, however slow the machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) struct Bench {
-    pub(crate) executor: ProcessExecutor,
+    pub(crate) executor: Subject,
     pub(crate) has_sandbox: bool,
     pub(crate) folder: tempfile::TempDir,
+    /// Where the container engine keeps its things.
+    pub(crate) store: Option<Arc<ContainerStore>>,
+}
+
+/// An executor under test. Where it runs images, runs that name none get one with the usual programs.
+pub(crate) struct Subject {
+    pub(crate) inner: Box<dyn Executor>,
+    pub(crate) image: Option<&'static str>,
+}
+
+impl From<ProcessExecutor> for Subject {
+    fn from(executor: ProcessExecutor) -> Self {
+        let image = executor.capabilities().runs_images.then_some(container::IMAGE);
+        Self { inner: Box::new(executor), image }
+    }
+}
+
+impl Executor for Subject {
+    fn capabilities(&self) -> &Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn submit(&self, token: RunToken, mut spec: RunSpec) -> BoxFuture<'_, Result<Submitted, ExecutorError>> {
+        spec.image = spec.image.or_else(|| self.image.map(str::to_owned));
+        self.inner.submit(token, spec)
+    }
+
+    fn observe(&self) -> EventStream {
+        self.inner.observe()
+    }
+
+    fn logs(&self, token: RunToken, from: u64, max: usize) -> BoxFuture<'_, Result<LogChunk, ExecutorError>> {
+        self.inner.logs(token, from, max)
+    }
+
+    fn cancel(&self, token: RunToken, cancel: Cancel) -> BoxFuture<'_, Result<(), ExecutorError>> {
+        self.inner.cancel(token, cancel)
+    }
+
+    fn reconcile(
+        &self,
+        known: Vec<RunToken>,
+        kept: std::collections::HashSet<RunToken>,
+        on_restart: OnRestart,
+    ) -> BoxFuture<'_, Result<Vec<Found>, ExecutorError>> {
+        self.inner.reconcile(known, kept, on_restart)
+    }
+
+    fn forget(&self, token: RunToken) -> BoxFuture<'_, Result<(), ExecutorError>> {
+        self.inner.forget(token)
+    }
 }
 
 pub(crate) fn shim() -> Vec<String> {
@@ -32,8 +89,15 @@ pub(crate) fn config(dir: &Path, has_sandbox: bool) -> ProcessConfig {
     config
 }
 
-/// Both ways to run, or what this machine can.
+/// All ways to run, or what this machine can.
 pub(crate) async fn benches() -> Vec<Bench> {
+    let mut all = process_benches().await;
+    all.extend(container::contained().await);
+    all
+}
+
+/// Both ways to run processes, or what this machine can.
+pub(crate) async fn process_benches() -> Vec<Bench> {
     let plain = bench_with(false, |_| ()).await.unwrap();
     [Some(plain), sandboxed().await].into_iter().flatten().collect()
 }
@@ -67,7 +131,8 @@ pub(crate) async fn bench_with(
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(folder.path(), has_sandbox);
     change(&mut config);
-    Ok(Bench { executor: ProcessExecutor::open(config).await?, has_sandbox, folder })
+    let executor = ProcessExecutor::open(config).await?.into();
+    Ok(Bench { executor, has_sandbox, folder, store: None })
 }
 
 pub(crate) fn sh(script: &str) -> RunSpec {
@@ -148,6 +213,25 @@ impl Bench {
         let place = if self.has_sandbox { place } else { own };
         Mount { host: folder.into(), place: place.into(), access }
     }
+}
+
+impl Bench {
+    /// Nothing of a run is left. Of containers a helper of the engine may stay a moment longer, which is no operator's.
+    pub(crate) async fn assert_gone(&self, token: RunToken) {
+        if self.store.is_some() {
+            until_gone(token).await;
+        }
+        assert_eq!(processes_of(token), Vec::<u32>::new());
+    }
+}
+
+pub(crate) async fn until_gone(token: RunToken) {
+    let wait = async {
+        while !processes_of(token).is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.expect("the processes should end");
 }
 
 /// Waits until a run has printed `text`.

@@ -10,7 +10,8 @@ use platform_api::job::JobPriority;
 use platform_api::payload::PayloadPath;
 use platform_server::payloads::{PayloadError, PayloadOptions, PayloadStore};
 use platform_server::repository::{
-    Change, Metadata, NewJob, PayloadFileRow, Repository, SqliteOptions, SqliteRepository,
+    Change, Metadata, NewJob, PayloadFileRow, PostgresOptions, PostgresRepository, Repository, SqliteOptions,
+    SqliteRepository,
 };
 
 pub(crate) struct Bench {
@@ -22,16 +23,26 @@ pub(crate) struct Bench {
 /// Opens records and files beneath `data`, as the server does.
 pub(crate) fn open(data: &Path) -> Bench {
     let path = data.join("records.sqlite");
-    let repository: Arc<dyn Repository> =
-        Arc::new(SqliteRepository::open(&path, SqliteOptions::default()).unwrap());
+    open_with(data, Arc::new(SqliteRepository::open(&path, SqliteOptions::default()).unwrap()))
+}
+
+fn open_with(data: &Path, repository: Arc<dyn Repository>) -> Bench {
     let store =
         PayloadStore::open(data, Arc::clone(&repository), PayloadOptions { limit_percent: 100 }).unwrap();
     Bench { store, repository, data: data.to_owned() }
 }
 
-pub(crate) fn with_store(body: impl FnOnce(Bench)) {
+/// Does the same with records in SQLite and, where there is one, on a PostgreSQL server.
+pub(crate) fn with_store(body: impl Fn(Bench)) {
     let folder = tempfile::tempdir().unwrap();
     body(open(folder.path()));
+    #[cfg(unix)]
+    if let Some(cluster) = test_support::postgres::Cluster::shared() {
+        let (folder, address) = (tempfile::tempdir().unwrap(), cluster.database().url.parse().unwrap());
+        let repository = PostgresRepository::open(&address, PostgresOptions::default()).unwrap();
+        eprintln!("the same with PostgreSQL");
+        body(open_with(folder.path(), Arc::new(repository)));
+    }
 }
 
 pub(crate) fn id(n: u128) -> PayloadId {

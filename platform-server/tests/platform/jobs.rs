@@ -122,6 +122,25 @@ async fn a_failed_operator_faults_its_job_and_says_how() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_operator_over_its_own_time_limit_terminates_its_job() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(platform) = open(folder.path()).await else { return };
+    let slow = one("echo begun; sleep 600").replace("  container:", "  timeout: 1\n  container:");
+    let pipeline = create_pipeline(&platform, &slow).await;
+    let made = create_job(&platform, pipeline, "slow").await;
+    start(&platform, made.job).await;
+    let report = end(&platform, made.job).await;
+    assert_eq!(report.details.status, JobStatus::Terminated);
+    assert_eq!(report.messages, ["terminated: operator `only` ran over its time limit of 1 s"]);
+    assert_eq!(log(&platform, made.job, "only").await, ["begun"]);
+    let extended = platform.job_extended(made.job).await.unwrap();
+    assert_eq!(extended.operators[0].end.as_ref().unwrap().reason, EndReason::TimedOut);
+    let operator = &report.operators[0];
+    let took = operator.stopped.unwrap().duration_since(operator.started.unwrap()).unwrap();
+    assert!(took < std::time::Duration::from_secs(60), "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_ends_once_starts_once_and_can_be_canceled_before() {
     let folder = tempfile::tempdir().unwrap();
     let Some(platform) = open(folder.path()).await else { return };

@@ -22,7 +22,7 @@ operators:
 "#;
 
 /// One life of a server: everything of it goes at its end, without a word, as when its process is killed.
-fn life<T>(story: impl Future<Output = T>) -> T {
+pub(crate) fn life<T>(story: impl Future<Output = T>) -> T {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("the call is answered");
     let told = runtime.block_on(story);

@@ -3,13 +3,16 @@
 #![allow(dead_code, reason = "each test file uses some of it")]
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use platform_api::id::{JobId, PayloadId, PipelineId};
 use platform_api::job::{JobPriority, OperatorStatus};
 use platform_server::repository::{
-    Change, DefinitionFile, DefinitionId, Metadata, NewJob, OperatorRow, PayloadKind, Repository,
-    SqliteOptions, SqliteRepository,
+    Address, Change, DefinitionFile, DefinitionId, Metadata, NewJob, OperatorRow, PayloadKind,
+    PostgresOptions, PostgresRepository, Repository, RepositoryError, SqliteOptions, SqliteRepository,
 };
+#[cfg(unix)]
+use test_support::postgres::Cluster;
 
 pub(crate) fn database(folder: &Path) -> PathBuf {
     folder.join("records.sqlite")
@@ -17,6 +20,55 @@ pub(crate) fn database(folder: &Path) -> PathBuf {
 
 pub(crate) fn open(folder: &Path) -> SqliteRepository {
     SqliteRepository::open(&database(folder), SqliteOptions::default()).unwrap()
+}
+
+/// A database that can be opened again and again.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    Sqlite(PathBuf),
+    Postgres(Address),
+}
+
+impl Place {
+    pub(crate) fn open(&self) -> Box<dyn Repository> {
+        self.try_open(None).unwrap()
+    }
+
+    /// Opens it with a number of events to keep.
+    pub(crate) fn try_open(&self, events_kept: Option<u64>) -> Result<Box<dyn Repository>, RepositoryError> {
+        match self {
+            Self::Sqlite(path) => {
+                let mut options = SqliteOptions::default();
+                options.events_kept = events_kept.unwrap_or(options.events_kept);
+                Ok(Box::new(SqliteRepository::open(path, options)?))
+            }
+            Self::Postgres(address) => {
+                let mut options = PostgresOptions::default();
+                options.events_kept = events_kept.unwrap_or(options.events_kept);
+                // A second server is to be refused soon.
+                options.patience = Duration::from_millis(300);
+                Ok(Box::new(PostgresRepository::open(address, options)?))
+            }
+        }
+    }
+
+    pub(crate) fn from_text(text: &str) -> Self {
+        text.parse().map_or_else(|_| Self::Sqlite(text.into()), Self::Postgres)
+    }
+}
+
+/// Does the same with an empty database of each kind; where there is no PostgreSQL it says so. The second
+/// argument is the text of [`Place::from_text`].
+pub(crate) fn with_each_place(body: impl Fn(&Place, &str)) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = database(folder.path());
+    body(&Place::Sqlite(path.clone()), path.to_str().unwrap());
+    #[cfg(unix)]
+    if let Some(cluster) = Cluster::shared() {
+        let url = cluster.database().url;
+        eprintln!("the same with PostgreSQL");
+        body(&Place::Postgres(url.parse().unwrap()), &url);
+    }
 }
 
 pub(crate) fn pipeline_id(n: u128) -> PipelineId {

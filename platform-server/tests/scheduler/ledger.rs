@@ -188,9 +188,24 @@ impl Ledger {
                     self.wake_ms.is_some_and(|wake_ms| wake_ms <= limit_ms),
                     "nobody looks at {id} in time"
                 );
+                self.check_run_limits(entry, now_ms);
             } else {
                 assert!(self.wake_ms.is_some(), "nobody will kill what does not end: {id}");
             }
+        }
+    }
+
+    /// The same for time limits of operators, which count from the launch of each run.
+    fn check_run_limits(&self, entry: &Entry, now_ms: u64) {
+        for (spec, row) in entry.specs.iter().zip(entry.operators.iter().flatten()) {
+            let Some((limit_ms, run)) = spec.limit_ms.zip(row.run.as_ref()) else { continue };
+            let at_ms = run.launched_ms + limit_ms.get();
+            assert!(now_ms < at_ms, "{} runs over its limit", spec.name);
+            assert!(
+                self.wake_ms.is_some_and(|wake_ms| wake_ms <= at_ms),
+                "nobody looks at {} in time",
+                spec.name
+            );
         }
     }
 

@@ -11,7 +11,7 @@ use platform_server::scheduler::{
     Snapshot,
 };
 
-use crate::stage::{Stage, chain, cores, gpus, job, machine, plan, run};
+use crate::stage::{Stage, chain, cores, gpus, job, limited_plan, machine, plan, run};
 
 fn records(stage: &Stage) -> Vec<JobRecord> {
     stage
@@ -181,6 +181,20 @@ fn the_time_limit_goes_on_across_a_restart() {
     restarted(&mut stage, Config::default(), machine(1, &[]), &[(run(1, 0, 1), fate)]);
     assert!(stage.launched().is_empty());
     assert_eq!(stage.state(1), (Stopped, Terminated));
+}
+
+#[test]
+fn the_time_limit_of_an_operator_goes_on_across_a_restart() {
+    let mut stage = Stage::new(machine(1, &[]));
+    stage.add(1, Normal, limited_plan(&[(cores(1), &[])], &[1_000]));
+    stage.started(run(1, 0, 1));
+    stage.now_ms += 400;
+    restarted(&mut stage, Config::default(), machine(1, &[]), &[(run(1, 0, 1), RunFate::Reattached)]);
+    stage.later(599);
+    assert_eq!(stage.state(1), (Running, Healthy));
+    stage.later(1);
+    assert_eq!(stage.state(1), (Running, Terminated));
+    assert_eq!(stage.canceled(), [run(1, 0, 1)]);
 }
 
 #[test]

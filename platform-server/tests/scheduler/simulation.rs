@@ -68,6 +68,7 @@ fn random_plan(chance: &mut Chance) -> (Arc<Vec<OperatorSpec>>, Arc<Plan>) {
                 memory_mb: chance.pick(&[256, 1024, 1024, 4096]),
                 gpus: chance.pick(&[0, 0, 0, 0, 1, 2]),
             },
+            limit_ms: NonZeroU64::new(chance.pick(&[0, 0, 0, 300, 2_000, 50_000])),
             inputs: (0..at).filter(|_| chance.percent(40)).collect(),
         })
         .collect();

@@ -37,12 +37,18 @@ pub(crate) fn gpus(count: u32) -> Request {
 
 /// Operators by what they ask for and read.
 pub(crate) fn plan(operators: &[(Request, &[u32])]) -> Arc<Plan> {
+    limited_plan(operators, &[])
+}
+
+/// The same with time limits of their own; 0 is none.
+pub(crate) fn limited_plan(operators: &[(Request, &[u32])], limits_ms: &[u64]) -> Arc<Plan> {
     let specs = operators
         .iter()
         .enumerate()
         .map(|(at, (request, inputs))| OperatorSpec {
             name: format!("operator-{at}").into(),
             request: *request,
+            limit_ms: limits_ms.get(at).copied().and_then(NonZeroU64::new),
             inputs: inputs.to_vec(),
         })
         .collect();

@@ -8,7 +8,7 @@ use platform_server::scheduler::{
     Config, Effect, Event, Fault, Outcome, Refusal, Request, Resource, StopCause,
 };
 
-use crate::stage::{Stage, chain, cores, gpus, job, machine, plan, run};
+use crate::stage::{Stage, chain, cores, gpus, job, limited_plan, machine, plan, run};
 
 /// Brings job 1, two operators in a row, into a situation by its name.
 fn in_situation(situation: &str) -> Stage {
@@ -247,6 +247,65 @@ fn a_job_over_its_time_limit_is_terminated() {
         assert_eq!(stage.operator(1, 0), (OperatorStatus::Faulted, Some(Fault::Timeout)));
         assert_eq!(stage.row(1).cause, Some(StopCause::TimeLimit { limit_ms }));
     }
+}
+
+#[test]
+fn an_operator_over_its_own_time_limit_ends_its_job_and_is_told_from_the_others() {
+    let mut stage = Stage::new(machine(4, &[]));
+    let three = limited_plan(&[(cores(1), &[]), (cores(1), &[]), (cores(1), &[0])], &[9_000, 5_000, 1_000]);
+    stage.create_limited(1, Normal, three, Some(60_000)).unwrap();
+    stage.start(1).unwrap();
+    assert_eq!(stage.effects.last(), Some(&Effect::WakeAt { at_ms: stage.now_ms + 5_000 }));
+    stage.started(run(1, 0, 1));
+    stage.started(run(1, 1, 1));
+    stage.later(4_999);
+    assert_eq!(stage.state(1), (Running, Healthy));
+    stage.later(1);
+    assert_eq!(stage.state(1), (Running, Terminated));
+    assert_eq!(stage.canceled(), [run(1, 0, 1), run(1, 1, 1)]);
+    assert_eq!(
+        [0, 1].map(|operator| stage.scheduler.is_out_of_time(run(1, operator, 1))),
+        [false, true],
+        "the other one is only asked to end"
+    );
+    stage.faulted(run(1, 0, 1), Fault::Signal(15));
+    stage.faulted(run(1, 1, 1), Fault::ExitCode(1));
+    assert_eq!(stage.state(1), (Stopped, Terminated));
+    assert_eq!(stage.operator(1, 0), (OperatorStatus::Faulted, Some(Fault::Canceled)));
+    assert_eq!(stage.operator(1, 1), (OperatorStatus::Faulted, Some(Fault::Timeout)));
+    assert_eq!(stage.operator(1, 2), (OperatorStatus::Faulted, Some(Fault::NeverStarted)));
+    assert_eq!(stage.row(1).cause, Some(StopCause::OperatorTimeLimit { operator: 1, limit_ms: 5_000 }));
+}
+
+#[test]
+fn each_run_of_an_operator_has_its_time_limit_to_itself() {
+    let config = Config { lost_retries: 1, ..Config::default() };
+    let mut stage = Stage::with(config, machine(1, &[]));
+    let two = limited_plan(&[(cores(1), &[]), (cores(1), &[0])], &[1_000, 1_000]);
+    stage.create_limited(1, Normal, two, Some(60_000)).unwrap();
+    stage.start(1).unwrap();
+    stage.later(900);
+    stage.faulted(run(1, 0, 1), Fault::Lost);
+    assert_eq!(stage.launched(), [run(1, 0, 2)]);
+    stage.later(900);
+    stage.completed(run(1, 0, 2));
+    assert_eq!(stage.launched(), [run(1, 1, 1)]);
+    stage.later(999);
+    assert_eq!(stage.state(1).1, Healthy);
+    stage.later(1);
+    assert_eq!(stage.state(1).1, Terminated);
+    assert_eq!(stage.row(1).cause, Some(StopCause::OperatorTimeLimit { operator: 1, limit_ms: 1_000 }));
+}
+
+#[test]
+fn the_time_limit_of_the_job_holds_for_operators_that_have_more() {
+    let mut stage = Stage::new(machine(1, &[]));
+    let one = limited_plan(&[(cores(1), &[])], &[9_000]);
+    stage.create_limited(1, Normal, one, Some(2_000)).unwrap();
+    stage.start(1).unwrap();
+    stage.later(2_000);
+    assert_eq!(stage.row(1).cause, Some(StopCause::TimeLimit { limit_ms: 2_000 }));
+    assert!(stage.scheduler.is_out_of_time(run(1, 0, 1)));
 }
 
 #[test]

@@ -26,6 +26,14 @@ impl Location {
         }
     }
 
+    /// The bytes of a member of an archive; `None` for a file of its own.
+    pub(crate) fn unpacked(&self) -> io::Result<Option<Vec<u8>>> {
+        match self {
+            Self::File(_) => Ok(None),
+            Self::ZipMember { archive, index, .. } => archive.read_member(*index).map(Some),
+        }
+    }
+
     /// Opens the object for reading at any offset.
     pub(crate) fn open(&self) -> io::Result<Bytes> {
         match self {

@@ -8,6 +8,7 @@ use std::io;
 
 use super::bytes::Bytes;
 use super::tags::{self, Tag};
+use crate::color_profile::MAX_PROFILE_BYTES;
 
 /// Nesting beyond this is an attack or damage; real objects stay below ten.
 const MAX_DEPTH: usize = 64;
@@ -103,6 +104,15 @@ pub(crate) struct Keep {
 impl Keep {
     /// What images need.
     const IMAGE: Self = Self { vr_of: tags::kept_vr, max_value_bytes: MAX_VALUE_BYTES, noted: None };
+}
+
+/// The most bytes of elements that may be larger than others.
+fn most_bytes(tag: Tag) -> u32 {
+    match tag {
+        tags::ICC_PROFILE => MAX_PROFILE_BYTES as u32,
+        _ if tags::is_overlay(tag) => MAX_OVERLAY_BYTES,
+        _ => 0,
+    }
 }
 
 /// Whether the first bytes of a file look like DICOM, with or without preamble.
@@ -328,16 +338,25 @@ impl Walk<'_> {
             }
             // Repeated elements are not allowed; the first counts, which also bounds the size of the set.
             if let Some(kept_vr) = kept
-                && (len <= self.keep.max_value_bytes || (tags::is_overlay(tag) && len <= MAX_OVERLAY_BYTES))
                 && set.find(tag).is_none()
+                && let Some(len) = self.kept_len(tag, len)
             {
                 let vr = if matches!(&vr, b"??" | b"UN") { kept_vr } else { vr };
-                let value = self.bytes.at(value_at, len as usize)?.unwrap_or_default().to_vec();
+                let value = self.bytes.at(value_at, len)?.unwrap_or_default().to_vec();
                 set.elements.push(Element { tag, vr, value: Value::Bytes(value) });
             }
             at = next;
         }
         Ok((set, at))
+    }
+
+    /// How many bytes of a value are kept; `None` steps over it.
+    fn kept_len(&self, tag: Tag, len: u32) -> Option<usize> {
+        if len <= self.keep.max_value_bytes.max(most_bytes(tag)) {
+            return Some(len as usize);
+        }
+        // That there is a profile matters even where it is too large to be one.
+        (tag == tags::ICC_PROFILE).then_some(0)
     }
 
     fn sequence(

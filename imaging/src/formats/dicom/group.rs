@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use super::bytes::Location;
 use super::codec;
 use super::instance::{Frame, Instance, Photometric, SampleFormat};
 use super::pixels::VoxelKind;
 use super::stack::{self, FrameRef, Placed, Stack, Stacking, natural_order};
+use crate::color_profile::ColorProfile;
 use crate::formats::Origin;
 use crate::intensity::NamedWindow;
-use crate::series::{SeriesEntry, SeriesWarning, SkippedFile, SourceFrame, SourceKind};
+use crate::series::{SeriesAttributes, SeriesEntry, SeriesWarning, SkippedFile, SourceFrame, SourceKind};
 use crate::verdict::Level;
 use crate::volume::{Rescale, Unit};
 
@@ -33,6 +35,15 @@ impl DicomSeries {
     /// Whether some object holds several frames.
     pub(crate) fn has_multi_frame(&self) -> bool {
         self.instances.iter().any(|instance| instance.frames.len() > 1)
+    }
+
+    /// Where the objects of its slices are, each once, in the order of the slices.
+    pub(crate) fn locations(&self) -> impl Iterator<Item = &Location> {
+        let mut seen = std::collections::BTreeSet::new();
+        let frames = self.stack.slots.iter().flatten();
+        frames
+            .filter(move |at| seen.insert(at.instance))
+            .filter_map(|at| Some(&self.instances.get(at.instance)?.location))
     }
 
     /// The object of the first slice.
@@ -257,6 +268,13 @@ fn entry(
     if rescale_varies && kind == VoxelKind::Rescaled {
         warnings.push(SeriesWarning::RescaleVaries);
     }
+    let color_profile = match color_profile(used().map(|(_, instance)| instance), first) {
+        Ok(profile) => profile,
+        Err(reason) => {
+            warnings.push(SeriesWarning::Other(format!("{reason}; colours are shown as stored")));
+            None
+        }
+    };
     let channels = if format.is_color() { 3 } else { 1 };
     let dims = stack.geometry.dims();
     let (voxel_type, sample_bytes) = number_type(kind);
@@ -269,6 +287,16 @@ fn entry(
             instances.get(at.instance)?.frames.get(at.frame)?.instance_number
         })
         .collect();
+    let thicknesses: Vec<_> =
+        used().filter_map(|(at, instance)| Some(instance.frames.get(at.frame)?.thickness)).collect();
+    let attributes = SeriesAttributes {
+        // One number cannot stand for slices that differ.
+        slice_thickness_mm: typical
+            .attributes
+            .slice_thickness_mm
+            .filter(|_| thicknesses.iter().all(|other| Some(other) == thicknesses.first())),
+        ..typical.attributes.clone()
+    };
     let series = DicomSeries {
         instances: Arc::clone(instances),
         kind,
@@ -280,7 +308,7 @@ fn entry(
     };
     Ok(SeriesEntry {
         source: SourceKind::Dicom,
-        attributes: typical.attributes.clone(),
+        attributes,
         dims,
         time_points: series.stack.time_points,
         channels,
@@ -293,9 +321,21 @@ fn entry(
         instance_numbers,
         spacing_source: frames.first().map(|placed| placed.frame.spacing.source.clone()).unwrap_or_default(),
         ultrasound_regions: first.ultrasound_regions.clone(),
+        color_profile,
         decoded_bytes,
         origin: Origin::Dicom(Arc::new(series)),
     })
+}
+
+/// The colour profile of a series, if all its objects have the same.
+fn color_profile<'a>(
+    mut used: impl Iterator<Item = &'a Instance>,
+    first: &Instance,
+) -> Result<Option<ColorProfile>, String> {
+    if used.any(|instance| instance.color_space != first.color_space) {
+        return Err("the images have different colour profiles".to_owned());
+    }
+    first.color_space.as_ref().map(|space| space.profile(&first.format)).transpose()
 }
 
 fn warnings(

@@ -1,5 +1,7 @@
 //! One DICOM object as an image: its pixel format, and position, spacing, rescale and time of each frame.
 
+use std::sync::Arc;
+
 use glam::DVec3;
 
 use super::bytes::Location;
@@ -12,6 +14,7 @@ use super::tags;
 use super::text::Charset;
 use super::voi;
 use crate::ImagingError;
+use crate::color_profile::{self, ColorProfile};
 use crate::fault::{self, Fault};
 use crate::intensity::NamedWindow;
 use crate::series::{SeriesAttributes, SeriesWarning};
@@ -139,6 +142,39 @@ pub(crate) struct TimeKeys {
     pub(crate) content: Option<f64>,
 }
 
+/// What an object says about its colours (ICC Profile Module, PS3.3 C.11.15).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ColorSpace {
+    Icc(Arc<[u8]>),
+    Label(String),
+}
+
+impl ColorSpace {
+    fn read(set: &DataSet, format: &PixelFormat) -> Option<Self> {
+        if !format.is_color() {
+            return None;
+        }
+        let profile = set.bytes(tags::ICC_PROFILE).map(|bytes| Self::Icc(color_profile::shared(bytes)));
+        profile.or_else(|| set.text(tags::COLOR_SPACE).map(Self::Label))
+    }
+
+    /// The profile, once for a whole series.
+    ///
+    /// # Errors
+    /// A sentence for a person.
+    pub(crate) fn profile(&self, format: &PixelFormat) -> Result<ColorProfile, String> {
+        if format.photometric != Photometric::Palette && u64::from(format.bits_stored) != format.sample.bits()
+        {
+            return Err(format!("the colour profile is not applied to {} bits stored", format.bits_stored));
+        }
+        match self {
+            Self::Icc(bytes) => ColorProfile::read(bytes).map_err(|error| error.to_string()),
+            Self::Label(label) => ColorProfile::labelled(label)
+                .ok_or_else(|| format!("the colour space `{label}` is not known")),
+        }
+    }
+}
+
 /// A DICOM object that holds an image.
 #[derive(Debug)]
 pub(crate) struct Instance {
@@ -160,6 +196,7 @@ pub(crate) struct Instance {
     pub(crate) units: Option<String>,
     pub(crate) windows: Vec<NamedWindow>,
     pub(crate) palette: Option<Palette>,
+    pub(crate) color_space: Option<ColorSpace>,
     pub(crate) modality_lut: Option<Lut>,
     pub(crate) padding: Option<[f64; 2]>,
     pub(crate) is_lossy: bool,
@@ -323,17 +360,33 @@ pub(crate) fn interpret_pixels(
         }),
         ultrasound_regions: pixel_spacing::ultrasound_regions(set),
         attributes: attributes(set, &charset, modality),
-        rescale_type: transformation
+        // Values that could not be rescaled are in no unit that the file names.
+        rescale_type: (has_zero_slope(set, &format) || has_unreadable_rescale(set, &format))
+            .then(|| UNSPECIFIED.to_owned())
+            .or(transformation)
             .or_else(|| set.item(tags::MODALITY_LUT_SEQUENCE)?.text(tags::MODALITY_LUT_TYPE)),
         sop_uid: set.text(tags::SOP_INSTANCE_UID).unwrap_or_default(),
         sop_class,
         units,
         palette,
+        color_space: ColorSpace::read(set, &format),
         modality_lut,
         frames,
         truncation,
         warnings,
     }))
+}
+
+/// Rescale Type of values in no stated unit (PS3.3 C.11.1.1.2).
+const UNSPECIFIED: &str = "US";
+
+fn has_zero_slope(set: &DataSet, format: &PixelFormat) -> bool {
+    !format.is_color() && rescale_of(set).is_some_and(|rescale| rescale.slope == 0.0)
+}
+
+fn has_unreadable_rescale(set: &DataSet, format: &PixelFormat) -> bool {
+    let is_no_number = |tag| set.text(tag).is_some() && set.number(tag).is_none();
+    !format.is_color() && [tags::RESCALE_SLOPE, tags::RESCALE_INTERCEPT].into_iter().any(is_no_number)
 }
 
 /// Whether a plain table holds fewer entries than its descriptor says, or entries of no width.
@@ -535,8 +588,7 @@ fn frames(
     // Reconstructed nuclear slices: one position for the first, a signed distance for the rest (PS3.3 C.8.4.15).
     let is_tomo = modality == "NM" && image_type.contains("RECON TOMO");
     let tomo_step = set.number(tags::SPACING_BETWEEN_SLICES).filter(|_| is_tomo);
-    let is_no_number = |tag| set.text(tag).is_some() && set.number(tag).is_none();
-    if !format.is_color() && [tags::RESCALE_SLOPE, tags::RESCALE_INTERCEPT].into_iter().any(is_no_number) {
+    if has_unreadable_rescale(set, format) {
         let text = "rescale slope or intercept is not a number; 1 and 0 are used in its place";
         warnings.push(SeriesWarning::Other(text.to_owned()));
     }
@@ -545,9 +597,11 @@ fn frames(
         let text = "a rescale that this secondary capture took over from its source is not applied";
         warnings.push(SeriesWarning::Other(text.to_owned()));
     }
-    let is_zero_slope = !format.is_color() && rescale_of(set).is_some_and(|r| r.slope == 0.0);
-    if is_zero_slope {
+    if has_zero_slope(set, format) {
         warnings.push(SeriesWarning::Other("rescale slope is 0; values are shown as stored".to_owned()));
+    }
+    if modality == "MR" && image_type.split('\\').any(|value| value.trim() == "MOSAIC") {
+        warnings.push(SeriesWarning::Mosaic);
     }
     let has_volume_space = per_frame.first().into_iter().chain(shared).any(|group| {
         group.item(tags::PLANE_POSITION_VOLUME_SEQUENCE).is_some()
@@ -607,7 +661,7 @@ fn frames(
                 .and_then(|measures| pixel_spacing::pair(measures, tags::PIXEL_SPACING))
                 .map(|[row_mm, column_mm]| PixelSpacing { row_mm, column_mm, source: SpacingSource::Patient })
                 .unwrap_or_else(|| object_spacing.clone());
-            let rescale = if format.is_color() || is_zero_slope || is_inherited {
+            let rescale = if format.is_color() || has_zero_slope(set, format) || is_inherited {
                 Rescale::IDENTITY
             } else if is_dose {
                 let slope = set.number(tags::DOSE_GRID_SCALING).filter(|&slope| slope != 0.0);

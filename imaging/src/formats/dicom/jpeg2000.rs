@@ -10,11 +10,16 @@ use super::instance::PixelFormat;
 
 /// Decodes a codestream whose header was held against `format` before.
 ///
-/// Returns little-endian samples of `sample_bytes` bytes, interleaved; negative values in two's complement.
+/// Fills `bytes` with little-endian samples of `sample_bytes` bytes, interleaved; negative values in two's complement.
 ///
 /// # Errors
 /// A sentence for a person.
-pub(super) fn decode(data: &[u8], format: &PixelFormat, sample_bytes: usize) -> Result<Vec<u8>, String> {
+pub(super) fn decode(
+    data: &[u8],
+    format: &PixelFormat,
+    sample_bytes: usize,
+    bytes: &mut [u8],
+) -> Result<(), String> {
     let parts = jpeg2000_tile_parts(data);
     if parts.is_cut {
         return Err("the JPEG 2000 data ends early".to_owned());
@@ -29,7 +34,9 @@ pub(super) fn decode(data: &[u8], format: &PixelFormat, sample_bytes: usize) -> 
     if components.len() != samples || components.iter().any(|component| component.data().len() != pixels) {
         return Err("the JPEG 2000 components differ in size".to_owned());
     }
-    let mut bytes = vec![0; pixels * samples * sample_bytes];
+    if bytes.len() != pixels * samples * sample_bytes {
+        return Err("the JPEG 2000 image has another size than its voxels".to_owned());
+    }
     for (first, component) in components.iter().enumerate() {
         let data = component.data();
         match (samples, sample_bytes) {
@@ -46,5 +53,5 @@ pub(super) fn decode(data: &[u8], format: &PixelFormat, sample_bytes: usize) -> 
             }
         }
     }
-    Ok(bytes)
+    Ok(())
 }

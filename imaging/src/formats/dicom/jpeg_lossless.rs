@@ -17,7 +17,18 @@ const LOOKUP_BITS: u32 = 12;
 /// A sentence for a person.
 pub(super) fn decode(bytes: &[u8]) -> Option<Result<Vec<u16>, String>> {
     let scan = Scan::parse(bytes)?;
-    Some(scan.samples().map_err(str::to_owned))
+    let mut out = Vec::new();
+    // A sample takes one bit at least; asked before memory is reserved.
+    if scan.is_long_enough() {
+        out = vec![0; scan.samples()];
+    }
+    Some(scan.decode(&mut out).map(|()| out).map_err(str::to_owned))
+}
+
+/// As [`decode`], into samples that exist already, as many as the image has.
+pub(super) fn decode_into(bytes: &[u8], out: &mut [u16]) -> Option<Result<(), String>> {
+    let scan = Scan::parse(bytes)?;
+    Some(scan.decode(out).map_err(str::to_owned))
 }
 
 /// A scan with all that is needed to decode it.
@@ -106,14 +117,22 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn samples(&self) -> Result<Vec<u16>, &'static str> {
+    fn samples(&self) -> usize {
+        self.width * self.tables.len() * self.height
+    }
+
+    fn is_long_enough(&self) -> bool {
+        self.samples() / 8 <= self.data.len()
+    }
+
+    fn decode(&self, out: &mut [u16]) -> Result<(), &'static str> {
         let row = self.width * self.tables.len();
-        let samples = row * self.height;
-        // A sample takes one bit at least.
-        if samples / 8 > self.data.len() {
+        if !self.is_long_enough() {
             return Err("lossless JPEG data is too short for its image");
         }
-        let mut out = vec![0u16; samples];
+        if out.len() != self.samples() {
+            return Err("the lossless JPEG image has another size than its voxels");
+        }
         let mut rest = self.data;
         for interval in out.chunks_mut(row * self.restart_rows.unwrap_or(self.height)) {
             let (packed, tail) = unstuffed(rest);
@@ -131,7 +150,7 @@ impl<'a> Scan<'a> {
         if self.point_transform > 0 {
             out.iter_mut().for_each(|sample| *sample <<= self.point_transform);
         }
-        Ok(out)
+        Ok(())
     }
 
     /// Decodes the rows up to a restart marker.

@@ -165,7 +165,9 @@ pub(crate) fn load_slice(
         }
         Voxels::from(slice)
     });
-    Volume::new(VolumeMeta { geometry, time_points: 1, empty_slices, ..meta(entry, series) }, voxels)
+    let mut meta = VolumeMeta { geometry, time_points: 1, empty_slices, ..meta(entry, series) };
+    meta.warnings.extend(reader.surplus_warning());
+    Volume::new(meta, voxels)
 }
 
 fn meta(entry: &SeriesEntry, series: &DicomSeries) -> VolumeMeta {
@@ -177,6 +179,7 @@ fn meta(entry: &SeriesEntry, series: &DicomSeries) -> VolumeMeta {
         unit: entry.unit.clone(),
         padding: series.padding,
         empty_slices: Vec::new(),
+        color_profile: entry.color_profile.clone(),
         warnings: entry.warnings.clone(),
     }
 }
@@ -221,11 +224,7 @@ fn read_all<T: Stored + Default>(
         })
         .filter_map(Result::transpose)
         .collect::<Result<_, _>>()?;
-    if reader.has_surplus.load(Ordering::Relaxed) {
-        let text =
-            "compressed data decodes to more than the image; the surplus was left out, values may be wrong";
-        warnings.push(SeriesWarning::Other(text.to_owned()));
-    }
+    warnings.extend(reader.surplus_warning());
     let is_all_empty = empty.len() * slice_samples >= voxels.len();
     // Frames of one object stand or fall together: most of them broken is a broken object, and filling their
     // places would take the memory that only its header claims.
@@ -316,6 +315,13 @@ impl<'a> Reader<'a> {
             .map(|(i, _)| (i, OnceLock::new()))
             .collect();
         Self { series, shared, has_surplus: AtomicBool::new(false) }
+    }
+
+    /// What to know about frames that were read so far and held too much.
+    fn surplus_warning(&self) -> Option<SeriesWarning> {
+        let text =
+            "compressed data decodes to more than the image; the surplus was left out, values may be wrong";
+        self.has_surplus.load(Ordering::Relaxed).then(|| SeriesWarning::Other(text.to_owned()))
     }
 
     /// Fills a slice of the volume; `false` if there is no data for it.

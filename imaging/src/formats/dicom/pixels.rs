@@ -140,12 +140,8 @@ impl<'a> OpenInstance<'a> {
 
     /// Whether a frame can be as large as the header says, without decoding it.
     pub(crate) fn check_claim(&self, frame_index: usize) -> Result<(), ImagingError> {
-        let Some(fragments) = &self.fragments else { return Ok(()) };
         let instance = self.instance;
-        let data = fragments
-            .frame(&self.bytes, frame_index)
-            .map_err(|source| ImagingError::io(instance.location.path(), source))?
-            .ok_or_else(|| damaged(instance, "compressed pixel data is missing or cut off"))?;
+        let Some(data) = self.compressed(frame_index)? else { return Ok(()) };
         codec::check_claim(&instance.transfer_syntax, &instance.format, &data)
             .map_err(|reason| damaged(instance, &reason))
     }
@@ -214,31 +210,7 @@ impl<'a> OpenInstance<'a> {
         if format.sample == SampleFormat::Bit {
             return self.read_bits(frame_index, target);
         }
-        let mut precision = None;
-        match self.decoded(frame_index)? {
-            Some(decoded) => {
-                precision = decoded.precision;
-                let bytes = bytemuck::cast_slice_mut::<T, u8>(target);
-                let source = decoded.bytes.get(..bytes.len());
-                bytes
-                    .copy_from_slice(source.ok_or_else(|| damaged(self.instance, "decoded too few pixels"))?);
-                spare::give(decoded.bytes);
-                if cfg!(target_endian = "big") {
-                    target.iter_mut().for_each(|value| *value = value.swapped());
-                }
-            }
-            None => {
-                let frame_bytes = size_of_val(target) as u64;
-                self.read_native(frame_index as u64 * frame_bytes, bytemuck::cast_slice_mut(target))?;
-                let is_big = self.instance.pixels.is_big_endian;
-                if is_big && self.instance.pixels.is_words && size_of::<T>() == 1 {
-                    // Bytes written as big-endian words come in swapped pairs.
-                    target.as_chunks_mut::<2>().0.iter_mut().for_each(|pair| pair.reverse());
-                } else if is_big != cfg!(target_endian = "big") {
-                    target.iter_mut().for_each(|value| *value = value.swapped());
-                }
-            }
-        }
+        let precision = self.fill_stored(frame_index, target)?;
         let width = (size_of::<T>() * 8) as u32;
         let high_bit = u32::from(format.high_bit);
         let bits = u32::from(precision.unwrap_or(0).max(format.bits_stored)).min(high_bit + 1);
@@ -254,6 +226,42 @@ impl<'a> OpenInstance<'a> {
             target.iter_mut().for_each(|value| *value = value.significant(bits, high_bit));
         }
         Ok(())
+    }
+
+    /// Reads samples as they are written, all bits of them; the precision of the codestream if there is one.
+    fn fill_stored<T: Stored>(
+        &self,
+        frame_index: usize,
+        target: &mut [T],
+    ) -> Result<Option<u8>, ImagingError> {
+        let instance = self.instance;
+        let Some(data) = self.compressed(frame_index)? else {
+            let frame_bytes = size_of_val(target) as u64;
+            self.read_native(frame_index as u64 * frame_bytes, bytemuck::cast_slice_mut(target))?;
+            let is_big = instance.pixels.is_big_endian;
+            if is_big && instance.pixels.is_words && size_of::<T>() == 1 {
+                // Bytes written as big-endian words come in swapped pairs.
+                target.as_chunks_mut::<2>().0.iter_mut().for_each(|pair| pair.reverse());
+            } else if is_big != cfg!(target_endian = "big") {
+                target.iter_mut().for_each(|value| *value = value.swapped());
+            }
+            return Ok(None);
+        };
+        let direct = codec::decode_voxels(&instance.transfer_syntax, &instance.format, &data, target)
+            .map_err(|reason| damaged(instance, &reason))?;
+        if direct.is_some() {
+            spare::give(data);
+            return Ok(direct);
+        }
+        let decoded = self.decode(data)?;
+        let bytes = bytemuck::cast_slice_mut::<T, u8>(target);
+        let source = decoded.bytes.get(..bytes.len());
+        bytes.copy_from_slice(source.ok_or_else(|| damaged(instance, "decoded too few pixels"))?);
+        spare::give(decoded.bytes);
+        if cfg!(target_endian = "big") {
+            target.iter_mut().for_each(|value| *value = value.swapped());
+        }
+        Ok(decoded.precision)
     }
 
     /// Unpacks one-bit pixels, least significant bit first, frames not aligned to bytes (PS3.5 8.1.1).
@@ -321,14 +329,24 @@ impl<'a> OpenInstance<'a> {
         Ok(())
     }
 
-    /// Decodes a compressed frame; `None` for native pixel data.
-    fn decoded(&self, frame_index: usize) -> Result<Option<Decoded>, ImagingError> {
+    /// The bytes of a compressed frame; `None` for native pixel data.
+    fn compressed(&self, frame_index: usize) -> Result<Option<Vec<u8>>, ImagingError> {
         let Some(fragments) = &self.fragments else { return Ok(None) };
         let instance = self.instance;
-        let data = fragments
+        fragments
             .frame(&self.bytes, frame_index)
             .map_err(|source| ImagingError::io(instance.location.path(), source))?
-            .ok_or_else(|| damaged(instance, "compressed pixel data is missing or cut off"))?;
+            .ok_or_else(|| damaged(instance, "compressed pixel data is missing or cut off"))
+            .map(Some)
+    }
+
+    /// Decodes a compressed frame; `None` for native pixel data.
+    fn decoded(&self, frame_index: usize) -> Result<Option<Decoded>, ImagingError> {
+        self.compressed(frame_index)?.map(|data| self.decode(data)).transpose()
+    }
+
+    fn decode(&self, data: Vec<u8>) -> Result<Decoded, ImagingError> {
+        let instance = self.instance;
         let decoded = codec::decode_frame(&instance.transfer_syntax, &instance.format, &data);
         spare::give(data);
         decoded
@@ -337,7 +355,6 @@ impl<'a> OpenInstance<'a> {
                     self.has_surplus.store(true, Ordering::Relaxed);
                 }
             })
-            .map(Some)
             .map_err(|reason| damaged(instance, &reason))
     }
 

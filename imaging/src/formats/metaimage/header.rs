@@ -44,10 +44,12 @@ impl Header {
         if let Some(kind) = header.text("ObjectType").filter(|kind| *kind != "Image") {
             return Err(unsupported(path, format!("a MetaIO object of type `{kind}`")));
         }
-        if header.has("BinaryData") && !header.flag("BinaryData") {
-            return Err(unsupported(path, "MetaImage with voxels as text"));
-        }
         Ok(header)
+    }
+
+    /// Whether voxels are numbers written as text.
+    pub(super) fn is_text(&self) -> bool {
+        self.has("BinaryData") && !self.flag("BinaryData")
     }
 
     /// `None` if the header goes on behind these bytes.

@@ -3,7 +3,7 @@
 //! Voxels may be in the same file, in one other file, in a list or a numbered row of files, plain or zlib. Matrices
 //! and positions are LPS. What a header means is what ITK makes of it: `AnatomicalOrientation` and
 //! `ElementToIntensityFunction…` change nothing there, so they change nothing here (the latter is warned about).
-//! Voxels as text are refused by name. Dimensions beyond the fourth are listed as further time points.
+//! Voxels may be written as text. Dimensions beyond the fourth are listed as further time points.
 //!
 //! Source: the MetaIO documentation, and SimpleITK 2.5 where that is silent.
 
@@ -47,6 +47,14 @@ pub(crate) fn read_entry(path: &Path) -> Result<SeriesEntry, ImagingError> {
         _ => "OT",
     };
     Described { source, path, endings, modality, image, meta: file.meta }.into_entry()
+}
+
+/// Files other than the header that hold voxels.
+///
+/// # Errors
+/// As [`read_entry`].
+pub(crate) fn companions(path: &Path) -> Result<Vec<std::path::PathBuf>, ImagingError> {
+    Ok(MetaImageFile::open(path)?.image.companions(path))
 }
 
 /// Reads all voxels.
@@ -110,7 +118,12 @@ impl MetaImageFile {
             } else {
                 ByteOrder::Little
             },
-            packing: if header.flag("CompressedData") { Packing::Deflate } else { Packing::Plain },
+            packing: match (header.is_text(), header.flag("CompressedData")) {
+                (true, true) => return Err(raw::unsupported(path, "MetaImage with compressed text")),
+                (true, false) => Packing::Text,
+                (false, true) => Packing::Deflate,
+                (false, false) => Packing::Plain,
+            },
             parts: parts(&header, &sizes, voxels)?,
         };
         let geometry = Geometry::from_affine(dims, lps_from_index(&header, rank)?)
@@ -203,6 +216,9 @@ fn parts(header: &Header, sizes: &[u64], samples: u64) -> Result<Vec<Part>, Imag
     let start = match header.number("HeaderSize")?.unwrap_or(0i64) {
         -1 if is_compressed => {
             return Err(raw::unsupported(path, "`HeaderSize = -1` with compressed voxels"));
+        }
+        -1 if header.is_text() => {
+            return Err(raw::unsupported(path, "`HeaderSize = -1` with voxels as text"));
         }
         -1 => Start::BeforeEnd,
         n => Start::At(u64::try_from(n).map_err(|_| header.bad("HeaderSize"))?),

@@ -63,6 +63,14 @@ pub(crate) fn read_entry(path: &Path) -> Result<SeriesEntry, ImagingError> {
     Described { source, path, endings, modality: "OT", image, meta }.into_entry()
 }
 
+/// Files other than the header that hold voxels.
+///
+/// # Errors
+/// As [`read_entry`].
+pub(crate) fn companions(path: &Path) -> Result<Vec<std::path::PathBuf>, ImagingError> {
+    Ok(NiftiFile::open(path)?.image.companions(path))
+}
+
 /// Reads all voxels.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 //!
 //! Only the first page is read. Such files say nothing that could be trusted about millimetres, so one pixel is
 //! one millimetre and a warning says so. Grey with alpha becomes RGBA. The rotation that cameras note is applied.
+//! An ICC profile goes with the image; values stay as they are stored.
 
 mod tiff_directory;
 
@@ -16,6 +17,7 @@ use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, Imag
 use self::tiff_directory::TiffDirectory;
 use super::{Origin, ReadLimits};
 use crate::ImagingError;
+use crate::color_profile::ColorProfile;
 use crate::geometry::{Dims, Geometry};
 use crate::series::{SeriesAttributes, SeriesEntry, SeriesWarning, SourceKind};
 use crate::source::Progress;
@@ -58,6 +60,7 @@ pub(crate) fn read_entry(path: &Path) -> Result<SeriesEntry, ImagingError> {
         transfer_syntax: None,
         windows: Vec::new(),
         is_inverted: false,
+        color_profile: meta.color_profile,
         warnings: meta.warnings,
         instance_numbers: Vec::new(),
         spacing_source: SpacingSource::Missing,
@@ -127,6 +130,8 @@ struct Header {
     height: u32,
     orientation: Orientation,
     pixels: Pixels,
+    /// Of colours; the reason where there is one that cannot be applied.
+    color_profile: Option<Result<ColorProfile, String>>,
 }
 
 impl Header {
@@ -155,7 +160,20 @@ impl Header {
         if self.has_further_pages {
             warnings.push(SeriesWarning::Other("only the first page of the file is shown".to_owned()));
         }
-        Ok(VolumeMeta { channels: self.pixels.channels, warnings, ..VolumeMeta::scalar(geometry) })
+        let color_profile = match &self.color_profile {
+            Some(Ok(profile)) => Some(profile.clone()),
+            Some(Err(reason)) => {
+                warnings.push(SeriesWarning::Other(format!("{reason}; colours are shown as stored")));
+                None
+            }
+            None => None,
+        };
+        Ok(VolumeMeta {
+            channels: self.pixels.channels,
+            color_profile,
+            warnings,
+            ..VolumeMeta::scalar(geometry)
+        })
     }
 }
 
@@ -173,7 +191,7 @@ fn open(path: &Path, limits: ReadLimits) -> Result<(Header, impl ImageDecoder), 
         let reason = "a field of the TIFF directory is larger than the file".to_owned();
         return Err(ImagingError::Damaged { path: path.to_path_buf(), reason });
     }
-    let has_further_pages = directory.is_some_and(|d| d.has_successor);
+    let has_further_pages = directory.as_ref().is_some_and(|d| d.has_successor);
     let mut reader = ImageReader::with_format(BufReader::new(File::open(path).map_err(io)?), format);
     // Scratch memory of a decoder: strips, palettes and tables besides the pixels themselves.
     let mut scratch = Limits::default();
@@ -187,7 +205,16 @@ fn open(path: &Path, limits: ReadLimits) -> Result<(Header, impl ImageDecoder), 
     let pixels = pixels(color)
         .ok_or_else(|| unsupported(path, format!("the pixel type `{:?}`", decoder.original_color_type())))?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let header = Header { format, has_further_pages, width, height, orientation, pixels };
+    let is_color = pixels.channels != Channels::Scalar;
+    let profile = match &directory {
+        // The decoder does not find it where it is of the type that the specification asks for.
+        Some(directory) if is_color => directory.icc_profile(path),
+        None if is_color => decoder.icc_profile().ok().flatten(),
+        _ => None,
+    };
+    // It stands for the colours as they are stored.
+    let color_profile = profile.map(|bytes| ColorProfile::read(&bytes).map_err(|error| error.to_string()));
+    let header = Header { format, has_further_pages, width, height, orientation, pixels, color_profile };
     let needed_bytes = header.decoded_bytes();
     if needed_bytes > limits.max_volume_bytes {
         let (path, limit_bytes) = (path.to_path_buf(), limits.max_volume_bytes);

@@ -130,6 +130,17 @@ pub(crate) struct RawImage {
 }
 
 impl RawImage {
+    /// Files that samples lie in, without the header itself, each once.
+    pub(crate) fn companions(&self, header: &Path) -> Vec<PathBuf> {
+        let mut found: Vec<PathBuf> = Vec::new();
+        for part in self.parts.iter().filter(|part| part.path != header) {
+            if !found.contains(&part.path) {
+                found.push(part.path.clone());
+            }
+        }
+        found
+    }
+
     /// Bytes of all samples once read.
     ///
     /// # Errors
@@ -414,6 +425,7 @@ impl Described<'_> {
             instance_numbers: Vec::new(),
             spacing_source: SpacingSource::Patient,
             ultrasound_regions: Vec::new(),
+            color_profile: None,
             decoded_bytes: self.image.decoded_bytes()?,
             origin: Origin::File(self.path.to_path_buf()),
         })

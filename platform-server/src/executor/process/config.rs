@@ -17,6 +17,8 @@ pub struct ProcessConfig {
     pub cgroup: Option<PathBuf>,
     /// Whether cgroups are used at all.
     pub uses_cgroups: bool,
+    /// What buffers in shared memory may take, of all jobs together.
+    pub shared_memory_bytes: u64,
     /// Whether runs end when the server dies, at once and not only when the next one starts.
     pub ends_with_server: bool,
 }
@@ -41,6 +43,7 @@ impl ProcessConfig {
             runs_as: (65534, 65534),
             cgroup: None,
             uses_cgroups: true,
+            shared_memory_bytes: 4 << 30,
             ends_with_server: false,
         }
     }

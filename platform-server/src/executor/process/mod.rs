@@ -15,7 +15,7 @@
 
 mod config;
 #[cfg(target_os = "linux")]
-pub(crate) mod linux;
+pub(in crate::executor) mod linux;
 #[cfg(not(target_os = "linux"))]
 mod unsupported;
 

@@ -167,7 +167,9 @@ impl Watcher {
                 }))
             }),
             Change::Log(id, index, log_bytes) => self.report(id).await?.and_then(|report| {
-                let operator = report.report.operators.get(usize::try_from(index).ok()?)?;
+                let at = usize::try_from(index).ok()?;
+                let log_bytes = log_bytes.max(report.operators.get(at)?.log_bytes);
+                let operator = report.report.operators.get(at)?;
                 let operator_name = operator.name.clone();
                 let job_id = id.to_string();
                 Some(Told::LogAppended(wire::LogAppended { job_id, operator_name, log_bytes }))

@@ -71,7 +71,9 @@ fn operator(details: &OperatorDetails, extras: &OperatorExtras) -> wire::Operato
         limits: Some(wire::Limits::from(&extras.limits)),
         depends_on: details.depends_on.clone(),
         log_bytes: extras.log_bytes,
-        progress: None,
+        progress: extras.report.as_ref().and_then(|report| report.progress),
+        progress_text: extras.report.as_ref().map(|report| report.text.clone()).unwrap_or_default(),
+        ready: extras.report.as_ref().is_some_and(|report| report.is_ready),
     }
 }
 

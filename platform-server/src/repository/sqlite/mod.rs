@@ -1,14 +1,10 @@
 //! The embedded database: one writer on a thread of its own, readers on their own connections.
 //!
-//! Start with [`SqliteRepository::open`]. `writer` groups transactions, `apply` turns changes into statements,
-//! `read` and `list` answer, `schema` holds the tables.
+//! Start with [`SqliteRepository::open`]. What is done with a database is in [`sql`](super::sql); here is how this one
+//! is opened, checked and spoken to, and `schema` holds its tables.
 
-mod apply;
-mod codec;
-mod list;
-mod read;
+mod connection;
 mod schema;
-mod writer;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -21,6 +17,7 @@ use tokio::sync::watch;
 use super::change::Change;
 use super::error::RepositoryError;
 use super::receipt::Receipt;
+use super::sql::{self, Database, Records, Writer};
 
 /// How hard a commit presses its data to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -74,7 +71,7 @@ pub struct SqliteRepository {
     path: PathBuf,
     options: SqliteOptions,
     idle: Mutex<Vec<Connection>>,
-    writer: writer::Writer,
+    writer: Writer,
     last_event: watch::Receiver<u64>,
     // Held for as long as the database is in use; the system lets go of it when the process ends.
     _lock: File,
@@ -101,10 +98,11 @@ impl SqliteRepository {
         let version = check(&connection, path, &options)?;
         prepare_writer(&connection, &options)?;
         schema::migrate(&mut connection, version)?;
-        apply::collect_definitions(&connection)?;
-        let (sender, last_event) = watch::channel(apply::last_event(&connection)?);
-        let writer = writer::Writer::start(connection, options.events_kept, sender)
-            .map_err(|source| RepositoryError::Open { path: path.to_owned(), source })?;
+        sql::collect_definitions(&connection)?;
+        let (sender, last_event) = watch::channel(connection.last_event()?);
+        let writer = Writer::start(connection, options.events_kept, sender).map_err(|source| {
+            RepositoryError::Open { database: path.display().to_string(), source: source.into() }
+        })?;
         Ok(Self {
             path: path.to_owned(),
             options,
@@ -115,22 +113,24 @@ impl SqliteRepository {
         })
     }
 
-    /// Reads on a connection of the caller's own; all that `read` sees is of one moment.
+    fn reader(&self) -> Result<Connection, RepositoryError> {
+        if let Some(connection) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop() {
+            return Ok(connection);
+        }
+        let connection = connect(&self.path, &self.options, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(connection)
+    }
+}
+
+impl Records for SqliteRepository {
     fn read<T>(
         &self,
-        read: impl FnOnce(&Connection) -> Result<T, RepositoryError>,
+        read: impl Fn(&dyn Database) -> Result<T, RepositoryError>,
     ) -> Result<T, RepositoryError> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => {
-                let connection = connect(&self.path, &self.options, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-                connection.pragma_update(None, "query_only", true)?;
-                connection
-            }
-        };
+        let connection = self.reader()?;
         let transaction = connection.unchecked_transaction()?;
-        let result = read(&transaction);
+        let result = read(&*transaction);
         drop(transaction);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_READERS {
@@ -142,17 +142,26 @@ impl SqliteRepository {
     fn write(&self, changes: Vec<Change>) -> Receipt {
         self.writer.commit(changes)
     }
+
+    fn watch(&self) -> &watch::Receiver<u64> {
+        &self.last_event
+    }
 }
 
 /// Keeps a second server away: two would delete each other's payloads.
 fn lock(path: &Path) -> Result<File, RepositoryError> {
-    let cannot = |source| RepositoryError::Open { path: path.to_owned(), source };
+    let cannot = |source: std::io::Error| RepositoryError::Open {
+        database: path.display().to_string(),
+        source: source.into(),
+    };
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let file = File::options().create(true).write(true).truncate(false).open(name).map_err(cannot)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(RepositoryError::InUse { path: path.to_owned() }),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(RepositoryError::InUse { database: path.display().to_string() })
+        }
         Err(std::fs::TryLockError::Error(source)) => Err(cannot(source)),
     }
 }
@@ -192,18 +201,21 @@ fn check(connection: &Connection, path: &Path, options: &SqliteOptions) -> Resul
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(damaged)?;
     let is_empty = tables == 0 && version == 0;
     if !is_empty && application != schema::APPLICATION_ID {
-        return Err(RepositoryError::NotOurs { path: path.to_owned() });
+        return Err(RepositoryError::NotOurs { database: path.display().to_string() });
     }
     if version > schema::NEWEST {
         return Err(RepositoryError::TooNew {
-            path: path.to_owned(),
+            database: path.display().to_string(),
             found: version,
             supported: schema::NEWEST,
         });
     }
     let findings = findings(connection, options.check).map_err(damaged)?;
     if !findings.is_empty() {
-        return Err(RepositoryError::Damaged { path: path.to_owned(), findings: findings.join("; ") });
+        return Err(RepositoryError::Damaged {
+            database: path.display().to_string(),
+            findings: findings.join("; "),
+        });
     }
     Ok(version)
 }
@@ -230,13 +242,13 @@ fn findings(connection: &Connection, check: Check) -> rusqlite::Result<Vec<Strin
 /// What a database that cannot even be read is called.
 fn not_readable(path: &Path, source: rusqlite::Error) -> RepositoryError {
     use rusqlite::ErrorCode as Code;
-    let path = path.to_owned();
+    let database = path.display().to_string();
     match source.sqlite_error_code() {
         Some(Code::NotADatabase | Code::DatabaseCorrupt) => {
-            RepositoryError::Damaged { path, findings: source.to_string() }
+            RepositoryError::Damaged { database, findings: source.to_string() }
         }
         Some(Code::CannotOpen | Code::PermissionDenied | Code::ReadOnly) => {
-            RepositoryError::Open { path, source: std::io::Error::other(source) }
+            RepositoryError::Open { database, source: source.into() }
         }
         _ => source.into(),
     }

@@ -16,7 +16,7 @@ use crate::executor::spec::Limits;
 
 /// Where groups of runs are made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum CgroupRoot {
+pub(in crate::executor) enum CgroupRoot {
     /// One tree for everything; the folder is ours and holds no process.
     V2 { dir: PathBuf, has_cpu: bool },
     /// A tree for each kind of limit; each folder is ours.
@@ -139,6 +139,22 @@ impl CgroupRoot {
 }
 
 impl Cgroup {
+    /// The group that another process is in, made by somebody else, to look at. `None` if it has none of its own.
+    pub(super) fn of_process(pid: Pid) -> Option<Self> {
+        let own = fs::read_to_string(format!("/proc/{}/cgroup", pid.as_raw_nonzero())).ok()?;
+        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+        Self::in_list(&own, &mounts)
+    }
+
+    fn in_list(own: &str, mounts: &str) -> Option<Self> {
+        let of = |controller| exact_folder(own, mounts, controller);
+        if let Some(memory) = of(Some("memory")) {
+            return Some(Self { is_v2: false, memory: Some(memory), pids: of(Some("pids")), cpu: None });
+        }
+        let dir = of(None).filter(|dir| dir.join("memory.events").exists())?;
+        Some(Self { is_v2: true, memory: Some(dir.clone()), pids: Some(dir.clone()), cpu: Some(dir) })
+    }
+
     fn fill(
         &self,
         root: &CgroupRoot,
@@ -272,8 +288,20 @@ fn can_write(path: &Path) -> bool {
     OpenOptions::new().write(true).open(path).is_ok()
 }
 
-/// The folder of this process in the tree of `controller`, or in the tree of version 2.
+/// The folder of this process in the tree of `controller`, or in the tree of version 2. Where it cannot be seen, which a
+/// container can bring about, the top of the tree that can be.
 fn own_folder(own: &str, mounts: &str, controller: Option<&str>) -> Option<PathBuf> {
+    let (dir, point) = folder_and_top(own, mounts, controller)?;
+    Some(if dir.is_dir() { dir } else { point })
+}
+
+/// The same for any process, but nothing instead of the top, which holds others too.
+fn exact_folder(own: &str, mounts: &str, controller: Option<&str>) -> Option<PathBuf> {
+    let (dir, point) = folder_and_top(own, mounts, controller)?;
+    (dir != point && dir.is_dir()).then_some(dir)
+}
+
+fn folder_and_top(own: &str, mounts: &str, controller: Option<&str>) -> Option<(PathBuf, PathBuf)> {
     let is_wanted = |list: &str| match controller {
         Some(controller) => list.split(',').any(|one| one == controller),
         None => list.is_empty(),
@@ -297,8 +325,9 @@ fn own_folder(own: &str, mounts: &str, controller: Option<&str>) -> Option<PathB
     })?;
     // In a container the mount may begin below the path that the kernel tells.
     let inside = path.strip_prefix(root.trim_end_matches('/')).unwrap_or(path).trim_start_matches('/');
-    let dir = point.join(inside);
-    Some(if dir.is_dir() { dir } else { point })
+    // An empty end would leave a slash behind, and no path that is equal to the top.
+    let dir = if inside.is_empty() { point.clone() } else { point.join(inside) };
+    Some((dir, point))
 }
 
 /// Whether systemd or an administrator marked the group as ours to divide.
@@ -347,6 +376,10 @@ mod tests {
         assert_eq!(folder(Some("mem")), None);
         let own = "0::/self\n";
         assert_eq!(own_folder(own, mounts, None), Some("/proc/self".into()));
+        // Of others, only what is theirs alone.
+        assert_eq!(exact_folder(own, mounts, None), Some("/proc/self".into()));
+        assert_eq!(exact_folder("0::/\n", mounts, None), None);
+        assert_eq!(exact_folder("4:memory:/job/x\n", mounts, Some("memory")), None);
     }
 
     #[test]

@@ -3,10 +3,9 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -16,41 +15,71 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use super::cgroup::CgroupRoot;
-use super::protocol::ShimSpec;
-use super::run_files::{LOG, Life, RunFiles, STARTED};
+use super::keeper;
+use super::open::Home;
+use super::protocol::{Around, ShimSpec};
+use super::run_files::{LOG, Life, REPORTED, RunFiles, STARTED};
 use super::sandbox::{SandboxHost, sandbox};
+use super::spawner::Spawner;
 use super::sweep::sweep;
+use crate::executor::container::linux::arguments::is_plain;
+use crate::executor::container::linux::host::ContainerHost;
+use crate::executor::fastio::FastIo;
 use crate::executor::outcome::from_micros;
-use crate::executor::process::ProcessConfig;
 use crate::executor::{
     BoxFuture, Cancel, Capabilities, EventStream, Executor, ExecutorError, Found, LogChunk, OnRestart,
-    Outcome, RunEnd, RunEvent, RunSpec, RunToken, Submitted, log,
+    Outcome, Release, RunEnd, RunEvent, RunSpec, RunToken, Submitted, log,
 };
 
-/// Runs operators as child processes of this machine. Cheap to clone; all clones are one executor.
+/// Runs operators as child processes of this machine, or in containers. Cheap to clone; all clones are one executor.
 #[derive(Clone)]
 pub struct ProcessExecutor {
     pub(super) inner: Arc<Inner>,
 }
 
 pub(super) struct Inner {
-    pub(super) config: ProcessConfig,
-    pub(super) runs_dir: PathBuf,
-    /// `None` where the configuration wants no sandbox.
-    pub(super) sandbox: Option<SandboxHost>,
-    pub(super) cgroup_root: Option<CgroupRoot>,
-    pub(super) capabilities: Capabilities,
+    pub(super) home: Home,
+    pub(super) parts: Parts,
+    spawner: Spawner,
+    pub(super) keeper: keeper::Link,
     pub(super) runs: Mutex<HashMap<RunToken, Known>>,
     observers: Mutex<Vec<mpsc::UnboundedSender<RunEvent>>>,
-    /// Keeps a second server away from the same folder.
-    _lock: File,
+}
+
+/// What makes one executor of this machine differ from another.
+pub(in crate::executor) struct Parts {
+    pub(in crate::executor) wall: Wall,
+    pub(in crate::executor) cgroup_root: Option<CgroupRoot>,
+    pub(in crate::executor) capabilities: Capabilities,
+    /// Whether runs end when the server dies.
+    pub(in crate::executor) ends_with_server: bool,
+    /// What all buffers in shared memory together may take; there are none in containers.
+    pub(in crate::executor) shared_memory_bytes: u64,
+}
+
+/// What stands between runs and the machine.
+pub(in crate::executor) enum Wall {
+    /// Where the configuration wants it so.
+    Nothing,
+    Bubblewrap(SandboxHost),
+    Container(Box<ContainerHost>),
+}
+
+impl Inner {
+    /// Ends and removes what a run may have left whose shim is gone. Blocks.
+    pub(super) fn sweep(&self, token: RunToken) {
+        if let Wall::Container(host) = &self.parts.wall {
+            host.remove(token);
+        }
+        sweep(self.parts.cgroup_root.as_ref(), token);
+    }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         let runs = self.runs.get_mut().unwrap_or_else(PoisonError::into_inner);
         let is_idle = runs.values().all(|run| matches!(run, Known::Ended(_)));
-        if let Some(root) = self.cgroup_root.as_ref().filter(|_| is_idle) {
+        if let Some(root) = self.parts.cgroup_root.as_ref().filter(|_| is_idle) {
             root.leave();
         }
     }
@@ -72,34 +101,28 @@ pub(super) struct Watched {
     control: File,
     pub(super) started_at: Option<SystemTime>,
     /// The shim's standard input, where its end is the end of the run.
-    _lifeline: Option<ChildStdin>,
+    _lifeline: Option<PipeWriter>,
 }
 
 /// A shim that was just started.
 struct Born {
-    child: Child,
+    /// Where it is a child of this process.
+    child: Option<Child>,
     events: OwnedFd,
     control: File,
-    lifeline: Option<ChildStdin>,
+    lifeline: Option<PipeWriter>,
 }
 
 impl ProcessExecutor {
-    pub(super) fn with(
-        config: ProcessConfig,
-        sandbox: Option<SandboxHost>,
-        cgroup_root: Option<CgroupRoot>,
-        capabilities: Capabilities,
-        lock: File,
-    ) -> Self {
+    pub(in crate::executor) fn with(home: Home, parts: Parts) -> Self {
+        let keeper = keeper::Link::new(home.dir.clone(), home.shim.clone(), parts.shared_memory_bytes);
         let inner = Inner {
-            runs_dir: config.state_dir.join("runs"),
-            config,
-            sandbox,
-            cgroup_root,
-            capabilities,
+            home,
+            parts,
+            keeper,
+            spawner: Spawner::default(),
             runs: Mutex::default(),
             observers: Mutex::default(),
-            _lock: lock,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -109,7 +132,7 @@ impl ProcessExecutor {
     }
 
     pub(super) fn files(&self, token: RunToken) -> RunFiles {
-        RunFiles::of(&self.inner.runs_dir, token)
+        RunFiles::of(&self.inner.home.runs_dir, token)
     }
 
     fn tell(&self, event: &RunEvent) {
@@ -128,7 +151,7 @@ impl ProcessExecutor {
         let born = born.unwrap_or_else(|error| Err(ExecutorError::Unsupported { what: error.to_string() }));
         match born {
             Ok(Some(Born { child, events, control, lifeline })) => {
-                self.watch(token, events, control, lifeline, None, Some(child));
+                self.watch(token, events, control, lifeline, None, child);
                 Ok(Submitted::Started)
             }
             // From before a restart, and nobody has asked about it yet.
@@ -146,6 +169,7 @@ impl ProcessExecutor {
 
     /// Blocks for as long as starting a process takes. `None` if the token was used before.
     fn give_birth(&self, token: RunToken, spec: RunSpec) -> Result<Option<Born>, ExecutorError> {
+        self.check_image(&spec)?;
         self.check_folders(&spec)?;
         let files = self.files(token);
         if !files.create()? {
@@ -162,34 +186,94 @@ impl ProcessExecutor {
         let inner = &*self.inner;
         let (events, shims_end) = files.open_events()?;
         let control = files.open_control()?;
+        let mut run = run;
+        if matches!(inner.parts.wall, Wall::Container(_)) {
+            run.fastio = None;
+        }
+        let has_keeper = run.fastio.is_some() && self.has_keeper();
         let spec = ShimSpec {
             token: files.token.to_string(),
-            sandbox: inner.sandbox.as_ref().map(|host| sandbox(host, &run)),
+            around: match &inner.parts.wall {
+                Wall::Nothing => Around::Nothing,
+                Wall::Bubblewrap(host) => Around::Bubblewrap(sandbox(host, &run)),
+                Wall::Container(host) => Around::Container(host.clone()),
+            },
             run,
-            cgroup_root: inner.cgroup_root.clone(),
-            ends_with_server: inner.config.ends_with_server,
+            cgroup_root: inner.parts.cgroup_root.clone(),
+            keeper: has_keeper.then(|| format!("../{}", keeper::SOCKET)),
+            ends_with_server: inner.parts.ends_with_server,
         };
-        let program = inner.config.shim.first().cloned().unwrap_or_default();
-        let mut command = Command::new(&program);
-        command.args(inner.config.shim.iter().skip(1)).arg(&spec.token).env_clear();
-        command.current_dir(&files.dir).stdin(Stdio::piped()).stdout(shims_end).stderr(Stdio::null());
-        let mut child = command.spawn().map_err(ExecutorError::io("start", program))?;
-        // Our copy of the shim's end goes with `command`; as long as it is open, the shim would seem to live.
-        drop(command);
-        let mut lifeline = child.stdin.take();
+        let (input, mut lifeline) = io::pipe().map_err(ExecutorError::io("make", "the shim's input"))?;
+        let child =
+            if inner.spawner.spawn(&inner.home.shim, &inner.home.runs_dir, files.token, &input, &shims_end) {
+                None
+            } else {
+                Some(self.start_program(files, &input, &shims_end)?)
+            };
+        // As long as our copies are open, the shim would seem to live.
+        drop((input, shims_end));
         let sent = serde_json::to_vec(&spec).map_err(io::Error::from).and_then(|bytes| {
             let len = u32::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-            let input = lifeline.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
-            input.write_all(&len.to_le_bytes())?;
-            input.write_all(&bytes)
+            lifeline.write_all(&[&len.to_le_bytes()[..], &bytes].concat())
         });
         if let Err(error) = sent {
-            _ = child.kill();
-            _ = child.wait();
+            // A shim that has not got all of its input ends by itself.
+            drop(lifeline);
+            _ = child.map(|mut child| child.wait());
             return Err(ExecutorError::io("write", "the shim's input")(error));
         }
-        let lifeline = lifeline.filter(|_| inner.config.ends_with_server);
+        let lifeline = Some(lifeline).filter(|_| inner.parts.ends_with_server);
         Ok(Born { child, events, control, lifeline })
+    }
+
+    /// Starts the shim of a run as a program.
+    fn start_program(
+        &self,
+        files: &RunFiles,
+        input: &PipeReader,
+        output: &OwnedFd,
+    ) -> Result<Child, ExecutorError> {
+        let shim = &self.inner.home.shim;
+        let program = shim.first().cloned().unwrap_or_default();
+        let started = || {
+            let mut command = Command::new(&program);
+            command.args(shim.iter().skip(1)).arg(files.token.to_string()).env_clear();
+            command.current_dir(&files.dir).stdin(input.try_clone()?);
+            command.stdout(output.try_clone()?).stderr(Stdio::null());
+            command.spawn()
+        };
+        started().map_err(ExecutorError::io("start", &program))
+    }
+
+    /// Whether there is a keeper of shared memory. Operators run without one, too.
+    fn has_keeper(&self) -> bool {
+        let ensured = self.inner.keeper.ensure();
+        if let Err(error) = &ensured {
+            tracing::warn!(%error, "there is no keeper of shared memory");
+        }
+        ensured.is_ok()
+    }
+
+    /// Bytes and number of all buffers in shared memory. Blocks for a moment.
+    ///
+    /// # Errors
+    /// The system's, if there is no keeper.
+    pub fn shared_memory(&self) -> io::Result<(u64, u64)> {
+        self.inner.keeper.used()
+    }
+
+    fn check_image(&self, spec: &RunSpec) -> Result<(), ExecutorError> {
+        let reason = match (&self.inner.parts.wall, &spec.image) {
+            (Wall::Container(_), None) => "it names no image",
+            (Wall::Nothing | Wall::Bubblewrap(_), Some(_)) => {
+                "it names an image, and containers are not run here"
+            }
+            (Wall::Container(_), Some(_)) if spec.fastio.as_ref().is_some_and(FastIo::is_declared) => {
+                "it has inputs or outputs in shared memory, which containers do not have"
+            }
+            _ => return Ok(()),
+        };
+        Err(ExecutorError::BadSpec { reason: reason.to_owned() })
     }
 
     /// Folders that are not what they say would open other parts of the host to the run.
@@ -205,11 +289,15 @@ impl ProcessExecutor {
             if !real.is_dir() {
                 return bad("is no folder");
             }
-            if self.inner.sandbox.is_none() && mount.host.to_str() != Some(mount.place.as_str()) {
+            let wall = &self.inner.parts.wall;
+            if matches!(wall, Wall::Nothing) && mount.host.to_str() != Some(mount.place.as_str()) {
                 return bad("cannot be placed without a sandbox");
             }
-            if mount.host.to_str().is_none() {
+            let Some(name) = mount.host.to_str() else {
                 return bad("has a name that is not UTF-8");
+            };
+            if matches!(wall, Wall::Container(_)) && !(is_plain(name) && is_plain(&mount.place)) {
+                return bad("has a name that the container engine cannot take");
             }
         }
         Ok(())
@@ -221,7 +309,7 @@ impl ProcessExecutor {
         token: RunToken,
         events: OwnedFd,
         control: File,
-        lifeline: Option<ChildStdin>,
+        lifeline: Option<PipeWriter>,
         started_at: Option<SystemTime>,
         child: Option<Child>,
     ) {
@@ -249,6 +337,13 @@ impl ProcessExecutor {
     }
 
     fn hear(&self, token: RunToken, line: &str) {
+        if let Some(report) = line.strip_prefix(REPORTED) {
+            match serde_json::from_str(report) {
+                Ok(report) => self.tell(&RunEvent::Reported { token, report }),
+                Err(error) => tracing::debug!(%token, %error, "a report cannot be read"),
+            }
+            return;
+        }
         let micros = line.strip_prefix(STARTED).and_then(|rest| rest.trim().parse().ok());
         let Some(at) = micros.map(from_micros) else { return };
         let is_news = match self.runs().get_mut(&token) {
@@ -269,14 +364,14 @@ impl ProcessExecutor {
         let reason = match files.end() {
             Some(Ok(end)) => {
                 if matches!(end.outcome, Outcome::Lost { .. }) {
-                    sweep(self.inner.cgroup_root.as_ref(), token);
+                    self.inner.sweep(token);
                 }
                 return end;
             }
             Some(Err(reason)) => format!("its manifest cannot be read: {reason}"),
             None => "its shim is gone and left no manifest".to_owned(),
         };
-        sweep(self.inner.cgroup_root.as_ref(), token);
+        self.inner.sweep(token);
         RunEnd { started_at: files.started_at(), ..RunEnd::lost(reason, SystemTime::now()) }
     }
 
@@ -313,7 +408,7 @@ impl ProcessExecutor {
 
 impl Executor for ProcessExecutor {
     fn capabilities(&self) -> &Capabilities {
-        &self.inner.capabilities
+        &self.inner.parts.capabilities
     }
 
     fn submit(&self, token: RunToken, spec: RunSpec) -> BoxFuture<'_, Result<Submitted, ExecutorError>> {
@@ -362,6 +457,19 @@ impl Executor for ProcessExecutor {
         Box::pin(self.reconcile_all(known, kept, on_restart))
     }
 
+    fn release(&self, release: Release) -> BoxFuture<'_, ()> {
+        let this = self.clone();
+        Box::pin(async move {
+            let released = blocking(move || {
+                let dir = &this.inner.home.dir;
+                this.inner.keeper.release(&release).map_err(ExecutorError::io("release", dir))
+            });
+            if let Err(error) = released.await {
+                tracing::warn!(%error, "buffers in shared memory could not be released");
+            }
+        })
+    }
+
     fn forget(&self, token: RunToken) -> BoxFuture<'_, Result<(), ExecutorError>> {
         Box::pin(async move {
             self.drop_ended(token)?;
@@ -376,7 +484,7 @@ impl Executor for ProcessExecutor {
 }
 
 /// For what waits for the disk.
-pub(super) async fn blocking<T: Send + 'static>(
+pub(in crate::executor) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ExecutorError> + Send + 'static,
 ) -> Result<T, ExecutorError> {
     let done = spawn_blocking(work).await;

@@ -2,13 +2,17 @@
 
 mod cgroup;
 mod engine;
+mod keeper;
 mod open;
 mod protocol;
 mod reconcile;
 mod run_files;
 mod sandbox;
 mod seccomp;
-pub(super) mod shim;
+pub(in crate::executor) mod shim;
+mod spawner;
 mod sweep;
 
 pub use engine::ProcessExecutor;
+pub(in crate::executor) use engine::{Parts, Wall, blocking};
+pub(in crate::executor) use open::{Home, find_program, version};

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::FlockOperation;
 
 use super::cgroup::CgroupRoot;
-use super::engine::{ProcessExecutor, blocking};
+use super::engine::{Parts, ProcessExecutor, Wall, blocking};
 use super::{sandbox, seccomp};
 use crate::executor::capabilities::{Capabilities, Isolation, LimitMeans};
 use crate::executor::outcome::to_micros;
@@ -27,15 +27,19 @@ impl ProcessExecutor {
     ///
     /// # Errors
     /// [`ExecutorError::SandboxUnavailable`] if there has to be a sandbox and there is none that works;
-    /// [`ExecutorError::Io`] if the folder cannot be used, also because another server uses it.
+    /// [`ExecutorError::InUse`] if another server uses the folder; [`ExecutorError::Io`] if it cannot be used.
     pub async fn open(config: ProcessConfig) -> Result<Self, ExecutorError> {
+        let program = match &config.isolate {
+            Isolate::Bubblewrap(program) => program.clone(),
+            Isolate::Nothing => config.shim.first().cloned().unwrap_or_default(),
+        };
         let this = blocking(move || prepare(config)).await?;
-        this.prove().await?;
+        this.prove(program).await?;
         Ok(this)
     }
 
     /// A sandbox that cannot be made should show now, and not in the first job of the day.
-    async fn prove(&self) -> Result<(), ExecutorError> {
+    async fn prove(&self, program: String) -> Result<(), ExecutorError> {
         let token = RunToken::from_bits(
             u128::from(to_micros(SystemTime::now())) << 64 | u128::from(std::process::id()),
         );
@@ -56,10 +60,6 @@ impl ProcessExecutor {
             None
         });
         let outcome = ended.await.ok().flatten();
-        let program = match &self.inner.config.isolate {
-            Isolate::Bubblewrap(program) => program.clone(),
-            Isolate::Nothing => self.inner.config.shim.first().cloned().unwrap_or_default(),
-        };
         let reason = match outcome {
             Some(Outcome::Exited { code: 0 }) => return self.forget(token).await,
             Some(Outcome::NotStarted { reason }) => reason,
@@ -70,32 +70,62 @@ impl ProcessExecutor {
     }
 }
 
-fn prepare(mut config: ProcessConfig) -> Result<ProcessExecutor, ExecutorError> {
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.state_dir);
-    made.map_err(ExecutorError::io("create", &config.state_dir))?;
-    // Also a folder that was there: logs and manifests are nobody else's business.
-    fs::set_permissions(&config.state_dir, Permissions::from_mode(0o700))
-        .map_err(ExecutorError::io("close", &config.state_dir))?;
-    config.state_dir = canonical(&config.state_dir)?;
-    let lock = lock(&config.state_dir.join("lock"))?;
-    let runs = config.state_dir.join("runs");
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&runs)
-        .map_err(ExecutorError::io("create", &runs))?;
-    let shim = config.shim.first().map(PathBuf::from).unwrap_or_default();
-    let shim = canonical(&shim)?;
-    if let Some(first) = config.shim.first_mut() {
-        *first = shim.to_string_lossy().into_owned();
-    }
-    let cgroup_root = find_cgroups(&config)?;
+fn prepare(config: ProcessConfig) -> Result<ProcessExecutor, ExecutorError> {
+    let home = Home::claim(&config.state_dir, &config.shim)?;
+    let cgroup_root = find_cgroups(&config, &home)?;
     let sandbox = match &config.isolate {
         Isolate::Nothing => None,
-        Isolate::Bubblewrap(program) => Some(sandbox_host(program, &config)?),
+        Isolate::Bubblewrap(program) => Some(sandbox_host(program, &config, &home)?),
     };
     let capabilities = capabilities(sandbox.as_ref(), cgroup_root.as_ref(), &config)?;
-    Ok(ProcessExecutor::with(config, sandbox, cgroup_root, capabilities, lock))
+    let wall = sandbox.map_or(Wall::Nothing, Wall::Bubblewrap);
+    let parts = Parts {
+        wall,
+        cgroup_root,
+        capabilities,
+        ends_with_server: config.ends_with_server,
+        shared_memory_bytes: config.shared_memory_bytes,
+    };
+    Ok(ProcessExecutor::with(home, parts))
+}
+
+/// The folder of an executor, which is its own as long as this lives.
+pub(in crate::executor) struct Home {
+    /// Without links on the way.
+    pub(in crate::executor) dir: PathBuf,
+    pub(in crate::executor) runs_dir: PathBuf,
+    /// How to start the shim: its program without links on the way, and its arguments.
+    pub(in crate::executor) shim: Vec<String>,
+    /// Keeps a second server away from the same folder.
+    _lock: File,
+}
+
+impl Home {
+    /// Makes the folder, or takes one that an earlier server left, and closes it to all others.
+    pub(in crate::executor) fn claim(state_dir: &Path, shim: &[String]) -> Result<Self, ExecutorError> {
+        let make = |dir: &Path| {
+            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+            made.map_err(ExecutorError::io("create", dir))
+        };
+        make(state_dir)?;
+        // Also a folder that was there: logs and manifests are nobody else's business.
+        fs::set_permissions(state_dir, Permissions::from_mode(0o700))
+            .map_err(ExecutorError::io("close", state_dir))?;
+        let dir = canonical(state_dir)?;
+        let lock = lock(&dir.join("lock"))?;
+        let runs_dir = dir.join("runs");
+        make(&runs_dir)?;
+        let mut shim = shim.to_vec();
+        if let Some(first) = shim.first_mut() {
+            *first = canonical(Path::new(first.as_str()))?.to_string_lossy().into_owned();
+        }
+        Ok(Self { dir, runs_dir, shim, _lock: lock })
+    }
+
+    /// A short name for the folder, and for the server in it, that stays the same from start to start.
+    pub(in crate::executor) fn label(&self) -> String {
+        format!("{:016x}", fnv1a(self.dir.as_os_str().as_encoded_bytes()))
+    }
 }
 
 fn canonical(path: &Path) -> Result<PathBuf, ExecutorError> {
@@ -104,16 +134,18 @@ fn canonical(path: &Path) -> Result<PathBuf, ExecutorError> {
 
 fn lock(path: &Path) -> Result<File, ExecutorError> {
     let file = File::create(path).map_err(ExecutorError::io("create", path))?;
-    let locked = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(io::Error::from);
-    locked.map_err(ExecutorError::io("lock", path))?;
-    Ok(file)
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(ExecutorError::InUse { path: path.to_owned() }),
+        Err(error) => Err(ExecutorError::io("lock", path)(io::Error::from(error))),
+    }
 }
 
-fn find_cgroups(config: &ProcessConfig) -> Result<Option<CgroupRoot>, ExecutorError> {
+fn find_cgroups(config: &ProcessConfig, home: &Home) -> Result<Option<CgroupRoot>, ExecutorError> {
     if !config.uses_cgroups {
         return Ok(None);
     }
-    let label = format!("lantern-{:016x}", fnv1a(config.state_dir.as_os_str().as_encoded_bytes()));
+    let label = format!("lantern-{}", home.label());
     let found = CgroupRoot::find(config.cgroup.as_deref(), &label);
     match (&config.cgroup, found) {
         (Some(dir), None) => Err(ExecutorError::Unsupported {
@@ -133,14 +165,18 @@ fn fnv1a(bytes: &[u8]) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-fn sandbox_host(program: &str, config: &ProcessConfig) -> Result<sandbox::SandboxHost, ExecutorError> {
+fn sandbox_host(
+    program: &str,
+    config: &ProcessConfig,
+    home: &Home,
+) -> Result<sandbox::SandboxHost, ExecutorError> {
     let unavailable = |reason: &str| ExecutorError::SandboxUnavailable {
         program: program.to_owned(),
         reason: reason.to_owned(),
     };
     let path = find_program(program).ok_or_else(|| unavailable("it is not installed"))?;
-    let etc = config.state_dir.join("etc");
-    let etc_with_network = config.state_dir.join("etc-network");
+    let etc = home.dir.join("etc");
+    let etc_with_network = home.dir.join("etc-network");
     for (dir, has_network) in [(&etc, false), (&etc_with_network, true)] {
         sandbox::write_etc(dir, has_network).map_err(ExecutorError::io("write", dir))?;
     }
@@ -150,7 +186,7 @@ fn sandbox_host(program: &str, config: &ProcessConfig) -> Result<sandbox::Sandbo
     }
     Ok(sandbox::SandboxHost {
         program: path,
-        shim: config.shim.clone(),
+        shim: home.shim.clone(),
         etc,
         etc_with_network,
         runs_as: is_root.then_some(config.runs_as),
@@ -158,7 +194,7 @@ fn sandbox_host(program: &str, config: &ProcessConfig) -> Result<sandbox::Sandbo
     })
 }
 
-fn find_program(name: &str) -> Option<PathBuf> {
+pub(in crate::executor) fn find_program(name: &str) -> Option<PathBuf> {
     if name.contains('/') {
         return Some(PathBuf::from(name)).filter(|path| path.is_file());
     }
@@ -205,10 +241,12 @@ fn capabilities(
         withholds_gpus: has_sandbox,
         has_own_mounts: has_sandbox,
         can_reattach: !config.ends_with_server,
+        runs_images: false,
     })
 }
 
-fn version(program: &Path) -> Result<String, ExecutorError> {
+/// What a program says of itself.
+pub(in crate::executor) fn version(program: &Path) -> Result<String, ExecutorError> {
     let output = Command::new(program).arg("--version").stdin(Stdio::null()).output();
     let output = output.map_err(ExecutorError::io("start", program))?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().chars().take(80).collect())

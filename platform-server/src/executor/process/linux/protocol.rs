@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::cgroup::CgroupRoot;
+use crate::executor::container::linux::host::ContainerHost;
 use crate::executor::outcome::Usage;
 use crate::executor::{Cancel, RunSpec};
 
@@ -16,10 +17,21 @@ use crate::executor::{Cancel, RunSpec};
 pub(super) struct ShimSpec {
     pub(super) token: String,
     pub(super) run: RunSpec,
-    pub(super) sandbox: Option<Sandbox>,
+    pub(super) around: Around,
     pub(super) cgroup_root: Option<CgroupRoot>,
+    /// Where the keeper of shared memory listens, seen from the folder of runs.
+    pub(super) keeper: Option<String>,
     /// Whether the end of standard input is the end of the run.
     pub(super) ends_with_server: bool,
+}
+
+/// What the shim puts around the operator.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Around {
+    Nothing,
+    Bubblewrap(Sandbox),
+    /// What the image would run is asked by the shim, since that can take as long as a pull.
+    Container(Box<ContainerHost>),
 }
 
 /// How to start bubblewrap around the shim's own program.
@@ -63,6 +75,8 @@ pub(super) enum ToInit {
     Terminate,
     /// SIGKILL for everybody.
     Kill,
+    /// The end has been heard and what the kernel counted has been read: the init may go.
+    Leave,
 }
 
 /// Init to shim, one line each.

@@ -5,9 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::timeout;
 
-use super::engine::{Known, ProcessExecutor, blocking};
+use super::engine::{Known, ProcessExecutor, Wall, blocking};
 use super::run_files::{Life, RunFiles};
-use super::sweep::sweep;
 use crate::executor::{
     Cancel, CancelCause, Executor, ExecutorError, Found, OnRestart, RunEnd, RunEvent, RunToken,
 };
@@ -22,7 +21,7 @@ impl ProcessExecutor {
         kept: HashSet<RunToken>,
         on_restart: OnRestart,
     ) -> Result<Vec<Found>, ExecutorError> {
-        let runs_dir = self.inner.runs_dir.clone();
+        let runs_dir = self.inner.home.runs_dir.clone();
         let mut strangers =
             blocking(move || RunFiles::tokens(&runs_dir).map_err(ExecutorError::io("list", &runs_dir)))
                 .await?;
@@ -42,6 +41,7 @@ impl ProcessExecutor {
             });
         }
         self.remove_stray_groups().await?;
+        self.remove_stray_containers().await?;
         Ok(found)
     }
 
@@ -93,9 +93,9 @@ impl ProcessExecutor {
                 return Ok(end);
             }
             // The shim does not answer, so it goes too; the pipe that it held tells its end.
-            let root = self.inner.cgroup_root.clone();
+            let inner = self.inner.clone();
             blocking(move || {
-                sweep(root.as_ref(), token);
+                inner.sweep(token);
                 Ok(())
             })
             .await?;
@@ -105,16 +105,13 @@ impl ProcessExecutor {
 
     /// Groups of runs that do not go on.
     async fn remove_stray_groups(&self) -> Result<(), ExecutorError> {
-        let Some(root) = self.inner.cgroup_root.clone() else { return Ok(()) };
+        let Some(root) = self.inner.parts.cgroup_root.clone() else { return Ok(()) };
         let listed = root.clone();
         let mut names = blocking(move || Ok(listed.names())).await?;
         // After the list: who comes later is not on it.
         names.retain(|name| {
             let token = name.parse::<RunToken>();
-            let goes_on = |token: RunToken| {
-                matches!(self.runs().get(&token), Some(Known::Running(_) | Known::Starting { .. }))
-            };
-            token.is_ok_and(|token| !goes_on(token))
+            token.is_ok_and(|token| !self.goes_on(token))
         });
         blocking(move || {
             for name in names {
@@ -123,5 +120,24 @@ impl ProcessExecutor {
             Ok(())
         })
         .await
+    }
+
+    /// Containers of this server whose runs do not go on.
+    async fn remove_stray_containers(&self) -> Result<(), ExecutorError> {
+        let Wall::Container(host) = &self.inner.parts.wall else { return Ok(()) };
+        let listed = host.clone();
+        let program = host.program.clone();
+        let mut tokens = blocking(move || listed.tokens().map_err(ExecutorError::io("ask", program))).await?;
+        tokens.retain(|&token| !self.goes_on(token));
+        let inner = self.inner.clone();
+        blocking(move || {
+            tokens.into_iter().for_each(|token| inner.sweep(token));
+            Ok(())
+        })
+        .await
+    }
+
+    fn goes_on(&self, token: RunToken) -> bool {
+        matches!(self.runs().get(&token), Some(Known::Running(_) | Known::Starting { .. }))
     }
 }

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `events` | a named pipe that the shim holds open for writing: as long as it does, the run goes on |
 //! | `control` | a named pipe that the shim reads: cancels, one line each |
+//! | `socket` | where the shim of a container waits for the init; gone once it has come |
 //! | `log` | see [`crate::executor::log`]; its first note says when the program started |
 //! | `manifest.json` | how the run ended; appears whole or not at all |
 //!
@@ -28,13 +29,16 @@ use crate::executor::{ExecutorError, RunEnd, RunToken};
 const EVENTS: &str = "events";
 pub(super) const CONTROL: &str = "control";
 pub(super) const LOG: &str = "log";
+pub(super) const SOCKET: &str = "socket";
 pub(super) const MANIFEST: &str = "manifest.json";
 pub(super) const MANIFEST_DRAFT: &str = "manifest.tmp";
 /// The note and the event of the start.
 pub(super) const STARTED: &str = "started";
+/// Before each report of the operator, as JSON.
+pub(super) const REPORTED: &str = "reported";
 
 /// Everything that a run can have, what marks the token as used last.
-const ALL: [&str; 5] = [CONTROL, LOG, MANIFEST_DRAFT, MANIFEST, EVENTS];
+const ALL: [&str; 6] = [CONTROL, SOCKET, LOG, MANIFEST_DRAFT, MANIFEST, EVENTS];
 
 const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 

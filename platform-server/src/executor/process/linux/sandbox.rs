@@ -23,10 +23,12 @@ const INSIDE_ID: &str = "1000";
 /// Numbers of inherited files, above all that a shim has open.
 pub(super) const INIT_SOCKET_FD: i32 = 100;
 pub(super) const SECCOMP_FD: i32 = 101;
+/// The operator's line to the platform; its number is in [`lantern_fastio::VARIABLE`].
+pub(super) const CHANNEL_FD: i32 = 102;
 
 /// What is the same for all runs of an executor.
 #[derive(Debug, Clone)]
-pub(super) struct SandboxHost {
+pub(in crate::executor) struct SandboxHost {
     pub(super) program: PathBuf,
     pub(super) shim: Vec<String>,
     /// Our own small `/etc`.
@@ -120,6 +122,10 @@ pub(super) fn program(run: &RunSpec, token: &str, limits: Vec<ResourceLimit>) ->
     // Last, so that no definition can ask for another's GPU, nor hide a process from the sweep.
     environment.extend(gpu_environment(run));
     environment.insert(MARKER.to_owned(), token.to_owned());
+    environment.remove(lantern_fastio::VARIABLE);
+    if run.fastio.is_some() {
+        environment.insert(lantern_fastio::VARIABLE.to_owned(), format!("fd:{CHANNEL_FD}"));
+    }
     let working_dir = if run.working_dir.is_empty() { "/".to_owned() } else { run.working_dir.clone() };
     Program {
         command: run.command.clone(),

@@ -16,7 +16,7 @@ use rustix::process::Pid;
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use super::super::protocol::Sandbox;
-use super::super::sandbox::{INIT_SOCKET_FD, SECCOMP_FD, STAGE};
+use super::super::sandbox::{CHANNEL_FD, INIT_SOCKET_FD, SECCOMP_FD, STAGE};
 use super::super::seccomp;
 
 /// Starts bubblewrap; returns its pid once its file runs.
@@ -26,12 +26,18 @@ pub(super) fn start(
     output: OwnedFd,
     error: OwnedFd,
     doors: Vec<File>,
+    channel: Option<OwnedFd>,
 ) -> io::Result<Pid> {
     let filter = filter_file()?;
     let mut command = Command::new(&sandbox.program);
     command.args(&sandbox.arguments).args(&sandbox.init).env_clear().current_dir("/");
     command.stdin(Stdio::null()).stdout(output).stderr(error);
-    prepare_child(&mut command, sandbox, socket, filter, doors);
+    let inherited = [
+        Some((socket, INIT_SOCKET_FD)),
+        filter.map(|filter| (filter.into(), SECCOMP_FD)),
+        channel.map(|channel| (channel, CHANNEL_FD)),
+    ];
+    prepare_child(&mut command, sandbox, inherited.into_iter().flatten().collect(), doors);
     let child = command.spawn()?;
     i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
@@ -49,8 +55,7 @@ fn filter_file() -> io::Result<Option<File>> {
 fn prepare_child(
     command: &mut Command,
     sandbox: &Sandbox,
-    socket: OwnedFd,
-    filter: Option<File>,
+    inherited: Vec<(OwnedFd, i32)>,
     mut doors: Vec<File>,
 ) {
     let (runs_as, staged) = (sandbox.runs_as, sandbox.staged.clone());
@@ -60,9 +65,8 @@ fn prepare_child(
             for door in &mut doors {
                 door.write_all(b"0")?;
             }
-            inherit(socket.as_raw_fd(), INIT_SOCKET_FD)?;
-            if let Some(filter) = &filter {
-                inherit(filter.as_raw_fd(), SECCOMP_FD)?;
+            for (file, number) in &inherited {
+                inherit(file.as_raw_fd(), *number)?;
             }
             if let Some((user, group)) = runs_as {
                 stage(&staged)?;
@@ -74,8 +78,8 @@ fn prepare_child(
 }
 
 /// Under the number `to`, which survives exec.
-#[expect(unsafe_code, reason = "the number is part of the contract with the init")]
-fn inherit(from: i32, to: i32) -> io::Result<()> {
+#[expect(unsafe_code, reason = "the number is part of the contract with who inherits it")]
+pub(super) fn inherit(from: i32, to: i32) -> io::Result<()> {
     // SAFETY: takes plain numbers; whatever had the number `to` in this child is not used any more.
     if unsafe { libc::dup2(from, to) } < 0 {
         return Err(io::Error::last_os_error());

@@ -1,35 +1,54 @@
-//! Pid 1 of a sandbox: starts the operator, passes signals on, reaps, and tells the shim how it ended.
+//! Pid 1 of a sandbox or a container: starts the operator, passes signals on, reaps, and tells the shim how it ended.
 //!
 //! It has the operator's user, but nobody inside can reach it: the kernel keeps signals of its own namespace away from
 //! pid 1, and it is not dumpable, so its memory and files are closed to tracers and to `/proc`.
 
-use std::io::{self, Write};
+use std::io::{self, IoSliceMut, Write};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{ExitCode, Stdio};
 use std::time::SystemTime;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::process::{DumpableBehavior, Signal, set_dumpable_behavior};
 
 use super::super::protocol::{FromInit, Line, Lines, ToInit};
 use super::super::sandbox::INIT_SOCKET_FD;
 use super::program::{Everybody, IoCounters, Running};
 use super::signals::ChildSignals;
+use crate::executor::container::linux::arguments::SOCKET_PLACE;
 use crate::executor::outcome::to_micros;
 
-pub(super) fn run() -> ExitCode {
+/// What this is the init of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Inside {
+    /// The shim's socket and the operator's pipes were inherited.
+    Sandbox,
+    /// The shim waits at a socket, and hands over the operator's pipes there.
+    Container,
+}
+
+pub(super) fn run(inside: Inside) -> ExitCode {
     // Whatever is wrong here shows as a run without an end, which the shim reports.
-    match serve() {
+    match serve(inside) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-fn serve() -> io::Result<()> {
+fn serve(inside: Inside) -> io::Result<()> {
     let counters = IoCounters::open();
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    let socket = take_socket()?;
+    let (socket, output, error) = match inside {
+        Inside::Sandbox => (take_socket()?, Stdio::inherit(), Stdio::inherit()),
+        Inside::Container => {
+            let socket = UnixStream::connect(SOCKET_PLACE)?;
+            let [output, error] = take_pipes(&socket)?;
+            (socket, output.into(), error.into())
+        }
+    };
     let mut lines = Lines::new(socket.try_clone()?);
     let tell = |message: &FromInit| -> io::Result<()> {
         let mut line = serde_json::to_vec(message)?;
@@ -44,10 +63,12 @@ fn serve() -> io::Result<()> {
     let started = Running::start(
         &program,
         Everybody::Namespace,
-        Stdio::inherit(),
-        Stdio::inherit(),
+        output,
+        error,
         Vec::new(),
         counters,
+        // Inherited under its number already.
+        None,
     );
     let mut running = match started {
         Ok(running) => running,
@@ -55,6 +76,7 @@ fn serve() -> io::Result<()> {
     };
     tell(&FromInit::Started { at_us: to_micros(SystemTime::now()) })?;
     socket.set_nonblocking(true)?;
+    let mut has_told = false;
     loop {
         let ready = {
             let mut files = [
@@ -69,8 +91,9 @@ fn serve() -> io::Result<()> {
         };
         if ready[0] {
             signals.drain();
-            if let Some(end) = running.reap()? {
-                return tell(&FromInit::Ended(end));
+            if let Some(end) = running.reap()?.filter(|_| !has_told) {
+                has_told = true;
+                tell(&FromInit::Ended(end))?;
             }
         }
         if !ready[1] {
@@ -87,9 +110,10 @@ fn serve() -> io::Result<()> {
                 }
             };
             match serde_json::from_slice(&line) {
+                Ok(ToInit::Leave) if has_told => return Ok(()),
                 Ok(ToInit::Terminate) => running.signal_everybody(Signal::TERM),
                 Ok(ToInit::Kill) => running.signal_everybody(Signal::KILL),
-                Ok(ToInit::Start(_)) | Err(_) => {}
+                Ok(ToInit::Start(_) | ToInit::Leave) | Err(_) => {}
             }
         }
     }
@@ -101,4 +125,20 @@ fn take_socket() -> io::Result<UnixStream> {
     let fd = unsafe { OwnedFd::from_raw_fd(INIT_SOCKET_FD) };
     rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
     Ok(UnixStream::from(fd))
+}
+
+/// The operator's standard output and error, which come with the first byte.
+fn take_pipes(socket: &UnixStream) -> io::Result<[OwnedFd; 2]> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0; 1];
+    recvmsg(socket, &mut [IoSliceMut::new(&mut byte)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    let files: Vec<OwnedFd> = control
+        .drain()
+        .flat_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(files) => files.collect(),
+            _ => Vec::new(),
+        })
+        .collect();
+    <[OwnedFd; 2]>::try_from(files).map_err(|_| io::ErrorKind::InvalidData.into())
 }

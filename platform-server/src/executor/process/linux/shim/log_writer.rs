@@ -23,6 +23,8 @@ pub(super) struct LogWriter {
     is_cut: bool,
     dropped_bytes: u64,
     first_words: Vec<u8>,
+    /// Whether the last byte of the operator ended a line.
+    is_at_line_start: bool,
     buffer: Vec<u8>,
 }
 
@@ -43,6 +45,7 @@ impl LogWriter {
             is_cut: false,
             dropped_bytes: 0,
             first_words: Vec::new(),
+            is_at_line_start: true,
             buffer: vec![0; MAX_RECORD_BYTES],
         }
     }
@@ -53,7 +56,9 @@ impl LogWriter {
             match rustix::io::read(&pipe, &mut self.buffer[..]) {
                 Ok(0) => return Pumped::End,
                 Ok(len) => {
-                    self.keep(source, len);
+                    let buffer = std::mem::take(&mut self.buffer);
+                    self.keep(source, buffer.get(..len).unwrap_or_default());
+                    self.buffer = buffer;
                     return Pumped::Something;
                 }
                 Err(Errno::INTR) => {}
@@ -68,6 +73,12 @@ impl LogWriter {
         _ = self.records.append(LogSource::Note, text.as_bytes());
     }
 
+    /// A message that the operator sent, as a line of its own; counts towards the limit.
+    pub(super) fn message(&mut self, level: &str, text: &str) {
+        let start = if self.is_at_line_start { "" } else { "\n" };
+        self.keep(LogSource::Message, format!("{start}{level}: {}\n", text.trim_end()).as_bytes());
+    }
+
     /// What came first on standard error.
     pub(super) fn first_words(&self) -> String {
         String::from_utf8_lossy(&self.first_words).trim().to_owned()
@@ -77,8 +88,9 @@ impl LogWriter {
         self.dropped_bytes
     }
 
-    fn keep(&mut self, source: LogSource, len: usize) {
-        let piece = self.buffer.get(..len).unwrap_or_default();
+    fn keep(&mut self, source: LogSource, piece: &[u8]) {
+        let len = piece.len();
+        self.is_at_line_start = piece.last().map_or(self.is_at_line_start, |last| *last == b'\n');
         let room = FIRST_WORDS_BYTES - self.first_words.len();
         if source == LogSource::Error && room > 0 {
             self.first_words.extend_from_slice(&piece[..room.min(len)]);

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -13,6 +14,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, kill_process, setrlimit, wait};
 
 use super::super::protocol::{Program, ProgramEnd, ProgramStatus, ResourceLimit};
+use super::super::sandbox::CHANNEL_FD;
+use super::enter::inherit;
 use crate::executor::outcome::Usage;
 
 /// Whom a signal for the whole run reaches.
@@ -44,6 +47,7 @@ impl Running {
         error: Stdio,
         doors: Vec<File>,
         counters: Option<IoCounters>,
+        channel: Option<OwnedFd>,
     ) -> io::Result<Self> {
         let (name, arguments) =
             program.command.split_first().ok_or_else(|| io::Error::other("the command is empty"))?;
@@ -54,8 +58,8 @@ impl Running {
             .envs(program.environment.iter().map(|(name, value)| (name, value)));
         command.current_dir(&program.working_dir).stdin(Stdio::null()).stdout(output).stderr(error);
         // Without this the program starts without a copy of this process, which is much cheaper.
-        if !program.limits.is_empty() || !doors.is_empty() {
-            prepare_child(&mut command, program.limits.clone(), doors);
+        if !program.limits.is_empty() || !doors.is_empty() || channel.is_some() {
+            prepare_child(&mut command, program.limits.clone(), doors, channel);
         }
         let child = command.spawn().map_err(|error| io::Error::other(format!("`{name}`: {error}")))?;
         let main =
@@ -122,14 +126,22 @@ impl Running {
     }
 }
 
-/// What happens between fork and exec: join the groups, take the limits.
+/// What happens between fork and exec: join the groups, take the channel and the limits.
 #[expect(unsafe_code, reason = "code between fork and exec")]
-fn prepare_child(command: &mut Command, limits: Vec<ResourceLimit>, mut doors: Vec<File>) {
+fn prepare_child(
+    command: &mut Command,
+    limits: Vec<ResourceLimit>,
+    mut doors: Vec<File>,
+    channel: Option<OwnedFd>,
+) {
     // SAFETY: this process has one thread, so the child may do what any process may.
     unsafe {
         command.pre_exec(move || {
             for door in &mut doors {
                 door.write_all(b"0")?;
+            }
+            if let Some(channel) = &channel {
+                inherit(channel.as_raw_fd(), CHANNEL_FD)?;
             }
             limits.iter().try_for_each(|&limit| set_limit(limit))
         });

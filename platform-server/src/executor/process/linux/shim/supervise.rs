@@ -3,6 +3,8 @@
 //! Its working folder is where the files of runs are. It hears of cancels from `control`, tells of the start through its standard
 //! output, and that it is gone by closing it.
 
+mod in_container;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,11 +21,13 @@ use rustix::process::{
 
 use super::super::cgroup::Cgroup;
 use super::super::protocol::{
-    Control, FromInit, KILL_PATIENCE, Line, Lines, MAX_MESSAGE_BYTES, ProgramEnd, ResourceLimit, Sandbox,
+    Around, Control, FromInit, KILL_PATIENCE, Line, Lines, MAX_MESSAGE_BYTES, ProgramEnd, ResourceLimit,
     ShimSpec, ToInit,
 };
 use super::super::run_files::{CONTROL, LOG, MANIFEST, MANIFEST_DRAFT, STARTED, file_name};
 use super::super::sandbox;
+use super::container::Container;
+use super::driver::Driver;
 use super::enter;
 use super::log_writer::{LogWriter, Pumped};
 use super::outputs;
@@ -57,7 +61,10 @@ fn supervise() -> io::Result<()> {
     // For all that descend from here: an image of an operator's memory is the last place for what it read.
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     let spec = read_spec()?;
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    if !matches!(spec.around, Around::Container(_)) {
+        // What the container engine leaves behind it is its own business, and need not end with the run.
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    }
     let log =
         OpenOptions::new().append(true).create_new(true).mode(0o600).open(file_name(&spec.token, LOG))?;
     let log = LogWriter::new(log, spec.run.limits.log_bytes);
@@ -97,16 +104,52 @@ enum Child {
     /// bubblewrap, and the line to the init inside.
     Sandbox {
         pid: Pid,
-        socket: UnixStream,
-        lines: Lines<UnixStream>,
-        is_silent: bool,
+        line: InitLine,
     },
+    Container(Box<Container>),
+}
+
+impl Child {
+    /// The line to the init inside, once there is one.
+    fn line(&mut self) -> Option<&mut InitLine> {
+        match self {
+            Self::None | Self::Program(_) => None,
+            Self::Sandbox { line, .. } => Some(line),
+            Self::Container(container) => container.line.as_mut(),
+        }
+    }
+}
+
+/// The line to an init.
+pub(super) struct InitLine {
+    socket: UnixStream,
+    lines: Lines<UnixStream>,
+    is_silent: bool,
+}
+
+impl InitLine {
+    pub(super) fn new(socket: UnixStream) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        let lines = Lines::new(socket.try_clone()?);
+        Ok(Self { socket, lines, is_silent: false })
+    }
+
+    /// What tells that there is something to hear; `None` once nothing more will be.
+    pub(super) fn news(&self) -> Option<BorrowedFd<'_>> {
+        (!self.is_silent).then(|| self.socket.as_fd())
+    }
+
+    pub(super) fn tell(&self, message: &ToInit) {
+        // Who does not hear any more is gone, or will be killed from outside.
+        _ = send(&self.socket, message);
+    }
 }
 
 struct Supervised {
     spec: ShimSpec,
     log: LogWriter,
     control: Lines<File>,
+    driver: Option<Driver>,
     signals: ChildSignals,
     counters: Option<IoCounters>,
     group: Option<Cgroup>,
@@ -115,6 +158,8 @@ struct Supervised {
     child: Child,
     started_at_us: Option<u64>,
     not_started: Option<String>,
+    /// Why the init's word is missing, or does not count.
+    lost: Option<String>,
     end: Option<ProgramEnd>,
     /// Why we end the run, if we do: the first reason counts.
     forced: Option<Outcome>,
@@ -129,8 +174,9 @@ impl Supervised {
     fn new(spec: ShimSpec, log: LogWriter, control: File) -> io::Result<Self> {
         let signals = ChildSignals::new()?;
         let limits = spec.run.limits;
-        let has_sandbox = spec.sandbox.is_some();
-        let has_group = spec.cgroup_root.is_some();
+        let has_sandbox = !matches!(spec.around, Around::Nothing);
+        // An engine makes one that is its own.
+        let has_group = spec.cgroup_root.is_some() || matches!(spec.around, Around::Container(_));
         let writable = spec.run.mounts.iter().filter(|mount| mount.access == Access::Writable);
         let watch = Watch {
             writable: writable.map(|mount| mount.host.clone()).collect(),
@@ -146,6 +192,7 @@ impl Supervised {
             spec,
             log,
             control: Lines::new(control),
+            driver: None,
             signals,
             counters: None,
             group: None,
@@ -154,6 +201,7 @@ impl Supervised {
             child: Child::None,
             started_at_us: None,
             not_started: None,
+            lost: None,
             end: None,
             forced: None,
             deadline: None,
@@ -166,18 +214,31 @@ impl Supervised {
         let limits = &self.spec.run.limits;
         let has_limits =
             limits.memory_bytes.is_some() || limits.processes.is_some() || limits.cpu_millis.is_some();
-        let own = if self.spec.sandbox.is_some() { 2 } else { 0 };
+        let own = if matches!(self.spec.around, Around::Nothing) { 0 } else { 2 };
         if let Some(root) = self.spec.cgroup_root.as_ref().filter(|_| has_limits) {
             self.group = Some(root.create(&self.spec.token, limits, own)?);
         }
         let doors = self.group.as_ref().map(Cgroup::doors).transpose()?.unwrap_or_default();
+        if let Around::Container(host) = &self.spec.around {
+            let host = host.clone();
+            return self.start_container(&host);
+        }
         let program = sandbox::program(&self.spec.run, &self.spec.token, self.resource_limits());
+        let channel = match &self.spec.run.fastio {
+            None => None,
+            Some(rules) => {
+                let keeper = self.spec.keeper.as_deref();
+                let (driver, operators_end) = Driver::new(rules.clone(), &self.spec.token, keeper)?;
+                self.driver = Some(driver);
+                Some(operators_end)
+            }
+        };
         let (output, output_end) = pipe()?;
         let (error, error_end) = pipe()?;
-        self.pipes = vec![(output, LogSource::Output), (error, LogSource::Error)];
-        self.watch.next = self.watch.is_needed().then(|| Instant::now() + Duration::from_millis(50));
-        match &self.spec.sandbox {
-            None => {
+        self.listen_to(output, error);
+        match &self.spec.around {
+            Around::Container(_) => {}
+            Around::Nothing => {
                 let running = Running::start(
                     &program,
                     Everybody::Descendants,
@@ -185,22 +246,26 @@ impl Supervised {
                     error_end.into(),
                     doors,
                     self.counters.take(),
+                    channel,
                 )?;
                 self.child = Child::Program(running);
                 self.started(to_micros(SystemTime::now()));
             }
-            Some(sandbox) => {
-                self.give_folders(sandbox)?;
+            Around::Bubblewrap(sandbox) => {
+                self.give_folders(sandbox.runs_as)?;
                 let (socket, inside) = UnixStream::pair()?;
-                let pid = enter::start(sandbox, inside.into(), output_end, error_end, doors)?;
+                let pid = enter::start(sandbox, inside.into(), output_end, error_end, doors, channel)?;
                 // If nobody listens, bubblewrap has said why; that is heard with the rest.
                 _ = send(&socket, &ToInit::Start(program));
-                socket.set_nonblocking(true)?;
-                let lines = Lines::new(socket.try_clone()?);
-                self.child = Child::Sandbox { pid, socket, lines, is_silent: false };
+                self.child = Child::Sandbox { pid, line: InitLine::new(socket)? };
             }
         }
         Ok(())
+    }
+
+    fn listen_to(&mut self, output: OwnedFd, error: OwnedFd) {
+        self.pipes = vec![(output, LogSource::Output), (error, LogSource::Error)];
+        self.watch.next = self.watch.is_needed().then(|| Instant::now() + Duration::from_millis(50));
     }
 
     /// Limits that the kernel holds for each process, beside or instead of the group's.
@@ -211,12 +276,12 @@ impl Supervised {
             // One page more than allowed, so that who ran into it is seen to be over the quota.
             list.push(ResourceLimit::FileBytes(bytes.saturating_add(8192)));
         }
-        if self.spec.cgroup_root.is_none() {
+        if self.spec.cgroup_root.is_none() && !matches!(self.spec.around, Around::Container(_)) {
             if let Some(bytes) = limits.memory_bytes {
                 // A backstop for what grows faster than the watchdog looks.
                 list.push(ResourceLimit::DataBytes(bytes.saturating_mul(2)));
             }
-            if let (Some(count), Some(_)) = (limits.processes, &self.spec.sandbox) {
+            if let (Some(count), Around::Bubblewrap(_)) = (limits.processes, &self.spec.around) {
                 // Counted in the sandbox's own user namespace, where the init is one of them.
                 list.push(ResourceLimit::Processes(u64::from(count) + 1));
             }
@@ -225,8 +290,8 @@ impl Supervised {
     }
 
     /// Hands the writable folders to the user that the run has. Their contents keep their owners.
-    fn give_folders(&self, sandbox: &Sandbox) -> io::Result<()> {
-        let Some((user, group)) = sandbox.runs_as else { return Ok(()) };
+    fn give_folders(&self, owner: Option<(u32, u32)>) -> io::Result<()> {
+        let Some((user, group)) = owner else { return Ok(()) };
         for dir in &self.watch.writable {
             std::os::unix::fs::lchown(dir, Some(user), Some(group))?;
         }
@@ -254,16 +319,16 @@ impl Supervised {
                     self.pump(source, PIECES_PER_TURN);
                 }
             }
-            if ready.control {
-                self.hear_control();
+            if let Some(driver) = &mut self.driver {
+                if ready.keeper {
+                    driver.hear_keeper();
+                }
+                if ready.channel {
+                    driver.hear_operator(&mut self.log);
+                }
+                driver.look_at_clock();
             }
-            if ready.is_server_gone {
-                self.is_stdin_watched = false;
-                self.begin_end(Cancel { grace: Duration::ZERO, because: CancelCause::Evicted });
-            }
-            if ready.child {
-                self.signals.drain();
-            }
+            self.hear_server(&ready);
             if self.watch.next.is_some_and(|next| Instant::now() >= next)
                 && let Some(outcome) = self.watch.look()
             {
@@ -276,11 +341,29 @@ impl Supervised {
             is_gone = self.reap()?;
         }
         self.hear_init();
+        if let Some(driver) = &mut self.driver {
+            driver.hear_last(&mut self.log);
+        }
         for source in [LogSource::Output, LogSource::Error] {
             // Everybody who could write is dead, so what is left is what the pipe holds.
             self.pump(source, usize::MAX);
         }
+        self.hear_engine();
         Ok(())
+    }
+
+    /// What the server wants, by itself or by its absence.
+    fn hear_server(&mut self, ready: &Ready) {
+        if ready.control {
+            self.hear_control();
+        }
+        if ready.is_server_gone {
+            self.is_stdin_watched = false;
+            self.begin_end(Cancel { grace: Duration::ZERO, because: CancelCause::Evicted });
+        }
+        if ready.child {
+            self.signals.drain();
+        }
     }
 
     fn wait_for_something(&self) -> io::Result<Ready> {
@@ -289,28 +372,42 @@ impl Supervised {
             Child::Program(running) => running.is_over(),
             _ => false,
         };
-        let next =
-            [self.watch.next, self.deadline, is_dying.then(|| now + DEATH_PAUSE)].into_iter().flatten().min();
+        let next = [
+            self.watch.next,
+            self.deadline,
+            is_dying.then(|| now + DEATH_PAUSE),
+            self.driver.as_ref().and_then(Driver::wakes_at),
+        ]
+        .into_iter()
+        .flatten()
+        .min();
         let timeout =
             next.map(|next| Timespec::try_from(next.saturating_duration_since(now)).unwrap_or_default());
         // What the program prints can overtake the word that it started, which comes first in the log.
-        let is_log_open =
-            self.started_at_us.is_some() || matches!(self.child, Child::Sandbox { is_silent: true, .. });
+        let is_silent = match &self.child {
+            Child::Sandbox { line, .. } => line.is_silent,
+            Child::Container(container) => container.news().is_none(),
+            Child::None | Child::Program(_) => false,
+        };
+        let is_log_open = self.started_at_us.is_some() || is_silent;
         let open_pipes = || self.pipes.iter().filter(|_| is_log_open);
         let pipe =
             |wanted: LogSource| open_pipes().find(|(_, source)| *source == wanted).map(|(fd, _)| fd.as_fd());
         let init = match &self.child {
-            Child::Sandbox { socket, is_silent: false, .. } => Some(socket.as_fd()),
+            Child::Sandbox { line, .. } => line.news(),
+            Child::Container(container) => container.news(),
             _ => None,
         };
         let stdin = io::stdin();
-        let sources: [Option<BorrowedFd<'_>>; 6] = [
+        let sources: [Option<BorrowedFd<'_>>; 8] = [
             Some(self.signals.as_fd()),
             Some(self.control.as_fd()),
             pipe(LogSource::Output),
             pipe(LogSource::Error),
             init,
             self.is_stdin_watched.then(|| stdin.as_fd()),
+            self.driver.as_ref().filter(|_| is_log_open).and_then(Driver::line),
+            self.driver.as_ref().and_then(Driver::keeper),
         ];
         let mut files: Vec<PollFd<'_>> =
             sources.iter().flatten().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
@@ -328,6 +425,8 @@ impl Supervised {
             error: next(),
             init: next(),
             is_server_gone: next(),
+            channel: next(),
+            keeper: next(),
         })
     }
 
@@ -347,20 +446,33 @@ impl Supervised {
     }
 
     fn hear_init(&mut self) {
+        if let Child::Container(container) = &mut self.child
+            && let Err(error) = container.let_in()
+        {
+            // The init goes when it is not let in, and the run ends as one that was not started.
+            self.log.note(&format!("the container could not be reached: {error}"));
+        }
         loop {
-            let Child::Sandbox { lines, is_silent, .. } = &mut self.child else { return };
-            let line = match lines.next_line() {
-                Line::Got(line) => line,
+            let Some(line) = self.child.line() else { return };
+            let text = match line.lines.next_line() {
+                Line::Got(text) => text,
                 Line::NothingYet => return,
                 Line::End => {
-                    *is_silent = true;
+                    line.is_silent = true;
+                    self.count();
                     return;
                 }
             };
-            match serde_json::from_slice(&line) {
+            match serde_json::from_slice(&text) {
                 Ok(FromInit::Started { at_us }) => self.started(at_us),
                 Ok(FromInit::NotStarted { reason }) => self.not_started = Some(reason),
-                Ok(FromInit::Ended(end)) => self.end = Some(end),
+                Ok(FromInit::Ended(end)) => {
+                    self.end = Some(end);
+                    self.count();
+                    if let Some(line) = self.child.line() {
+                        line.tell(&ToInit::Leave);
+                    }
+                }
                 Err(_) => {}
             }
         }
@@ -384,10 +496,14 @@ impl Supervised {
         let deadline = Instant::now() + cancel.grace.min(Duration::from_secs(86_400));
         self.deadline = Some(self.deadline.map_or(deadline, |old| old.min(deadline)));
         if is_first && !cancel.grace.is_zero() {
-            match &self.child {
+            match &mut self.child {
                 Child::None => {}
                 Child::Program(running) => running.signal_everybody(Signal::TERM),
-                Child::Sandbox { socket, .. } => _ = send(socket, &ToInit::Terminate),
+                Child::Sandbox { line, .. } => line.tell(&ToInit::Terminate),
+                Child::Container(container) => match &container.line {
+                    Some(line) => line.tell(&ToInit::Terminate),
+                    None => container.turn_away(),
+                },
             }
         }
     }
@@ -402,11 +518,12 @@ impl Supervised {
     /// Now, everybody; the second time from outside, in case the init cannot.
     fn kill(&mut self) {
         let is_first = self.kills == 0;
-        match &self.child {
+        match &mut self.child {
             Child::None => {}
             Child::Program(running) => running.signal_everybody(Signal::KILL),
-            Child::Sandbox { socket, .. } if is_first => _ = send(socket, &ToInit::Kill),
+            Child::Sandbox { line, .. } if is_first => line.tell(&ToInit::Kill),
             Child::Sandbox { pid, .. } => _ = kill_process(*pid, Signal::KILL),
+            Child::Container(container) => container.kill(self.kills),
         }
         if let Some(group) = self.group.as_ref().filter(|_| !is_first) {
             group.kill();
@@ -423,6 +540,9 @@ impl Supervised {
             self.end = self.end.or(end);
             return Ok(end.is_some());
         }
+        if let Child::Container(container) = &mut self.child {
+            return container.is_gone();
+        }
         loop {
             match wait(WaitOptions::NOHANG) {
                 Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
@@ -438,7 +558,10 @@ impl Supervised {
     /// What was seen, as a manifest.
     fn finish(mut self) -> io::Result<()> {
         let ended_at_us = to_micros(SystemTime::now());
-        let counters = self.group.as_ref().map(Cgroup::counters).unwrap_or_default();
+        let counters = match &self.child {
+            Child::Container(container) => container.counters(),
+            _ => self.group.as_ref().map(Cgroup::counters).unwrap_or_default(),
+        };
         let mut usage = self.end.map(|end| end.usage).unwrap_or_default();
         usage.cpu_time = counters.cpu_time.or(usage.cpu_time);
         let watched_peak = Some(self.watch.peak_memory_bytes).filter(|&peak| peak > 0);
@@ -458,6 +581,7 @@ impl Supervised {
             not_started,
             forced: self.forced.take(),
             status: self.end.map(|end| end.status),
+            lost: self.lost.take(),
             memory_kills: usage.memory_kills,
             disk_used_bytes: usage.disk_bytes,
             limits: self.spec.run.limits,
@@ -511,6 +635,8 @@ struct Ready {
     error: bool,
     init: bool,
     is_server_gone: bool,
+    channel: bool,
+    keeper: bool,
 }
 
 /// A pipe of which our end does not block.
@@ -520,7 +646,7 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((ours, theirs))
 }
 
-fn send(mut socket: &UnixStream, message: &ToInit) -> io::Result<()> {
+pub(super) fn send(mut socket: &UnixStream, message: &ToInit) -> io::Result<()> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
     socket.write_all(&line)

@@ -12,6 +12,8 @@ pub(super) struct Findings {
     pub(super) forced: Option<Outcome>,
     /// How the program ended, as its parent saw it.
     pub(super) status: Option<ProgramStatus>,
+    /// Why the parent's word is missing, or does not count.
+    pub(super) lost: Option<String>,
     pub(super) memory_kills: u64,
     pub(super) disk_used_bytes: Option<u64>,
     pub(super) limits: Limits,
@@ -24,21 +26,26 @@ pub(super) fn outcome(seen: Findings) -> Outcome {
     if let Some(reason) = seen.not_started {
         return Outcome::NotStarted { reason };
     }
-    let has_failed = seen.status != Some(ProgramStatus::Code(0));
+    let status = seen.status.filter(|_| seen.lost.is_none());
+    let has_failed = status != Some(ProgramStatus::Code(0));
     if let Some(limit_bytes) = seen.limits.memory_bytes.filter(|_| has_failed && seen.memory_kills > 0) {
         return Outcome::OutOfMemory { limit_bytes };
     }
     // Also of a program that says that all is well: what it left does not fit.
     if let (Some(used_bytes), Some(limit_bytes)) = (seen.disk_used_bytes, seen.limits.disk_bytes) {
-        let ran_into_file_limit = seen.status == Some(ProgramStatus::Signal(libc::SIGXFSZ));
+        let ran_into_file_limit = status == Some(ProgramStatus::Signal(libc::SIGXFSZ));
         if used_bytes > limit_bytes || ran_into_file_limit {
             return Outcome::DiskExceeded { used_bytes, limit_bytes };
         }
     }
-    match seen.status {
+    match status {
         Some(ProgramStatus::Code(code)) => Outcome::Exited { code },
         Some(ProgramStatus::Signal(signal)) => Outcome::Signaled { signal },
-        None => Outcome::Lost { reason: "the sandbox ended without telling how the program did".into() },
+        None => Outcome::Lost {
+            reason: seen
+                .lost
+                .unwrap_or_else(|| "the sandbox ended without telling how the program did".into()),
+        },
     }
 }
 
@@ -53,6 +60,7 @@ mod tests {
             not_started: None,
             forced: None,
             status: Some(status),
+            lost: None,
             memory_kills: 0,
             disk_used_bytes,
             limits,
@@ -86,5 +94,7 @@ mod tests {
         assert_eq!(outcome(forced), Outcome::Canceled);
         let silent = Findings { status: None, ..seen(ProgramStatus::Code(0)) };
         assert!(matches!(outcome(silent), Outcome::Lost { .. }));
+        let alone = Findings { lost: Some("nobody vouches".into()), ..seen(ProgramStatus::Code(0)) };
+        assert_eq!(outcome(alone), Outcome::Lost { reason: "nobody vouches".into() });
     }
 }

@@ -1,0 +1,152 @@
+//! The table of faults.
+
+/// Something that goes wrong, and where it has to end.
+pub(crate) struct Fault {
+    pub(crate) fault: &'static str,
+    /// What is true afterwards.
+    pub(crate) end: &'static str,
+    /// Tests that really do it, as path from the root of the workspace and name of the function.
+    pub(crate) tests: &'static [(&'static str, &'static str)],
+}
+
+const OPERATORS: &str = "platform-server/tests/platform/faults.rs";
+const CLOCK: &str = "platform-server/tests/platform/clock.rs";
+const DISK: &str = "platform-server/tests/platform/disk.rs";
+const PROCESS: &str = "platform-server/tests/executor_process.rs";
+const LIMITS: &str = "platform-server/tests/executor_limits.rs";
+const SANDBOX: &str = "platform-server/tests/executor_sandbox.rs";
+const RESTART: &str = "platform-server/tests/executor_restart.rs";
+const REPOSITORY: &str = "platform-server/tests/repository_faults.rs";
+const PAYLOADS: &str = "platform-server/tests/payloads_faults.rs";
+const PLANTED: &str = "platform-server/tests/payloads_operators.rs";
+const SERVE: &str = "platform-server/tests/serve.rs";
+const MEMORY: &str = "platform-server/tests/bounded_memory.rs";
+const CALLS: &str = "platform-server/tests/grpc/payloads.rs";
+
+macro_rules! faults {
+    ($($fault:literal => $end:literal, [$(($file:expr, $test:literal)),+ $(,)?];)*) => {
+        &[$(Fault { fault: $fault, end: $end, tests: &[$(($file, $test)),+] }),*]
+    };
+}
+
+pub(crate) const FAULTS: &[Fault] = faults! {
+    // the server
+    "The server is killed at any moment" =>
+        "what it acknowledged is there, nothing is invented, no job looks better than it is, no process stays", [
+        ("app/tests/server/killed.rs", "a_server_that_is_killed_loses_nothing_and_invents_nothing"),
+        (PAYLOADS, "a_server_killed_during_uploads_keeps_what_it_acknowledged_and_nothing_else_after_a_start"),
+        ("platform-server/tests/repository_crash.rs",
+            "a_writer_killed_at_any_moment_keeps_what_it_acknowledged_and_nothing_half_done"),
+    ];
+    "The server is killed while operators run" =>
+        "they go on and the next server sees their end, or they are evicted; runs that no record knows are ended", [
+        (RESTART, "a_run_survives_its_server_and_the_next_one_sees_its_end"),
+        (RESTART, "a_run_that_ended_while_no_server_was_there_is_not_lost"),
+        (RESTART, "evicted_runs_leave_no_process_and_unknown_runs_leave_no_trace"),
+    ];
+    "The process beside an operator is killed" =>
+        "the run is lost, and everything of it is ended", [
+        (RESTART, "a_run_whose_shim_is_killed_is_lost_and_takes_everything_with_it"),
+        (RESTART, "an_end_without_its_manifest_and_a_manifest_without_an_end_count_for_nothing"),
+    ];
+    "The process that makes those is killed" =>
+        "runs go on, and another one takes its place", [
+        (RESTART, "runs_go_on_when_the_process_that_makes_shims_is_killed_and_it_goes_with_its_server"),
+    ];
+    // operators
+    "An operator crashes or fails" =>
+        "job stopped, faulted; reason: exit code or signal; the next job runs", [
+        (OPERATORS, "every_operator_that_misbehaves_ends_as_it_should_and_the_next_job_runs"),
+        (PROCESS, "exit_codes_and_signals_are_told_apart"),
+    ];
+    "An operator hangs" =>
+        "job stopped, terminated at its time limit; reason: timed out", [
+        (OPERATORS, "every_operator_that_misbehaves_ends_as_it_should_and_the_next_job_runs"),
+        (CLOCK, "time_limits_count_elapsed_time_whatever_the_wall_says"),
+    ];
+    "An operator ignores SIGTERM, and so do its children" =>
+        "all of them are killed after the grace", [
+        (OPERATORS, "every_operator_that_misbehaves_ends_as_it_should_and_the_next_job_runs"),
+        (PROCESS, "who_ignores_the_signal_is_ended_after_the_grace"),
+        (PROCESS, "what_the_operator_leaves_running_ends_with_it"),
+    ];
+    "An operator forks without end" =>
+        "the kernel refuses beyond the limit; nothing is left at its end (only where a limit of processes is in force)", [
+        (OPERATORS, "every_operator_that_misbehaves_ends_as_it_should_and_the_next_job_runs"),
+        (LIMITS, "who_forks_without_end_meets_the_limit_and_leaves_nothing"),
+    ];
+    "An operator fills memory" =>
+        "job stopped, faulted; reason: out of memory", [
+        (OPERATORS, "who_fills_memory_faults_its_job"),
+        (LIMITS, "who_fills_memory_is_ended_for_it"),
+        (LIMITS, "the_watchdog_ends_who_stays_over_the_memory_limit"),
+    ];
+    "An operator fills its disk quota" =>
+        "job stopped, faulted; reason: disk", [
+        (OPERATORS, "every_operator_that_misbehaves_ends_as_it_should_and_the_next_job_runs"),
+        (PROCESS, "a_full_quota_is_told_as_such"),
+    ];
+    "An operator writes outside of its folders" =>
+        "it cannot; links that it plants lead nowhere", [
+        (OPERATORS, "every_operator_that_misbehaves_ends_as_it_should_and_the_next_job_runs"),
+        (SANDBOX, "only_the_writable_folders_can_be_written"),
+        (SANDBOX, "the_manifest_and_the_log_are_out_of_the_operators_reach"),
+        (PLANTED, "nothing_is_read_written_or_removed_through_a_planted_link"),
+    ];
+    "An operator prints a gibibyte" =>
+        "all of it up to its limit is kept and read in bounded memory; what is beyond is dropped and counted", [
+        (MEMORY, "a_flood_of_output_with_and_without_lines_is_kept_and_read_in_bounded_memory"),
+        (PROCESS, "a_flood_of_binary_output_arrives_whole_up_to_its_limit"),
+    ];
+    "An operator prints binary" =>
+        "bytes are kept as they are, and readers of lines get text", [
+        (OPERATORS, "what_an_operator_prints_reaches_readers_as_text_and_cut_where_it_is_too_long"),
+        (PROCESS, "a_flood_of_binary_output_arrives_whole_up_to_its_limit"),
+    ];
+    // what the server stands on
+    "The disk is full during an upload" =>
+        "the upload is refused and leaves nothing; everything else goes on", [
+        (DISK, "an_upload_that_fills_the_disk_is_refused_and_everything_else_goes_on"),
+        (PAYLOADS, "a_full_disk_refuses_an_upload_and_leaves_nothing_of_it"),
+        (REPOSITORY, "a_full_disk_is_told_nothing_is_lost_and_small_changes_do_not_fail_for_a_large_neighbour"),
+    ];
+    "The database is locked by somebody else" =>
+        "readers are answered, jobs go on, and what happened is written when the lock is gone", [
+        (OPERATORS, "a_job_goes_on_while_somebody_holds_the_database_and_is_written_down_afterwards"),
+        (REPOSITORY, "a_database_locked_by_another_process_is_told_and_nothing_is_lost"),
+    ];
+    "The clock on the wall jumps" =>
+        "time limits count elapsed time, records stay in order, nothing ends before it began", [
+        (CLOCK, "time_limits_count_elapsed_time_whatever_the_wall_says"),
+        (CLOCK, "records_of_one_server_stay_in_order_whatever_the_wall_says"),
+        (CLOCK, "a_wall_that_was_set_between_two_servers_loses_no_job_and_ends_none_before_it_began"),
+        ("platform-server/tests/scheduler/transitions.rs", "a_clock_that_goes_back_ends_nothing_early_and_repeats_nothing"),
+        ("platform-server/tests/repository.rs",
+            "a_clock_that_was_set_back_neither_ends_a_job_before_it_began_nor_reorders_lists"),
+    ];
+    // clients
+    "A client goes away in the middle of a stream" =>
+        "an upload leaves no file, a download closes its file", [
+        (CALLS, "a_client_that_goes_away_leaves_no_file"),
+        (MEMORY, "readers_that_stop_reading_cost_the_server_little_and_the_others_nothing"),
+    ];
+    "A thousand connections that say nothing" =>
+        "calls of others are answered; who says nothing at all is cut", [
+        (SERVE, "a_thousand_idle_connections_do_no_harm"),
+        (SERVE, "whoever_says_nothing_is_cut"),
+        (SERVE, "connections_beyond_the_limit_are_closed_and_later_ones_taken"),
+    ];
+    "Malformed messages" =>
+        "the connection is cut, the next caller served", [
+        (SERVE, "garbage_is_cut_and_the_next_caller_served"),
+    ];
+    "Oversized messages" =>
+        "refused before they are in memory", [
+        (SERVE, "messages_that_are_too_long_are_answered_with_a_refusal"),
+    ];
+    "Slow readers" =>
+        "they cost bounded memory and are cut when they take nothing", [
+        (MEMORY, "readers_that_stop_reading_cost_the_server_little_and_the_others_nothing"),
+        (SERVE, "a_reader_that_takes_nothing_is_cut"),
+    ];
+};
