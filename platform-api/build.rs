@@ -5,7 +5,7 @@ use std::{env, fs};
 use prost::Message;
 
 /// The wire of the published clients, then our own.
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     "nvidia/clara/platform/common.proto",
     "nvidia/clara/platform/clara.proto",
     "nvidia/clara/platform/jobs.proto",
@@ -18,6 +18,7 @@ const FILES: [&str; 12] = [
     "lantern/platform/v1/logs.proto",
     "lantern/platform/v1/server.proto",
     "lantern/platform/v1/events.proto",
+    "lantern/platform/v1/access.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

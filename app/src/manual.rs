@@ -32,15 +32,36 @@ fn options() -> String {
     let mut text = String::new();
     // Help is wrapped to the terminal's width, so the test fixes it.
     let root = crate::cli::Cli::command().term_width(100);
+    add_server_options(&mut text, &root);
     add_help(&mut text, root, "lantern");
     text.trim_end().to_owned() + "\n"
 }
 
+/// Options that every verb has that talks to a server: written once, and left out below.
+fn add_server_options(text: &mut String, root: &clap::Command) {
+    let verb = root.find_subcommand("list").expect("there is such a verb");
+    let shared = verb.get_arguments().filter(|arg| is_shared(arg)).cloned();
+    let command = clap::Command::new("lantern").disable_help_flag(true).args(shared).term_width(100);
+    let help = command.override_usage("lantern VERB [OPTIONS]").render_long_help().to_string();
+    let _ = writeln!(text, "### Verbs that talk to a server\n\n```text\n{}\n```\n", trimmed(&help));
+}
+
+fn is_shared(argument: &clap::Arg) -> bool {
+    argument.get_help_heading() == Some("Server")
+}
+
+fn trimmed(help: &str) -> String {
+    let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+    lines.join("\n").trim().to_owned()
+}
+
 fn add_help(text: &mut String, command: clap::Command, name: &str) {
     let subcommands: Vec<_> = command.get_subcommands().filter(|c| c.get_name() != "help").cloned().collect();
+    let talks = command.get_arguments().any(is_shared);
+    let command = command.mut_args(|arg| if is_shared(&arg) { arg.hide(true) } else { arg });
     let help = command.bin_name(name).term_width(100).render_long_help().to_string();
-    let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
-    let _ = writeln!(text, "### `{name}`\n\n```text\n{}\n```\n", lines.join("\n").trim());
+    let note = if talks { "Takes the options of verbs that talk to a server.\n\n" } else { "" };
+    let _ = writeln!(text, "### `{name}`\n\n{note}```text\n{}\n```\n", trimmed(&help));
     for subcommand in subcommands {
         let full = format!("{name} {}", subcommand.get_name());
         add_help(text, subcommand, &full);

@@ -203,6 +203,22 @@ codes! {
     NOT_SUPPORTED = 0x5002;
     /// The server is about to stop; ours.
     SHUTTING_DOWN = 0x5003;
+    /// There is no such user; ours.
+    USER_UNKNOWN = 0x5100;
+    /// There is a user of this name already; ours.
+    USER_EXISTS = 0x5101;
+    /// The name, password or role of a user breaks a rule; ours.
+    USER_INVALID = 0x5102;
+    /// Users or tokens cannot be read or stored; ours.
+    USERS_NOT_STORED = 0x5103;
+    /// The last admin who can log in stays one; ours.
+    USER_LAST_ADMIN = 0x5104;
+    /// The users of this server are not kept by it; ours.
+    USERS_ELSEWHERE = 0x5105;
+    /// There is no such token; ours.
+    TOKEN_UNKNOWN = 0x5106;
+    /// The identifier, label or end of a token breaks a rule; ours.
+    TOKEN_INVALID = 0x5107;
 }
 
 #[cfg(test)]

@@ -16,4 +16,5 @@ pub mod model;
 pub mod payload;
 pub mod pipeline;
 pub mod proto;
+pub mod role;
 pub mod time;

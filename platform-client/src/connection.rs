@@ -40,6 +40,7 @@ use tonic::{Request, Response, Status, Streaming};
 pub use endpoint::{Address, Fingerprint};
 pub use tls::Trust;
 
+use crate::access::Access;
 use crate::error::{ClientError, ErrorKind};
 use crate::events::Events;
 use crate::jobs::Jobs;
@@ -168,6 +169,7 @@ struct Inner {
     authorization: Option<MetadataValue<Ascii>>,
     deadlines: Deadlines,
     attempts: u32,
+    keeps_secrets: bool,
 }
 
 impl Client {
@@ -182,7 +184,7 @@ impl Client {
             return Err(ClientError::PlainTextCredentials { server });
         }
         let channel = endpoint::channel(&options.address, &options.trust, options.deadlines.connect)?;
-        Self::over(channel, server, options)
+        Self::over(channel, server, options, options.address.keeps_secrets())
     }
 
     /// A client of a server within this process.
@@ -191,18 +193,35 @@ impl Client {
     /// [`ClientError::Setting`] for credentials that cannot be sent. The address of the options is not looked at.
     pub fn in_process(dialer: in_process::Dialer, options: &ConnectOptions) -> Result<Self, ClientError> {
         let channel = in_process::channel(dialer, options.deadlines.connect);
-        Self::over(channel, "this process".to_owned(), options)
+        Self::over(channel, "this process".to_owned(), options, true)
     }
 
-    fn over(channel: Channel, server: String, options: &ConnectOptions) -> Result<Self, ClientError> {
+    fn over(
+        channel: Channel,
+        server: String,
+        options: &ConnectOptions,
+        keeps_secrets: bool,
+    ) -> Result<Self, ClientError> {
         let authorization = options.credentials.as_ref().map(Credentials::header).transpose()?;
         let (deadlines, attempts) = (options.deadlines, options.attempts.max(1));
-        Ok(Self { inner: Arc::new(Inner { channel, server, authorization, deadlines, attempts }) })
+        Ok(Self {
+            inner: Arc::new(Inner { channel, server, authorization, deadlines, attempts, keeps_secrets }),
+        })
     }
 
     /// What this is connected to, for people.
     pub fn server_name(&self) -> &str {
         &self.inner.server
+    }
+
+    /// Whether nobody on a network can read what is sent.
+    pub(crate) fn keeps_secrets(&self) -> bool {
+        self.inner.keeps_secrets
+    }
+
+    /// Users, tokens and the audit log.
+    pub fn access(&self) -> Access {
+        Access::new(self.clone())
     }
 
     /// Pipelines.

@@ -128,6 +128,10 @@ pub struct Utilization {
     pub storage_used_bytes: u64,
     pub jobs_running: u32,
     pub jobs_pending: u32,
+    /// Of the whole machine, from 0 to 1, where it tells.
+    pub machine_cpu: Option<f32>,
+    pub machine_memory_total_bytes: Option<u64>,
+    pub machine_memory_used_bytes: Option<u64>,
 }
 
 /// A GPU at one moment.
@@ -329,5 +333,8 @@ fn utilization(now: wire_types::Utilization) -> Result<Utilization, ConvertError
         storage_used_bytes: now.storage_used_bytes,
         jobs_running: now.jobs_running,
         jobs_pending: now.jobs_pending,
+        machine_cpu: now.machine_cpu,
+        machine_memory_total_bytes: now.machine_memory_total_bytes,
+        machine_memory_used_bytes: now.machine_memory_used_bytes,
     })
 }

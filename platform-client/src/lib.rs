@@ -5,6 +5,7 @@
 //! nothing. Transfers hold a few pieces of a file in memory, whatever the file's size.
 #![warn(missing_docs)]
 
+pub mod access;
 pub mod connection;
 pub mod error;
 pub mod events;
@@ -22,4 +23,4 @@ pub use connection::{Client, ConnectOptions, Credentials, Deadlines};
 pub use error::{ClientError, ErrorKind};
 pub use platform_api::header::Refusal;
 pub use platform_api::letter_case::fold as letter_fold;
-pub use platform_api::{code, id, job, metadata, model, payload, time};
+pub use platform_api::{code, id, job, metadata, model, payload, role, time};

@@ -43,6 +43,8 @@ pub struct ServerInfo {
     pub started: Option<SystemTime>,
     /// Names this run of it.
     pub epoch: String,
+    /// What its administrator should know and change, for people.
+    pub warnings: Vec<String>,
 }
 
 /// A GPU at one moment.
@@ -168,6 +170,7 @@ impl Server {
             job_timeouts: [duration(default)?, duration(maximum)?, duration(grace)?],
             started: wire::converted(CALL, system_time(info.started))?,
             epoch: info.epoch,
+            warnings: info.warnings,
         })
     }
 

@@ -16,3 +16,4 @@ pub mod repository;
 pub mod scheduler;
 pub mod serve;
 pub mod server;
+pub mod trace;

@@ -10,8 +10,8 @@ use platform_api::job::{JobState, JobStatus};
 use platform_api::pipeline::{BYTES_PER_MB, RequestDefaults};
 use tokio::sync::watch;
 
-use crate::access::{self, AccessError, AuditLog};
-use crate::config::{AtJobEnd, Config, Engine};
+use crate::access::{self, AccessError, AuditLog, Register};
+use crate::config::{AtJobEnd, Config, DatabaseUrl, Engine};
 use crate::executor::bundle::Bundles;
 use crate::executor::container::{self, ContainerConfig};
 use crate::executor::process::{Isolate, ProcessConfig, ProcessExecutor};
@@ -20,8 +20,8 @@ use crate::gpu::{self, GpuError, Gpus};
 use crate::grpc;
 use crate::observe::{self, Facts, Inspect, Metrics, ObserveError, Observer};
 use crate::payloads::{PayloadOptions, Retention};
-use crate::platform::{OpenError, Options, Platform, RunLimits};
-use crate::repository::RepositoryError;
+use crate::platform::{OpenError, Options, Platform, RunLimits, disk};
+use crate::repository::{PostgresRepository, Repository, RepositoryError, SqliteRepository};
 use crate::scheduler;
 use crate::serve::{self, Addresses, Front, InProcess, ServeError};
 
@@ -105,22 +105,48 @@ pub async fn start(config: &Config, shim: Vec<String>) -> Result<Running, StartE
     private_folder(&config.data)
         .map_err(|source| StartError::Folder { path: config.data.clone(), source })?;
     let gpus: Arc<dyn Gpus> = Arc::from(gpu::of_this_machine());
-    let options = options(config, gpus)?;
+    let metrics = Arc::new(Metrics::default());
+    let options = Options { metrics: metrics.clone(), ..options(config, gpus)? };
     let executor = executor(config, shim).await?;
     tracing::info!("{}", executor.capabilities());
+    let warnings = executor.capabilities().warnings();
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
     let platform = Platform::open(options, Arc::new(executor)).await?;
     let repository = platform.repository();
     let gate = Arc::new(access::gate(config, repository.clone())?);
-    let metrics = Arc::new(Metrics::default());
     let (stopping, stop) = watch::channel(false);
     let routes = grpc::all_services(platform.clone(), stop).await;
     let front = Front { gate, audit: Some(AuditLog::new(repository)), metrics: metrics.clone() };
     let server = serve::start(config, front, || routes).await?;
     let observer = match config.observe.address {
-        Some(address) => Some(observe::start(address, metrics, Arc::new(Watched(platform.clone()))).await?),
+        Some(address) => Some(
+            observe::start(address, metrics, Arc::new(Watched { platform: platform.clone(), warnings }))
+                .await?,
+        ),
         None => None,
     };
     Ok(Running { platform, server, observer, stopping })
+}
+
+/// The users of a server that does not run, for the owner of its data folder; made where there is none. Blocks.
+///
+/// # Errors
+/// [`StartError`], also while a server runs on them.
+pub fn open_register(data: &std::path::Path) -> Result<Register, StartError> {
+    private_folder(data).map_err(|source| StartError::Folder { path: data.to_owned(), source })?;
+    let config = Config { data: data.to_owned(), ..Config::default() };
+    let defaults = Options::new(data);
+    let repository: Arc<dyn Repository> = match config.database_url() {
+        DatabaseUrl::Sqlite(path) => {
+            Arc::new(SqliteRepository::open(&path, defaults.sqlite).map_err(OpenError::from)?)
+        }
+        DatabaseUrl::Postgres(address) => {
+            Arc::new(PostgresRepository::open(&address, defaults.postgres).map_err(OpenError::from)?)
+        }
+    };
+    Ok(Register::new(repository))
 }
 
 /// What runs operators, as the settings want it.
@@ -200,6 +226,7 @@ fn options(config: &Config, gpus: Arc<dyn Gpus>) -> Result<Options, StartError> 
     options.bundles = Arc::new(bundles);
     options.max_instances = usize::try_from(config.models.max_instances).unwrap_or(usize::MAX);
     options.max_instance_models = usize::try_from(config.models.model_limit).unwrap_or(usize::MAX);
+    options.has_users_file = config.access.users_file.is_some();
     options.database = Some(config.database_url());
     Ok(options)
 }
@@ -242,36 +269,31 @@ fn aliases(config: &Config) -> BTreeMap<String, String> {
 }
 
 /// What the figures are made of.
-struct Watched(Platform);
+struct Watched {
+    platform: Platform,
+    warnings: Vec<String>,
+}
 
 impl Inspect for Watched {
     fn facts(&self) -> Option<Facts> {
-        let sums = self.0.job_sums()?;
+        let sums = self.platform.job_sums()?;
         let kinds =
             JobState::ALL.iter().flat_map(|state| JobStatus::ALL.iter().map(|status| (*state, *status)));
         let count = |kind| sums.counts.get(&kind).copied().unwrap_or(0);
         Some(Facts {
             jobs: kinds.map(|(state, status)| (state, status, count((state, status)))).collect(),
             queue_length: sums.queued,
-            queue_oldest: sums.oldest_queued_ms.map(|ms| self.0.age(ms)).unwrap_or_default(),
-            disk: disk(self.0.data()),
+            queue_oldest: sums.oldest_queued_ms.map(|ms| self.platform.age(ms)).unwrap_or_default(),
+            disk: disk(self.platform.data()).map(|share| (share.used, share.total)),
+            is_sandboxed: self.warnings.is_empty(),
         })
     }
 
-    fn not_ready(&self) -> Option<String> {
-        self.0.job_sums().is_none().then(|| "the records cannot be read".to_owned())
+    fn warnings(&self) -> Vec<String> {
+        self.warnings.clone()
     }
-}
 
-/// Bytes of the device that a folder is on: used and in all.
-#[cfg(target_os = "linux")]
-fn disk(folder: &std::path::Path) -> Option<(u64, u64)> {
-    let of = rustix::fs::statvfs(folder).ok()?;
-    let whole = of.f_blocks.saturating_mul(of.f_frsize);
-    Some((whole.saturating_sub(of.f_bfree.saturating_mul(of.f_frsize)), whole))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn disk(_folder: &std::path::Path) -> Option<(u64, u64)> {
-    None
+    fn not_ready(&self) -> Option<String> {
+        self.platform.job_sums().is_none().then(|| "the records cannot be read".to_owned())
+    }
 }

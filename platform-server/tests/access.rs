@@ -22,6 +22,8 @@ const LIST: &str = "/nvidia.clara.platform.Jobs/List";
 const CREATE: &str = "/nvidia.clara.platform.Jobs/Create";
 const DOWNLOAD: &str = "/nvidia.clara.platform.Payloads/Download";
 const NEW_PIPELINE: &str = "/nvidia.clara.platform.Pipelines/Create";
+const STOP: &str = "/nvidia.clara.platform.Clara/Stop";
+const USERS: &str = "/lantern.platform.v1.Access/ListUsers";
 const HEALTH: &str = "/grpc.health.v1.Health/Check";
 
 fn network(last: u8) -> Peer {
@@ -99,6 +101,8 @@ async fn a_role_may_do_what_it_may_and_no_more() {
         (CREATE, [false, true, true]),
         (NEW_PIPELINE, [false, false, true]),
         (DOWNLOAD, [false, true, false]),
+        (STOP, [false, false, true]),
+        (USERS, [false, false, true]),
     ];
     for (path, expected) in table {
         for (name, may) in ["viewer", "operator", "admin"].into_iter().zip(expected) {

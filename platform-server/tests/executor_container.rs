@@ -255,7 +255,7 @@ async fn containers_of_this_server_that_no_run_knows_are_removed_and_no_others()
         let label = format!("lantern.server={owner}");
         run(&["create", "--name", name, "--label", &label, "--network", "none", container_image(), "true"]);
     }
-    bench.executor.reconcile(vec![known], OnRestart::Reattach).await.unwrap();
+    bench.executor.reconcile(vec![known], Default::default(), OnRestart::Reattach).await.unwrap();
     let left = store.containers();
     assert!(left.contains(&of(known)) && left.contains(&foreign) && !left.contains(&stray), "{left:?}");
     bench.executor.cancel(known, cancel(Duration::ZERO)).await.unwrap();

@@ -4,6 +4,7 @@
 
 mod executor_support;
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -125,7 +126,11 @@ async fn a_run_survives_its_server_and_the_next_one_sees_its_end() {
         host.kill();
         let bench = host.successor().await;
         let mut events = bench.executor.observe();
-        let found = bench.executor.reconcile(vec![going_on, over], OnRestart::Reattach).await.unwrap();
+        let found = bench
+            .executor
+            .reconcile(vec![going_on, over], HashSet::new(), OnRestart::Reattach)
+            .await
+            .unwrap();
         assert!(matches!(found[0], Found::Running { .. }), "{mode}: {found:?}");
         assert!(
             matches!(&found[1], Found::Ended(end) if matches!(end.outcome, Outcome::Lost { .. })),
@@ -148,7 +153,7 @@ async fn a_run_that_ended_while_no_server_was_there_is_not_lost() {
         host.kill();
         until_gone(token).await;
         let bench = host.successor().await;
-        let found = bench.executor.reconcile(vec![token], OnRestart::Reattach).await.unwrap();
+        let found = bench.executor.reconcile(vec![token], HashSet::new(), OnRestart::Reattach).await.unwrap();
         let Found::Ended(end) = &found[0] else { panic!("{mode}: {found:?}") };
         assert_eq!(end.outcome, Outcome::Exited { code: 4 });
         assert!(end.started_at.unwrap() < end.ended_at);
@@ -165,7 +170,7 @@ async fn evicted_runs_leave_no_process_and_unknown_runs_leave_no_trace() {
         host.kill();
         assert!(!processes_of(known).is_empty() && !processes_of(unknown).is_empty());
         let bench = host.successor().await;
-        let found = bench.executor.reconcile(vec![known], OnRestart::Evict).await.unwrap();
+        let found = bench.executor.reconcile(vec![known], HashSet::new(), OnRestart::Evict).await.unwrap();
         assert!(
             matches!(&found[..], [Found::Ended(end)] if end.outcome == Outcome::Evicted),
             "{mode}: {found:?}"
@@ -192,7 +197,7 @@ async fn a_reattached_run_can_be_canceled() {
         host.kill();
         let bench = host.successor().await;
         let mut events = bench.executor.observe();
-        bench.executor.reconcile(vec![token], OnRestart::Reattach).await.unwrap();
+        bench.executor.reconcile(vec![token], HashSet::new(), OnRestart::Reattach).await.unwrap();
         until_printed(&bench, token, "ready").await;
         bench.executor.cancel(token, cancel(PATIENCE)).await.unwrap();
         assert_eq!(end_of(&mut events, token).await.outcome, Outcome::Canceled);
@@ -219,7 +224,7 @@ async fn where_runs_end_with_their_server_they_do_at_once() {
         host.kill();
         until_gone(token).await;
         let bench = host.successor().await;
-        let found = bench.executor.reconcile(vec![token], OnRestart::Reattach).await.unwrap();
+        let found = bench.executor.reconcile(vec![token], HashSet::new(), OnRestart::Reattach).await.unwrap();
         assert!(matches!(&found[..], [Found::Ended(end)] if end.outcome == Outcome::Evicted), "{found:?}");
     }
 }
@@ -299,7 +304,8 @@ async fn files_that_a_dying_server_left_half_made_are_lost_runs() {
     assert!(Command::new("mkfifo").arg(pipe).status().unwrap().success());
     fs::write(runs.join(format!("{broken}.manifest.json")), "{\"version\":1,").unwrap();
     fs::write(runs.join("README"), "not a run").unwrap();
-    let found = bench.executor.reconcile(vec![half, broken], OnRestart::Reattach).await.unwrap();
+    let found =
+        bench.executor.reconcile(vec![half, broken], HashSet::new(), OnRestart::Reattach).await.unwrap();
     for one in found {
         assert!(matches!(&one, Found::Ended(end) if matches!(end.outcome, Outcome::Lost { .. })), "{one:?}");
     }

@@ -21,6 +21,10 @@ impl Inspect for Patient {
         (!self.is_ill.load(Ordering::SeqCst)).then(|| Facts { jobs, ..Facts::default() })
     }
 
+    fn warnings(&self) -> Vec<String> {
+        vec!["the door is open".to_owned()]
+    }
+
     fn not_ready(&self) -> Option<String> {
         self.is_ill.load(Ordering::SeqCst).then(|| "the database is away".to_owned())
     }
@@ -45,7 +49,7 @@ async fn a_monitor_learns_whether_the_server_lives_is_ready_and_what_it_does() {
         start("127.0.0.1:0".parse().unwrap(), Arc::new(Metrics::default()), inspect).await.unwrap();
     let address = observer.address();
     assert_eq!(get(address, "GET /healthz").await, (200, "alive\n".to_owned()));
-    assert_eq!(get(address, "GET /readyz").await, (200, "ready\n".to_owned()));
+    assert_eq!(get(address, "GET /readyz").await, (200, "ready\nwarning: the door is open\n".to_owned()));
     let (status, text) = get(address, "GET /metrics").await;
     assert_eq!(status, 200);
     assert!(text.contains("lantern_jobs{state=\"running\",status=\"healthy\"} 4\n"), "{text}");

@@ -11,6 +11,7 @@ mod render;
 mod select;
 mod selftest;
 mod serve;
+mod telemetry;
 mod values;
 
 use std::ffi::OsString;
@@ -126,7 +127,10 @@ pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1));
         }
     };
-    start_log();
+    // The server starts its own, with what else it tells.
+    if !matches!(cli.verb, Some(Verb::Serve(_))) {
+        start_log(is_verbose(&matches));
+    }
     let result = match cli.verb {
         None => open_window(cli.window),
         Some(Verb::Info(arguments)) => info::run(&arguments),
@@ -189,9 +193,22 @@ fn open_window(arguments: WindowArguments) -> anyhow::Result<()> {
 }
 
 /// Errors on stderr; `LANTERN_LOG=debug` shows more. An OpenGL driver that is tried and not there is no error.
-fn start_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("LANTERN_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error,wgpu_hal::gles=off"));
+fn log_filter(is_verbose: bool) -> tracing_subscriber::EnvFilter {
+    let otherwise = if is_verbose { "debug" } else { "error,wgpu_hal::gles=off" };
+    tracing_subscriber::EnvFilter::try_from_env("LANTERN_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(otherwise))
+}
+
+/// Whether `--verbose` stands anywhere; verbs that do not know it have refused it.
+fn is_verbose(matches: &clap::ArgMatches) -> bool {
+    let is_here = matches.try_get_one::<bool>("verbose").is_ok_and(|flag| flag.copied() == Some(true));
+    is_here || matches.subcommand().is_some_and(|(_, below)| is_verbose(below))
+}
+
+fn start_log(is_verbose: bool) {
     // A second start within one process (tests) keeps the first subscriber.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(log_filter(is_verbose))
+        .with_writer(std::io::stderr)
+        .try_init();
 }

@@ -8,7 +8,7 @@ use platform_server::config::{Config, ConfigError};
 use platform_server::server::{self, Running};
 use serde_json::json;
 
-use super::{UsageError, output};
+use super::{UsageError, output, telemetry};
 
 /// Run the platform server: keeps pipelines, payloads, jobs and models, and runs operators
 ///
@@ -39,11 +39,16 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
     let shim = crate::shim::command()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
+        let telemetry = telemetry::start()?;
         let running = server::start(&config, shim).await?;
+        for warning in running.platform().info().warnings {
+            output::note(&format!("WARNING: {warning}"));
+        }
         output::json(&addresses(&running))?;
         asked_to_end().await?;
         tracing::info!("the server is asked to end");
         running.stop().await;
+        telemetry.stop().await;
         Ok(())
     })
 }

@@ -32,6 +32,9 @@ fn every_verb_explains_itself() {
         "metadata add",
         "watch",
         "generate",
+        "users add",
+        "tokens create",
+        "audit",
         "version",
         "config",
     ] {

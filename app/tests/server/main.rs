@@ -5,6 +5,8 @@
 mod commands;
 mod killed;
 mod reference;
+mod traces;
+mod users;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -15,13 +17,23 @@ struct Server {
     process: Child,
     /// Where the plain-text port is.
     address: String,
+    /// Where callers log in, if they have to.
+    encrypted: String,
+    /// Of its certificate.
+    fingerprint: String,
 }
 
 impl Server {
     /// Starts one on a folder, or `None` with a note where operators cannot be run here; `REQUIRE_SANDBOX=1` makes that
     /// a failure.
     fn start(data: &Path, settings: &Path) -> Option<Self> {
+        Self::start_in(data, settings, &[])
+    }
+
+    /// The same in an environment.
+    fn start_in(data: &Path, settings: &Path, environment: &[(&str, &str)]) -> Option<Self> {
         let mut process = Command::new(env!("CARGO_BIN_EXE_lantern"))
+            .envs(environment.iter().copied())
             .args(["serve", "--listen", "127.0.0.1:0", "--legacy-clara", "127.0.0.1:0", "--config"])
             .arg(settings)
             .arg("--data")
@@ -44,9 +56,11 @@ impl Server {
         let mut errors = process.stderr.take().unwrap();
         std::thread::spawn(move || std::io::copy(&mut errors, &mut std::io::sink()));
         let addresses: serde_json::Value = serde_json::from_str(&line).unwrap();
-        assert!(addresses["fingerprint"].is_string(), "encrypted unless told otherwise: {line}");
+        let fingerprint =
+            addresses["fingerprint"].as_str().expect("encrypted unless told otherwise").to_owned();
+        let encrypted = format!("https://{}", addresses["listen"][0].as_str().unwrap());
         let address = format!("http://{}", addresses["legacy_clara"].as_str().unwrap());
-        Some(Self { process, address })
+        Some(Self { process, address, encrypted, fingerprint })
     }
 
     fn kill(&mut self) {

@@ -91,6 +91,13 @@ impl PayloadPath {
         self.0.split('/')
     }
 
+    /// The folders, then the last part.
+    pub fn split(&self) -> (Vec<&str>, &str) {
+        let mut segments: Vec<&str> = self.segments().collect();
+        let last = segments.pop().unwrap_or_default();
+        (segments, last)
+    }
+
     /// The last part.
     pub fn file_name(&self) -> &str {
         self.segments().last().unwrap_or_default()
@@ -147,6 +154,9 @@ fn check_portable(segment: &str, number: usize) -> Result<(), PayloadPathError> 
     if segment.contains(':') {
         return refused("a colon");
     }
+    if segment.contains(is_direction) {
+        return refused("a character that turns the direction of writing");
+    }
     if segment.ends_with(['.', ' ']) {
         return Err(PayloadPathError::TrailingDotOrSpace { number });
     }
@@ -154,6 +164,11 @@ fn check_portable(segment: &str, number: usize) -> Result<(), PayloadPathError> 
         return Err(PayloadPathError::Device { number, device });
     }
     Ok(())
+}
+
+/// Characters that reorder what a reader sees: `a<RLO>gpj.exe` looks like a picture.
+fn is_direction(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The Windows device that a name means, with or without an extension.
@@ -220,6 +235,7 @@ mod tests {
             "a\nb",
             "a\u{7f}",
             "a\u{85}",
+            "a\u{202e}gpj.exe",
         ] {
             assert!(create(name).is_err(), "{name}");
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::repository::{Repository, RepositoryError, TokenRow, UserRow};
 
 use super::password::{PasswordError, hash_password};
-use super::role::Role;
 use super::token::ApiToken;
+use platform_api::role::Role;
 
 /// A user's name has at most so many bytes.
 pub(super) const NAME_LIMIT_BYTES: usize = 128;

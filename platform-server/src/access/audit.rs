@@ -51,6 +51,11 @@ impl AuditLog {
 #[derive(Debug, Clone, Default)]
 pub struct AuditNote(Arc<Mutex<Note>>);
 
+tokio::task_local! {
+    /// The note of the call at hand: services say what it is about where they read its identifier.
+    static CURRENT: AuditNote;
+}
+
 #[derive(Debug, Default)]
 struct Note {
     object: String,
@@ -61,6 +66,23 @@ impl AuditNote {
     /// The note of a request, if its call is audited.
     pub fn of(extensions: &Extensions) -> Option<&Self> {
         extensions.get()
+    }
+
+    /// Runs a call that this is the note of.
+    pub(super) async fn scope<F: Future>(self, call: F) -> F::Output {
+        CURRENT.scope(self, call).await
+    }
+
+    /// The note of the call at hand, if it is audited. Streams of answers are made after the call: ask before.
+    pub(crate) fn current() -> Option<Self> {
+        CURRENT.try_with(Clone::clone).ok()
+    }
+
+    /// Says what the call at hand is about, by identifier or name.
+    pub(crate) fn about(object: impl std::fmt::Display) {
+        if let Some(note) = Self::current() {
+            note.set_object(object);
+        }
     }
 
     /// Says what the call is about, by identifier.

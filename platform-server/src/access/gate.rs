@@ -14,10 +14,10 @@ use super::account::{Account, Accounts, AccountsError, NAME_LIMIT_BYTES};
 use super::password::{PASSWORD_LIMIT_BYTES, verify};
 use super::peer::Peer;
 use super::rights::Right;
-use super::role::Role;
 use super::throttle::{Throttle, ThrottleLimits};
 use super::token::ApiToken;
 use crate::repository::fold_case;
+use platform_api::role::Role;
 
 /// Passwords that are tried at the same time, at 19 MiB each.
 const WORKERS: usize = 2;

@@ -6,8 +6,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::AUTHORIZATION;
-use http::{Request, Response};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use platform_api::code;
+use platform_api::header::Refusal;
+use platform_api::proto::clara::ClaraStopResponse;
+use prost::Message as _;
 use tonic::{Code, Status};
 use tower_service::Service;
 
@@ -67,27 +73,24 @@ where
                     if let Some(audit) = &audit {
                         note_denial(audit, path, peer, &denied);
                     }
-                    let mut answer = status(&denied).into_http();
+                    let mut answer = answer(peer, &denied);
                     // For those who count.
                     answer.extensions_mut().insert(denied);
                     return Ok(answer);
                 }
             };
-            let audited = audit.filter(|_| right.is_audited).map(|audit| {
-                let note = AuditNote::default();
-                request.extensions_mut().insert(note.clone());
-                let user = Arc::clone(&caller.user);
-                move |code: Code| {
-                    let (object, outcome) = note.end(code);
-                    audit.write(&user, right.path, &object, &outcome);
-                }
-            });
+            let Some(audit) = audit.filter(|_| right.is_audited) else {
+                request.extensions_mut().insert(caller);
+                return inner.call(request).await;
+            };
+            let (note, user) = (AuditNote::default(), Arc::clone(&caller.user));
+            request.extensions_mut().insert(note.clone());
             request.extensions_mut().insert(caller);
-            let answer = inner.call(request).await?;
-            Ok(match audited {
-                Some(told) => watch(answer, told),
-                None => answer,
-            })
+            let answer = note.clone().scope(async move { inner.call(request).await }).await?;
+            Ok(watch(answer, move |code: Code| {
+                let (object, outcome) = note.end(code);
+                audit.write(&user, right.path, &object, &outcome);
+            }))
         })
     }
 }
@@ -112,6 +115,24 @@ fn note_denial(audit: &AuditLog, path: &str, peer: Peer, denied: &Denied) {
         }
         _ => {}
     }
+}
+
+/// Published clients take a gRPC error for a fault of the transport and try again; what they may not do is refused in
+/// the header of an answer, which is field 1 of all of them.
+fn answer(peer: Peer, denied: &Denied) -> Answer {
+    if !matches!((peer, denied), (Peer::Legacy(_), Denied::RoleTooWeak { .. } | Denied::NoDownloads { .. })) {
+        return status(denied).into_http();
+    }
+    let refusal = Refusal::new(code::NOT_PERMITTED, denied.to_string());
+    let message = ClaraStopResponse { header: Some(refusal.into_header()) }.encode_to_vec();
+    let mut frame = vec![0];
+    frame.extend_from_slice(&u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes());
+    frame.extend_from_slice(&message);
+    let ended = HeaderMap::from_iter([(Status::GRPC_STATUS, HeaderValue::from_static("0"))]);
+    let body = Full::new(Bytes::from(frame)).with_trailers(std::future::ready(Some(Ok(ended))));
+    let mut answer = Response::new(tonic::body::Body::new(body));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    answer
 }
 
 fn status(denied: &Denied) -> Status {

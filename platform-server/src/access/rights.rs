@@ -3,7 +3,7 @@
 //! A call that is not in the table is refused to everybody; a test holds the table against the descriptors of all
 //! services.
 
-use super::role::Role;
+use platform_api::role::Role;
 
 /// What a call needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,11 @@ const fn operate(path: &'static str) -> Right {
 /// Changes what can be run.
 const fn administer(path: &'static str) -> Right {
     Right { path, role: Some(Role::Admin), downloads: false, is_audited: true }
+}
+
+/// Looks at what is for admins alone.
+const fn oversee(path: &'static str) -> Right {
+    Right { path, role: Some(Role::Admin), downloads: false, is_audited: false }
 }
 
 /// All calls.
@@ -100,6 +105,14 @@ pub const RIGHTS: &[Right] = &[
     view("/lantern.platform.v1.Logs/Read"),
     view("/lantern.platform.v1.Payloads/List"),
     view("/lantern.platform.v1.Server/GetInfo"),
+    oversee("/lantern.platform.v1.Access/ListUsers"),
+    administer("/lantern.platform.v1.Access/AddUser"),
+    administer("/lantern.platform.v1.Access/UpdateUser"),
+    administer("/lantern.platform.v1.Access/RemoveUser"),
+    oversee("/lantern.platform.v1.Access/ListTokens"),
+    administer("/lantern.platform.v1.Access/CreateToken"),
+    administer("/lantern.platform.v1.Access/RevokeToken"),
+    administer("/lantern.platform.v1.Access/ReadAudit"),
     // The standard services.
     open("/grpc.health.v1.Health/Check"),
     open("/grpc.health.v1.Health/Watch"),

@@ -45,6 +45,26 @@ impl ApiToken {
     }
 }
 
+/// A digest in hexadecimal.
+pub fn digest_text(digest: &[u8; 32]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The digest of 64 hexadecimal digits; none for anything else.
+pub fn parse_digest(text: &str) -> Option<[u8; 32]> {
+    let hex = text.as_bytes();
+    if hex.len() != 64 {
+        return None;
+    }
+    let mut digest = [0; 32];
+    for (byte, pair) in digest.iter_mut().zip(hex.chunks_exact(2)) {
+        let value = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+        let [high, low] = pair else { return None };
+        *byte = value(*high)? << 4 | value(*low)?;
+    }
+    Some(digest)
+}
+
 /// Never the secret.
 impl fmt::Debug for ApiToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,6 +84,16 @@ mod tests {
         assert_ne!(ApiToken::generate().unwrap(), token);
         assert_eq!(format!("{token:?}"), "ApiToken(…)");
         assert!(!text.contains(char::is_whitespace));
+    }
+
+    #[test]
+    fn a_digest_survives_its_text() {
+        let digest = ApiToken([7; 32]).digest();
+        assert_eq!(parse_digest(&digest_text(&digest)), Some(digest));
+        assert_eq!(parse_digest(&digest_text(&digest).to_uppercase()), Some(digest));
+        for broken in ["", "0", &"g".repeat(64), &"0".repeat(63), &"é".repeat(32)] {
+            assert_eq!(parse_digest(broken), None, "{broken}");
+        }
     }
 
     #[test]

@@ -19,7 +19,8 @@ use crate::repository::fold_case;
 
 use super::account::{Account, Accounts, AccountsError, TokenGrant, is_name};
 use super::password::check_hash;
-use super::role::Role;
+use super::token::parse_digest;
+use platform_api::role::Role;
 
 const FILE_LIMIT_BYTES: u64 = 16 << 20;
 
@@ -163,15 +164,5 @@ impl Accounts for FileAccounts {
 }
 
 fn digest(text: &str) -> Option<[u8; 32]> {
-    let hex = text.strip_prefix("sha256:")?.as_bytes();
-    if hex.len() != 64 {
-        return None;
-    }
-    let mut digest = [0; 32];
-    for (byte, pair) in digest.iter_mut().zip(hex.chunks_exact(2)) {
-        let value = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-        let [high, low] = pair else { return None };
-        *byte = value(*high)? << 4 | value(*low)?;
-    }
-    Some(digest)
+    parse_digest(text.strip_prefix("sha256:")?)
 }

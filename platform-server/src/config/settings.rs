@@ -117,7 +117,7 @@ settings! {
     "executor.engine", "`process` or `container`", "`process`", "\"container\"",
         "What runs operators: sandboxed processes, or Podman or Docker.";
     "executor.require-sandbox", "yes or no", "`true`", "false",
-        "Refuses to run operators where no sandbox can be made.";
+        "Refuses to run operators where no sandbox can be made. Without one each operator can do whatever the server can; the server warns of it at its start, in `lantern version --server`, in `/readyz` and in its figures.";
     "executor.allow-network", "yes or no", "`false`", "true",
         "Lets definitions ask for the network.";
     "executor.max-processes", "1 to 1000000", "512", "64",

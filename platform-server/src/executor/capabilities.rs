@@ -73,6 +73,20 @@ pub enum LimitMeans {
     None,
 }
 
+impl Capabilities {
+    /// What whoever runs the server should know and change, for people.
+    pub fn warnings(&self) -> Vec<String> {
+        match self.isolation {
+            Isolation::None => vec![
+                "operators run without a sandbox: each of them can do whatever the server can, read every payload and \
+                 use up the machine; install bubblewrap and set `require-sandbox = true`"
+                    .to_owned(),
+            ],
+            Isolation::Bubblewrap { .. } | Isolation::Container { .. } | Isolation::Engine => Vec::new(),
+        }
+    }
+}
+
 impl fmt::Display for LimitMeans {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

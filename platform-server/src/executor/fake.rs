@@ -3,7 +3,7 @@
 //! Submitted runs wait until the test starts and ends them, or follow a script at once. It keeps the promises of
 //! [`Executor`] that a scheduler relies on: one start, one end, a token once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -211,13 +211,14 @@ impl Executor for FakeExecutor {
     fn reconcile(
         &self,
         known: Vec<RunToken>,
+        kept: HashSet<RunToken>,
         on_restart: OnRestart,
     ) -> BoxFuture<'_, Result<Vec<Found>, ExecutorError>> {
         Box::pin(async move {
             let now = SystemTime::now();
             let mut state = self.state();
-            let strangers: Vec<_> =
-                state.runs.keys().filter(|token| !known.contains(token)).copied().collect();
+            let is_stranger = |token: &&RunToken| !known.contains(token) && !kept.contains(token);
+            let strangers: Vec<_> = state.runs.keys().filter(is_stranger).copied().collect();
             for token in strangers {
                 state.end(token, Outcome::Evicted, now);
                 state.runs.remove(&token);
@@ -287,7 +288,7 @@ mod tests {
             fake.submit(token, spec()).await.unwrap();
         }
         let mut events = fake.observe();
-        let found = fake.reconcile(vec![long, short], OnRestart::Reattach).await.unwrap();
+        let found = fake.reconcile(vec![long, short], HashSet::new(), OnRestart::Reattach).await.unwrap();
         assert_eq!(found[0], Found::Running { started_at: None });
         assert!(matches!(&found[1], Found::Ended(end) if end.outcome == Outcome::Exited { code: 2 }));
         assert!(matches!(events.try_recv(), Ok(RunEvent::Ended { token, .. }) if token == stranger));

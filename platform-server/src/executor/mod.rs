@@ -17,6 +17,7 @@ pub mod plan;
 pub mod process;
 pub mod spec;
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
@@ -70,11 +71,13 @@ pub trait Executor: Send + Sync {
 
     /// After a restart of the server: finds out what became of `known` runs.
     ///
-    /// Answers for each of them, in their order. Runs that this executor finds but that are not in `known` are ended
-    /// and removed. Ends of runs that go on come as events.
+    /// Answers for each of them, in their order. Runs in `kept` have ended long ago, and their logs are still read.
+    /// Runs that this executor finds but that are in neither are ended and removed. Ends of runs that go on come as
+    /// events.
     fn reconcile(
         &self,
         known: Vec<RunToken>,
+        kept: HashSet<RunToken>,
         on_restart: OnRestart,
     ) -> BoxFuture<'_, Result<Vec<Found>, ExecutorError>>;
 

@@ -94,7 +94,8 @@ fn add_extension(routes: &mut RoutesBuilder, service: &Service) {
         lantern::jobs_server::JobsServer<Service>,
         lantern::payloads_server::PayloadsServer<Service>,
         lantern::logs_server::LogsServer<Service>,
-        lantern::events_server::EventsServer<Service>;
+        lantern::events_server::EventsServer<Service>,
+        lantern::access_server::AccessServer<Service>;
         service
     );
 }

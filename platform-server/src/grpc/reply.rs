@@ -16,6 +16,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::{Response, Status};
 
 use super::{MAX_SENT_BYTES, status};
+use crate::access::AuditNote;
 use crate::platform::Answer;
 
 /// An answer of a published service.
@@ -59,7 +60,11 @@ pub(super) fn refuse<E: Error>(code: ErrorCode) -> impl Fn(E) -> Refusal {
 
 /// One answer.
 pub(super) fn reply<T: Reply>(answer: Answer<T>) -> Result<Response<T>, Status> {
-    Ok(Response::new(answer.and_then(fitting).unwrap_or_else(T::refused)))
+    let answer = answer.and_then(fitting);
+    if let (Err(refusal), Some(note)) = (&answer, AuditNote::current()) {
+        note.set_refused(refusal.code);
+    }
+    Ok(Response::new(answer.unwrap_or_else(T::refused)))
 }
 
 /// Many answers, made as they are taken.
@@ -70,18 +75,23 @@ pub(super) fn replies<T: Reply>(answers: impl Stream<Item = Answer<T>> + Send + 
         Broken(Status),
         Nothing,
     }
-    Box::pin(stream::unfold((Box::pin(answers), Next::First), |(mut answers, next)| async move {
+    let note = AuditNote::current();
+    let first = (Box::pin(answers), Next::First, note);
+    Box::pin(stream::unfold(first, |(mut answers, next, note)| async move {
         let is_first = match next {
             Next::First => true,
             Next::Later => false,
-            Next::Broken(status) => return Some((Err(status), (answers, Next::Nothing))),
+            Next::Broken(status) => return Some((Err(status), (answers, Next::Nothing, note))),
             Next::Nothing => return None,
         };
         match answers.next().await?.and_then(fitting) {
-            Ok(message) => Some((Ok(message), (answers, Next::Later))),
+            Ok(message) => Some((Ok(message), (answers, Next::Later, note))),
             Err(refusal) => {
+                if let Some(note) = &note {
+                    note.set_refused(refusal.code);
+                }
                 let next = if is_first { Next::Nothing } else { Next::Broken(status(&refusal)) };
-                Some((Ok(T::refused(refusal)), (answers, next)))
+                Some((Ok(T::refused(refusal)), (answers, next, note)))
             }
         }
     }))

@@ -69,6 +69,14 @@ const TABLE: &[(ErrorCode, Code)] = &[
     (code::NOT_PERMITTED, Code::PermissionDenied),
     (code::NOT_SUPPORTED, Code::Unimplemented),
     (code::SHUTTING_DOWN, Code::Unavailable),
+    (code::USER_UNKNOWN, Code::NotFound),
+    (code::USER_EXISTS, Code::AlreadyExists),
+    (code::USER_INVALID, Code::InvalidArgument),
+    (code::USERS_NOT_STORED, Code::Internal),
+    (code::USER_LAST_ADMIN, Code::FailedPrecondition),
+    (code::USERS_ELSEWHERE, Code::FailedPrecondition),
+    (code::TOKEN_UNKNOWN, Code::NotFound),
+    (code::TOKEN_INVALID, Code::InvalidArgument),
 ];
 
 /// A refusal as a gRPC status: its messages are the text, or the code where there is none.

@@ -1,4 +1,4 @@
-//! Counts every call in front of the gate.
+//! Counts and traces every call in front of the gate.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -9,10 +9,12 @@ use std::time::Instant;
 
 use http::{Request, Response};
 use tower_service::Service;
+use tracing::Instrument as _;
 
 use super::metrics::Metrics;
 use crate::access::outcome::watch;
 use crate::access::{Denied, Right};
+use crate::trace;
 
 /// What calls are counted under that there are not.
 const UNKNOWN: &str = "unknown";
@@ -49,13 +51,17 @@ where
         // Strangers choose paths; only those of the table become labels.
         let method = Right::of(request.uri().path()).map_or(UNKNOWN, |right| right.path);
         let metrics = Arc::clone(&self.metrics);
-        let answer = self.inner.call(request);
+        let span = trace::call(method, request.headers());
+        let answer = span.in_scope(|| self.inner.call(request));
         Box::pin(async move {
-            let answer = answer.await?;
+            let answer = answer.instrument(span.clone()).await?;
             if let Some(denied) = answer.extensions().get::<Denied>() {
                 metrics.call_denied(denied);
             }
-            Ok(watch(answer, move |code| metrics.call_ended(method, code, since.elapsed())))
+            Ok(watch(answer, move |code| {
+                metrics.call_ended(method, code, since.elapsed());
+                trace::call_ended(&span, code);
+            }))
         })
     }
 }

@@ -122,9 +122,12 @@ async fn answer(
     match path {
         // Answers as long as the program does.
         "/healthz" => page(StatusCode::OK, PLAIN, "alive\n".to_owned()),
-        "/readyz" => match ask(move || inspect.not_ready()).await {
-            Ok(None) => page(StatusCode::OK, PLAIN, "ready\n".to_owned()),
-            Ok(Some(why)) => page(StatusCode::SERVICE_UNAVAILABLE, PLAIN, format!("{why}\n")),
+        "/readyz" => match ask(move || inspect.not_ready().ok_or_else(|| inspect.warnings())).await {
+            Ok(Err(warnings)) => {
+                let warnings = warnings.iter().map(|warning| format!("warning: {warning}\n"));
+                page(StatusCode::OK, PLAIN, std::iter::once("ready\n".to_owned()).chain(warnings).collect())
+            }
+            Ok(Ok(why)) => page(StatusCode::SERVICE_UNAVAILABLE, PLAIN, format!("{why}\n")),
             Err(failed) => failed,
         },
         "/metrics" => match ask(move || metrics.render(inspect.facts().as_ref())).await {

@@ -215,6 +215,12 @@ fn write_facts(page: &mut Page, facts: &Facts) {
     page.sample("lantern_queue_length", &[], facts.queue_length);
     page.metric("lantern_queue_oldest_seconds", "gauge", "How long the first of them has waited.");
     page.sample("lantern_queue_oldest_seconds", &[], facts.queue_oldest.as_secs_f64());
+    page.metric(
+        "lantern_operators_sandboxed",
+        "gauge",
+        "1 where a sandbox stands between operators and the machine.",
+    );
+    page.sample("lantern_operators_sandboxed", &[], u8::from(facts.is_sandboxed));
     if let Some((used, all)) = facts.disk {
         page.metric("lantern_disk_used_bytes", "gauge", "Used bytes of the device that payloads lie on.");
         page.sample("lantern_disk_used_bytes", &[], used);
@@ -280,8 +286,13 @@ mod tests {
         metrics.operator_ended(OperatorStatus::Faulted, Duration::from_secs(2));
         metrics.payload_bytes(Direction::Down, 5);
         let jobs = vec![(JobState::Stopped, JobStatus::Evicted, 7)];
-        let facts =
-            Facts { jobs, queue_length: 3, queue_oldest: Duration::from_millis(1500), disk: Some((1, 2)) };
+        let facts = Facts {
+            jobs,
+            queue_length: 3,
+            queue_oldest: Duration::from_millis(1500),
+            disk: Some((1, 2)),
+            is_sandboxed: false,
+        };
         let text = metrics.render(Some(&facts));
         for line in [
             "lantern_connections 1",
@@ -295,6 +306,7 @@ mod tests {
             "lantern_queue_length 3",
             "lantern_queue_oldest_seconds 1.5",
             "lantern_disk_used_bytes 1",
+            "lantern_operators_sandboxed 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

@@ -27,12 +27,16 @@ pub struct Facts {
     pub queue_oldest: Duration,
     /// Bytes of the device that payloads lie on: used and in all.
     pub disk: Option<(u64, u64)>,
+    /// Whether something stands between operators and the machine.
+    pub is_sandboxed: bool,
 }
 
 /// Whom to ask. Both may read a disk.
 pub trait Inspect: Send + Sync + 'static {
     /// What is known now; none when it cannot be known, such as while a database is away.
     fn facts(&self) -> Option<Facts>;
+    /// What its administrator should know and change; fixed for as long as it runs.
+    fn warnings(&self) -> Vec<String>;
     /// Why the server takes no calls now, for `/readyz`; none when it does.
     fn not_ready(&self) -> Option<String>;
 }

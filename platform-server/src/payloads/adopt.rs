@@ -6,11 +6,12 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use platform_api::id::PayloadId;
+use platform_api::payload::PayloadPath;
 use sha2::{Digest, Sha256};
 
 use super::beneath::{self, Folder, Kind};
 use super::error::PayloadError;
-use super::name::{PayloadName, safe_segment};
+use super::name::safe_segment;
 use super::store::{OPERATORS, PAGE, PayloadStore, of_payload};
 use crate::repository::{Change, PayloadFileRow};
 
@@ -106,12 +107,12 @@ impl PayloadStore {
     /// [`PayloadError::Unknown`], [`FolderMissing`](PayloadError::FolderMissing), and those of disk and repository. A
     /// single file that cannot be read is no error but skipped.
     pub fn adopt(&self, id: PayloadId, operator: &str, limits: AdoptLimits) -> Result<Adopted, PayloadError> {
-        let name = PayloadName::parse(operator)?.beneath(OPERATORS)?;
+        let name = PayloadPath::to_create(operator)?.within(OPERATORS)?;
         let _alone = self.0.gates.alone(id);
         self.payload(id)?;
         let root = self.0.payload_folder(id)?;
         let mut adopted = Adopted::default();
-        let start = match root.folder(name.as_str().as_ref()) {
+        let start = match root.folder(name.as_relative().as_ref()) {
             Ok(folder) => folder,
             // An operator without output.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(adopted),
@@ -122,8 +123,8 @@ impl PayloadStore {
             Err(error) => return Err(error.into()),
         };
         let mut rows = Vec::new();
-        let disk = PathBuf::from(name.as_str());
-        let mut waiting = vec![Visit { folder: start, disk, shown: name.as_str().to_owned(), depth: 0 }];
+        let disk = PathBuf::from(name.as_relative());
+        let mut waiting = vec![Visit { folder: start, disk, shown: name.as_relative().to_owned(), depth: 0 }];
         while let Some(visit) = waiting.pop() {
             adopt_folder(visit, limits, &mut adopted, &mut rows, &mut waiting)?;
         }
@@ -176,7 +177,7 @@ fn adopt_folder(
         let outcome = match entry.kind {
             Kind::Link => Err(SkipReason::Link),
             Kind::Other => Err(SkipReason::Special),
-            _ if PayloadName::parse(&shown).is_err() => Err(SkipReason::NameTooLong),
+            _ if PayloadPath::to_find(&shown).is_err() => Err(SkipReason::NameTooLong),
             Kind::Folder if visit.depth >= limits.depth => Err(SkipReason::TooDeep),
             Kind::Folder => match visit.folder.folder(Path::new(&entry.name)) {
                 Ok(folder) => {

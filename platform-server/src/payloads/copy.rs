@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use platform_api::id::PayloadId;
+use platform_api::payload::PayloadPath;
 
 use super::beneath::{self, Folder};
 use super::error::PayloadError;
-use super::name::PayloadName;
 use super::store::{INPUT, PayloadStore, disk_path};
 use crate::repository::{PayloadFileRow, PayloadKind, PayloadState, fold_case};
 
@@ -40,8 +40,9 @@ impl PayloadStore {
                 if !names.insert(fold_case(&file.path)) {
                     return Err(PayloadError::SameNameInInputs { name: format!("/{}", file.path) });
                 }
-                let name = PayloadName::parse(&file.path)?.beneath(INPUT)?;
-                let row = PayloadFileRow { path: name.as_str().to_owned(), stored: None, ..file.clone() };
+                let name = PayloadPath::to_find(&file.path)?.within(INPUT)?;
+                let row =
+                    PayloadFileRow { path: name.as_relative().to_owned(), stored: None, ..file.clone() };
                 let is_frozen = payload.state == PayloadState::Frozen;
                 plan.push(Copy { source, is_frozen, path: disk_path(&file), row });
             }
@@ -59,7 +60,7 @@ impl PayloadStore {
         let root = inner.make_folder(id)?;
         root.folder_or_new(INPUT)?;
         for copy in plan {
-            let name = PayloadName::parse(&copy.row.path)?;
+            let name = PayloadPath::to_find(&copy.row.path)?;
             let (segments, last) = name.split();
             let (folder, _, made) = inner.parent(id, &root, &segments)?;
             // Everything is pressed to the disk below, before anybody knows the payload.

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
 use platform_api::id::PayloadId;
+use platform_api::payload::PayloadPath;
 use sha2::{Digest, Sha256};
 
 use super::error::PayloadError;
-use super::name::PayloadName;
 use super::store::{PayloadStore, disk_path};
 use crate::repository::PayloadFileRow;
 
@@ -29,7 +29,7 @@ impl PayloadStore {
     /// # Errors
     /// [`PayloadError::NoSuchFile`]; [`Ambiguous`](PayloadError::Ambiguous) when several names differ in letter case
     /// only and none is the exact one; [`Damaged`](PayloadError::Damaged) when its length is another one.
-    pub fn download(&self, id: PayloadId, name: &PayloadName) -> Result<Download, PayloadError> {
+    pub fn download(&self, id: PayloadId, name: &PayloadPath) -> Result<Download, PayloadError> {
         let row = self.find(id, name)?;
         let shown = || format!("/{}", row.path);
         let file = self.0.payload_folder(id)?.file(&disk_path(&row)).map_err(|error| match error.kind() {

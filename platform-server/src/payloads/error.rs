@@ -4,8 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use platform_api::id::PayloadId;
+use platform_api::payload::PayloadPathError;
 
-use super::name::NameError;
 use crate::repository::RepositoryError;
 
 /// Why a payload's files could not be read or written.
@@ -14,7 +14,7 @@ use crate::repository::RepositoryError;
 #[expect(missing_docs, reason = "the messages are the documentation")]
 pub enum PayloadError {
     #[error("{0}")]
-    Name(#[from] NameError),
+    Name(#[from] PayloadPathError),
     #[error("payload `{id}` is unknown")]
     Unknown { id: PayloadId },
     #[error("payload `{id}` is read-only")]

@@ -26,7 +26,6 @@ pub use adopt::{AdoptLimits, Adopted, SkipReason, Skipped};
 pub use capacity::{Capacity, DeviceCapacity};
 pub use download::{CHUNK_BYTES, Download};
 pub use error::PayloadError;
-pub use name::{NAME_LIMIT_BYTES, NameError, PayloadName, SEGMENT_LIMIT_BYTES};
 pub use store::{Files, PayloadOptions, PayloadStore, Prepared, Retention};
 pub use sweep::Swept;
 pub use upload::Upload;

@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use platform_api::id::{JobId, PayloadId};
+use platform_api::payload::PayloadPath;
 
 use super::beneath::{Folder, Kind};
 use super::capacity::{self, Capacity, DeviceCapacity};
 use super::error::PayloadError;
 use super::flush::Flusher;
 use super::gate::Gates;
-use super::name::PayloadName;
 use super::sync::GroupSync;
 use crate::repository::{
     Change, Metadata, PayloadFileRow, PayloadKind, PayloadRow, PayloadState, Repository, RepositoryError,
@@ -216,7 +216,7 @@ impl PayloadStore {
     ///
     /// # Errors
     /// As for [`download`](Self::download), and [`PayloadError::ReadOnly`].
-    pub fn remove(&self, id: PayloadId, name: &PayloadName) -> Result<(), PayloadError> {
+    pub fn remove(&self, id: PayloadId, name: &PayloadPath) -> Result<(), PayloadError> {
         let _alone = self.0.gates.alone(id);
         let row = self.find(id, name)?;
         let removed = self.0.repository.commit(vec![Change::RemovePayloadFile(id, row.path.clone())]).wait();
@@ -285,15 +285,15 @@ impl PayloadStore {
     }
 
     /// The file that a client means: the only one of that name without regard to letter case, else the exact one.
-    pub(super) fn find(&self, id: PayloadId, name: &PayloadName) -> Result<PayloadFileRow, PayloadError> {
-        let mut rows = self.0.repository.payload_files_like(id, name.as_str())?;
+    pub(super) fn find(&self, id: PayloadId, name: &PayloadPath) -> Result<PayloadFileRow, PayloadError> {
+        let mut rows = self.0.repository.payload_files_like(id, name.as_relative())?;
         if rows.is_empty() {
             self.payload(id)?;
             return Err(PayloadError::NoSuchFile { name: name.to_string() });
         }
         let count = rows.len();
         if count > 1 {
-            rows.retain(|row| row.path == name.as_str());
+            rows.retain(|row| row.path == name.as_relative());
         }
         rows.pop().ok_or_else(|| PayloadError::Ambiguous { name: name.to_string(), count })
     }

@@ -6,12 +6,12 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use platform_api::id::PayloadId;
+use platform_api::payload::PayloadPath;
 
 use sha2::{Digest, Sha256};
 
 use super::beneath::{self, Folder, Kind};
 use super::error::PayloadError;
-use super::name::PayloadName;
 use super::store::{OPERATORS, PAGE, PayloadStore, disk_path, for_each_folder};
 use crate::repository::{Change, ContentRow, PayloadKind, PayloadState};
 
@@ -111,7 +111,7 @@ impl PayloadStore {
         if is_frozen {
             for_each_folder(&root, &mut |folder| folder.set_mode(0o755))?;
         }
-        let name = PayloadName::parse(&row.path)?;
+        let name = PayloadPath::to_find(&row.path)?;
         let (segments, last) = name.split();
         let (folder, _, made) = self.0.parent(id, &root, &segments)?;
         self.0.settle(id, made);

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{self, Write};
 
 use platform_api::id::PayloadId;
+use platform_api::payload::PayloadPath;
 use sha2::{Digest, Sha256};
 
 use super::beneath::{self, Folder};
 use super::error::PayloadError;
-use super::name::PayloadName;
 use super::store::{INPUT, Inner, PayloadStore, of_payload};
 use crate::repository::{Change, ContentRow, PayloadFileRow, PayloadKind, PayloadState, fold_case};
 
@@ -20,7 +20,7 @@ const DEFAULT_MODE: u32 = 0o644;
 pub struct Upload {
     store: PayloadStore,
     id: PayloadId,
-    name: PayloadName,
+    name: PayloadPath,
     mode: u32,
     /// The content as long as it is small.
     small: Option<Vec<u8>>,
@@ -66,15 +66,17 @@ impl PayloadStore {
     /// # Errors
     /// [`PayloadError::Unknown`], [`ReadOnly`](PayloadError::ReadOnly), [`Name`](PayloadError::Name), and those of the
     /// disk.
-    pub fn upload(&self, id: PayloadId, name: &PayloadName, mode: u32) -> Result<Upload, PayloadError> {
+    pub fn upload(&self, id: PayloadId, name: &PayloadPath, mode: u32) -> Result<Upload, PayloadError> {
         let row = self.payload(id)?;
         match row.state {
             PayloadState::Open => {}
             PayloadState::Frozen => return Err(PayloadError::ReadOnly { id }),
             PayloadState::Missing => return Err(PayloadError::FolderMissing { id }),
         }
+        // Files that are there may have names that no new one may.
+        let name = &PayloadPath::to_create(name.as_relative())?;
         let name = match row.kind {
-            PayloadKind::Pipeline => name.beneath(INPUT)?,
+            PayloadKind::Pipeline => name.within(INPUT)?,
             PayloadKind::Reusable => name.clone(),
         };
         let mode = if mode & 0o777 == 0 { DEFAULT_MODE } else { mode & 0o777 };
@@ -87,7 +89,7 @@ impl PayloadStore {
 
 impl Upload {
     /// The file's name in the payload.
-    pub fn name(&self) -> &PayloadName {
+    pub fn name(&self) -> &PayloadPath {
         &self.name
     }
 
@@ -139,7 +141,7 @@ impl Upload {
             return Err(PayloadError::UploadBroken);
         }
         let row = PayloadFileRow {
-            path: self.name.as_str().to_owned(),
+            path: self.name.as_relative().to_owned(),
             size_bytes: self.size_bytes,
             sha256: std::mem::take(&mut self.hash).finalize().into(),
             mode: self.mode,

@@ -57,6 +57,8 @@ pub struct ServerInfo {
     pub started: SystemTime,
     /// The run of the server.
     pub epoch: String,
+    /// What its administrator should know and change, for people.
+    pub warnings: Vec<String>,
 }
 
 impl Platform {
@@ -72,9 +74,17 @@ impl Platform {
         let config = &inner.options.scheduler;
         ServerInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            features: ["events", "jobs.get", "jobs.set_priority", "logs.follow", "payloads.list"]
-                .map(str::to_owned)
-                .to_vec(),
+            features: [
+                "access",
+                "events",
+                "events.utilization",
+                "jobs.get",
+                "jobs.set_priority",
+                "logs.follow",
+                "payloads.list",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             executor: inner.executor.capabilities().engine.to_owned(),
             enforcement: inner.enforcement(),
             cpus: capacity.cpus,
@@ -84,6 +94,7 @@ impl Platform {
                 .map(Duration::from_millis),
             started: inner.started,
             epoch: inner.epoch.clone(),
+            warnings: inner.executor.capabilities().warnings(),
         }
     }
 
@@ -116,7 +127,8 @@ impl Platform {
         .await
     }
 
-    /// Stops the inference servers and services that the platform started.
+    /// Stops the inference servers and services that the platform started: this server checks those of a definition
+    /// and starts none, so nothing is left to stop. Jobs, their operators and the server itself go on.
     ///
     /// # Errors
     /// None: what was not started is stopped.

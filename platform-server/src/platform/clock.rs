@@ -32,7 +32,7 @@ impl Clock {
 }
 
 /// Milliseconds since 1970; negative before.
-pub(crate) fn millis(time: SystemTime) -> i64 {
+pub fn millis(time: SystemTime) -> i64 {
     let count = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     match time.duration_since(UNIX_EPOCH) {
         Ok(since) => count(since),
@@ -41,7 +41,7 @@ pub(crate) fn millis(time: SystemTime) -> i64 {
 }
 
 /// The time that [`millis`] made.
-pub(crate) fn system_time(ms: i64) -> SystemTime {
+pub fn system_time(ms: i64) -> SystemTime {
     let duration = Duration::from_millis(ms.unsigned_abs());
     let time = if ms < 0 { UNIX_EPOCH.checked_sub(duration) } else { UNIX_EPOCH.checked_add(duration) };
     time.unwrap_or(UNIX_EPOCH)

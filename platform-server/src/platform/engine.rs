@@ -12,15 +12,19 @@ use platform_api::header::Refusal;
 use platform_api::id::JobId;
 use platform_api::job::{JobPriority, JobStatus};
 use tokio::sync::{mpsc, oneshot};
+use tracing::Span;
 
 use super::clock::Clock;
 use super::jobs::JobStanding;
 use super::journal::Journal;
 use super::launcher::Launcher;
 use super::records::{self, EndRecord, RunNote};
+use super::utilization::Assigned;
 use crate::events::{self, EventHub};
+use crate::observe::Metrics;
 use crate::repository::{Change, RunRow};
 use crate::scheduler::{self, Effect, Event, JobSpec, Plan, RunToken, Scheduler};
+use crate::trace;
 
 /// What the engine is asked, or told.
 pub(super) enum Command {
@@ -30,12 +34,16 @@ pub(super) enum Command {
     Start {
         job: JobId,
         variables: Vec<(String, String)>,
+        /// The call that asks.
+        span: Span,
         reply: oneshot::Sender<Result<JobStanding, Refusal>>,
     },
     /// A job is to end.
     Cancel { job: JobId, reason: String, reply: oneshot::Sender<Result<JobStanding, Refusal>> },
     /// A pending job is to go earlier or later.
     SetPriority { job: JobId, priority: JobPriority, reply: oneshot::Sender<Result<(), Refusal>> },
+    /// Somebody wants to know what operators hold.
+    Assigned { reply: oneshot::Sender<Assigned> },
     /// The executor started a run.
     Started { run: RunToken },
     /// The executor says that a run is over.
@@ -50,6 +58,10 @@ struct Live {
     status: JobStatus,
     /// Why somebody ended it.
     reason: String,
+    /// Whether its first operator has begun: its wait is counted once.
+    has_started: bool,
+    /// From its start to its end.
+    span: Span,
 }
 
 /// A job as it was found at start.
@@ -58,6 +70,7 @@ pub(super) struct Revived {
     pub(super) plan: Arc<Plan>,
     pub(super) created_ms: i64,
     pub(super) status: JobStatus,
+    pub(super) has_started: bool,
 }
 
 pub(super) struct Engine {
@@ -66,6 +79,7 @@ pub(super) struct Engine {
     journal: Journal,
     launcher: Launcher,
     events: EventHub,
+    metrics: Arc<Metrics>,
     live: HashMap<JobId, Live>,
     wake_at_ms: Option<i64>,
 }
@@ -80,14 +94,25 @@ impl Engine {
         journal: Journal,
         launcher: Launcher,
         events: EventHub,
+        metrics: Arc<Metrics>,
         revived: Vec<Revived>,
     ) -> Self {
         let live = revived.into_iter().map(|job| {
-            let Revived { job, plan, created_ms, status } = job;
-            (job, Live { plan, created_ms, status, reason: String::new() })
+            let Revived { job, plan, created_ms, status, has_started } = job;
+            (
+                job,
+                Live {
+                    plan,
+                    created_ms,
+                    status,
+                    reason: String::new(),
+                    has_started,
+                    span: trace::job(&Span::none(), job),
+                },
+            )
         });
         let live = live.collect();
-        Self { clock, scheduler, journal, launcher, events, live, wake_at_ms: None }
+        Self { clock, scheduler, journal, launcher, events, metrics, live, wake_at_ms: None }
     }
 
     /// Carries out the effects of a restart, then works until nobody can ask any more.
@@ -122,6 +147,8 @@ impl Engine {
                     created_ms: self.clock.now_ms(),
                     status: JobStatus::Healthy,
                     reason: String::new(),
+                    has_started: false,
+                    span: Span::none(),
                 };
                 let (now, job) = (self.now(), spec.job);
                 // Its rows are on disk already.
@@ -134,7 +161,12 @@ impl Engine {
                     Err(refusal) => answer(reply, Err(wish_refusal(&refusal))),
                 }
             }
-            Command::Start { job, variables, reply } => {
+            Command::Start { job, variables, span, reply } => {
+                if let Some(live) = self.live.get_mut(&job)
+                    && live.span.is_none()
+                {
+                    live.span = trace::job(&span, job);
+                }
                 // The place in the queue is the scheduler's; rows carry it on.
                 self.start(job, variables, reply);
             }
@@ -150,6 +182,10 @@ impl Engine {
                 let changes = vec![Change::SetJobPriority(job, priority)];
                 let event = Event::SetPriority { job, priority };
                 self.hear_or_refuse(event, changes, |standing| answer(reply, standing.map(drop)));
+            }
+            Command::Assigned { reply } => {
+                let (cpu_millis, memory_mb) = self.scheduler.assigned();
+                answer(reply, Assigned { cpu_millis, memory_mb });
             }
             Command::Started { run } => {
                 self.hear(Event::RunStarted { run }, Vec::new(), HashMap::new(), Box::new(|_| ()));
@@ -244,6 +280,10 @@ impl Engine {
                     let Some(live) = self.live.get(&row.job) else { continue };
                     let name = live.plan.operator_name(row.operator).unwrap_or_default();
                     let end = ends.get(&(row.job, row.operator));
+                    if let (true, Some(since), Some(until)) = (end.is_some(), row.started_ms, row.ended_ms) {
+                        self.metrics
+                            .operator_ended(row.status, Duration::from_millis(until.saturating_sub(since)));
+                    }
                     changes.push(records::operator_change(&row, name, live.created_ms, end));
                 }
                 Effect::Launch { run, request, gpus } => {
@@ -255,7 +295,11 @@ impl Engine {
                         operator: run.operator,
                         handle: serde_json::to_vec(&note).ok(),
                     }));
-                    self.launcher.launch(run, request, gpus);
+                    let live = self.live.get(&run.job);
+                    let name =
+                        live.and_then(|live| live.plan.operator_name(run.operator)).unwrap_or_default();
+                    let span = trace::run(live.map_or(&Span::none(), |live| &live.span), run, name);
+                    self.launcher.launch(run, request, gpus, span);
                 }
                 Effect::Cancel { run, grace_ms } => {
                     let is_timeout = self.scheduler.is_out_of_time(run);
@@ -283,6 +327,10 @@ impl Engine {
     /// Tells people why a job is not healthy any more, and forgets jobs that are over.
     fn note_job(&mut self, row: &scheduler::JobRow, ends: &Ends, changes: &mut Vec<Change>) {
         let Some(live) = self.live.get_mut(&row.job) else { return };
+        if let (false, Some(queued), Some(started)) = (live.has_started, row.queued_ms, row.started_ms) {
+            live.has_started = true;
+            self.metrics.job_waited(Duration::from_millis(started.saturating_sub(queued)));
+        }
         if live.status != row.status
             && let Some(cause) = &row.cause
         {
@@ -297,6 +345,7 @@ impl Engine {
         }
         live.status = row.status;
         if row.state == platform_api::job::JobState::Stopped {
+            trace::job_ended(&live.span, row.status);
             self.live.remove(&row.job);
             self.launcher.forget(row.job);
             let now = self.now();

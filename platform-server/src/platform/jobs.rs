@@ -125,7 +125,8 @@ impl Platform {
                 Ok(variables.into_iter().collect::<Vec<_>>())
             })
             .await?;
-        self.ask(|reply| Command::Start { job: id, variables: named, reply }).await?
+        self.ask(|reply| Command::Start { job: id, variables: named, span: tracing::Span::current(), reply })
+            .await?
     }
 
     /// One job with its operators.

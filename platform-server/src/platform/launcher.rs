@@ -9,6 +9,7 @@ use platform_api::id::{JobId, PayloadId};
 use platform_api::pipeline::{JobPlan, OperatorPlan, RequestDefaults};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
+use tracing::Span;
 
 use super::definitions::Definitions;
 use super::engine::Command;
@@ -20,6 +21,7 @@ use crate::executor::{self, Cancel, CancelCause, Executor, Release, Report, RunE
 use crate::payloads::{AdoptLimits, PayloadStore};
 use crate::repository::Repository;
 use crate::scheduler::{Fault, Outcome, Request, RunToken};
+use crate::trace;
 
 /// Starts runs and tells the engine what becomes of them.
 #[derive(Clone)]
@@ -79,6 +81,7 @@ struct Running {
     payload: PayloadId,
     operator: String,
     gpus: Vec<String>,
+    span: Span,
     report: Report,
 }
 
@@ -106,17 +109,18 @@ impl Launcher {
     }
 
     /// Starts a run; tells the engine if that fails.
-    pub(super) fn launch(&self, run: RunToken, request: Request, gpus: Vec<String>) {
+    pub(super) fn launch(&self, run: RunToken, request: Request, gpus: Vec<String>, span: Span) {
         let launcher = self.clone();
+        let token = executor_token(&run.to_string());
         tokio::spawn(async move {
             let prepared = {
                 let launcher = launcher.clone();
-                let prepare = move || launcher.prepare(run, request, &gpus);
+                let span = span.clone();
+                let prepare = move || launcher.prepare(run, request, &gpus, span);
                 tokio::task::spawn_blocking(prepare).await.unwrap_or_else(|error| Err(error.to_string()))
             };
             let submitted = match prepared {
                 Ok(spec) => {
-                    let token = executor_token(&run.to_string());
                     let submitted = launcher.0.parts.executor.submit(token, spec).await;
                     submitted.map(drop).map_err(|error| chain(&error))
                 }
@@ -125,7 +129,10 @@ impl Launcher {
             if let Err(message) = submitted {
                 tracing::warn!(%run, %message, "an operator could not be launched");
                 let end = EndRecord { message, ..EndRecord::new(Reason::LaunchFailed) };
-                launcher.tell(Command::Ended { run, outcome: Outcome::Faulted(Fault::LaunchFailed), end });
+                let outcome = Outcome::Faulted(Fault::LaunchFailed);
+                trace::run_ended(&span, &outcome);
+                launcher.0.runs.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
+                launcher.tell(Command::Ended { run, outcome, end });
             }
         });
     }
@@ -177,7 +184,10 @@ impl Launcher {
     pub(super) fn remember(&self, run: RunToken, payload: PayloadId, operator: String, gpus: Vec<String>) {
         let token = executor_token(&run.to_string());
         let mut runs = self.0.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        runs.insert(token, Running { run, payload, operator, gpus, report: Report::default() });
+        runs.insert(
+            token,
+            Running { run, payload, operator, gpus, span: Span::none(), report: Report::default() },
+        );
     }
 
     fn tell(&self, command: Command) {
@@ -187,17 +197,28 @@ impl Launcher {
     }
 
     /// Makes the folders of a run and says what it is. Blocks on disk.
-    fn prepare(&self, run: RunToken, request: Request, gpus: &[String]) -> Result<RunSpec, Trouble> {
+    fn prepare(
+        &self,
+        run: RunToken,
+        request: Request,
+        gpus: &[String],
+        span: Span,
+    ) -> Result<RunSpec, Trouble> {
         let planned = self.planned(run.job)?;
         let index = usize::try_from(run.operator).unwrap_or(usize::MAX);
         let operator = planned.plan.operators.get(index).ok_or("the operator is not in the definition")?;
         let folder = self.0.parts.payloads.folder(planned.payload);
-        let spec = self.spec(run, &planned, operator, request, gpus, &folder)?;
+        let mut spec = self.spec(run, &planned, operator, request, gpus, &folder)?;
+        if let Some(traceparent) = trace::traceparent(&span) {
+            // What the definition says goes before.
+            spec.environment.entry("TRACEPARENT".to_owned()).or_insert(traceparent);
+        }
         let running = Running {
             run,
             payload: planned.payload,
             operator: operator.name.clone(),
             gpus: gpus.to_vec(),
+            span,
             report: Report::default(),
         };
         let token = executor_token(&run.to_string());
@@ -304,11 +325,14 @@ impl Launcher {
     fn end(&self, token: executor::RunToken, running: Running, end: &executor::RunEnd) {
         let (outcome, record) = take_in(&self.0.parts.payloads, running.payload, &running.operator, end);
         self.0.runs.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
+        trace::run_ended(&running.span, &outcome);
+        let run = running.run;
         if outcome == Outcome::Completed {
-            let (job, operator) = (running.run.job.to_string(), running.operator);
+            let (job, operator) = (run.job.to_string(), running.operator.clone());
             self.release(Release::Operator { job, operator });
         }
-        self.tell(Command::Ended { run: running.run, outcome, end: record });
+        drop(running);
+        self.tell(Command::Ended { run, outcome, end: record });
     }
 }
 

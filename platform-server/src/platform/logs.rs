@@ -19,7 +19,8 @@ use super::records::EndRecord;
 use super::{Answer, Answers, Platform, WAITING_ANSWERS, jobs};
 use crate::executor::log::LogSource;
 use crate::executor::{ExecutorError, LogChunk};
-use crate::repository;
+use crate::repository::{self, Change};
+use crate::scheduler::RunToken;
 
 /// The name under which the platform's own log of a job is read.
 pub(crate) const MANAGER: &str = "clara-pod-manager";
@@ -82,6 +83,7 @@ mod end_reason {
     pub(super) const COMPLETE: i32 = 1;
     pub(super) const CAUGHT_UP: i32 = 2;
     pub(super) const LIMIT: i32 = 3;
+    pub(super) const DELETED: i32 = 4;
 }
 
 impl Platform {
@@ -151,7 +153,9 @@ impl Platform {
         loop {
             // Before reading: what is written by then is read below.
             let is_over = self.is_log_over(id, operator).await?;
-            if let Some(log) = self.find_log(id, operator).await? {
+            let found = self.find_log(id, operator).await?;
+            let is_deleted = matches!(found, Some(Log::Deleted));
+            if let Some(log) = found.filter(|_| !is_deleted) {
                 if let LogStart::Tail(bytes) = read.start
                     && !reader.is_placed
                 {
@@ -176,6 +180,11 @@ impl Platform {
             }
             let reason = match (reader.is_full(), is_over, read.follow) {
                 (true, ..) => Some(end_reason::LIMIT),
+                _ if is_deleted => Some(end_reason::DELETED),
+                _ if reader.is_past_the_end() => {
+                    let text = format!("the log has {} bytes, fewer than {}", reader.passed, reader.wanted);
+                    return Err(Refusal::new(code::LOG_OFFSET_INVALID, text));
+                }
                 (_, true, _) => Some(end_reason::COMPLETE),
                 (_, _, false) => Some(end_reason::CAUGHT_UP),
                 _ => None,
@@ -192,6 +201,32 @@ impl Platform {
                 () = tokio::time::sleep(LOOK) => {}
             }
         }
+    }
+
+    /// Removes the logs of a job that is over, and all else that the executor keeps of its runs. Its record says so
+    /// first: what is not removed after a crash takes space and misleads nobody.
+    pub(super) async fn forget_runs(&self, id: JobId) -> Answer<()> {
+        let runs = self.blocking(move |inner| {
+            let found = jobs::details(inner, id)?;
+            let ran =
+                found.operators.into_iter().filter(|row| row.run_token.is_some() && row.stopped_ms.is_some());
+            let (mut runs, mut changes) = (Vec::new(), Vec::new());
+            for row in ran {
+                let tokens =
+                    (1..=row.attempt).map(|attempt| RunToken { job: id, operator: row.index, attempt });
+                runs.extend(tokens.map(|run| executor_token(&run.to_string())));
+                changes.push(Change::PutOperator(id, repository::OperatorRow { run_token: None, ..row }));
+            }
+            inner.commit(changes).map_err(super::refuse(code::JOB_NOT_STORED))?;
+            Ok(runs)
+        });
+        for run in runs.await? {
+            match self.inner.executor.forget(run).await {
+                Ok(()) | Err(ExecutorError::UnknownRun { .. }) => {}
+                Err(error) => tracing::warn!(%error, job = %id, "a log could not be removed"),
+            }
+        }
+        Ok(())
     }
 
     /// Bytes of an operator's log.
@@ -211,7 +246,9 @@ impl Platform {
                 return Ok(Some(Log::Manager(manager_log(&found))));
             }
             let row = find_operator(&found, &operator)?;
-            Ok(row.run_token.as_deref().map(|token| Log::Run(executor_token(token))))
+            let log = row.run_token.as_deref().map(|token| Log::Run(executor_token(token)));
+            // It ran, and its record names no run any more.
+            Ok(log.or_else(|| (row.attempt > 0).then_some(Log::Deleted)))
         })
         .await
     }
@@ -243,6 +280,7 @@ impl Platform {
                     Err(error) => Err(Refusal::from_error(code::LOG_NOT_READ, &error)),
                 }
             }
+            Log::Deleted => Ok(LogChunk { records: Vec::new(), next: from }),
             Log::Manager(records) => {
                 let skipped = usize::try_from(from).unwrap_or(usize::MAX);
                 let records: Vec<_> = records.iter().skip(skipped).take(4096).cloned().collect();
@@ -282,6 +320,8 @@ enum Log {
     Run(crate::executor::RunToken),
     /// The platform's own: lines, counted as places.
     Manager(Vec<crate::executor::log::LogRecord>),
+    /// Gone with the job's payload.
+    Deleted,
 }
 
 fn find_operator<'a>(
@@ -396,6 +436,11 @@ impl Reader {
         self.left == Some(0)
     }
 
+    /// Whether nothing that was read reaches to where reading should begin.
+    fn is_past_the_end(&self) -> bool {
+        self.wanted > self.passed
+    }
+
     /// What is wanted of a chunk.
     fn part(&mut self, chunk: &LogChunk) -> Option<LogPart> {
         let (mut data, mut spans) = (Vec::new(), Vec::new());
@@ -468,6 +513,9 @@ mod tests {
         assert_eq!(reader.offset, 5);
         let mut late = Reader::new(read(100, None));
         assert_eq!(late.part(&chunk(&["abc"])), None);
-        assert_eq!(late.offset, 100);
+        assert!(late.is_past_the_end());
+        let mut at_the_end = Reader::new(read(3, None));
+        assert_eq!(at_the_end.part(&chunk(&["abc"])), None);
+        assert_eq!((at_the_end.is_past_the_end(), at_the_end.offset), (false, 3));
     }
 }

@@ -12,6 +12,7 @@ mod jobs;
 mod journal;
 mod launcher;
 mod logs;
+mod machine;
 mod models;
 mod open;
 mod payloads;
@@ -19,6 +20,8 @@ mod pipelines;
 mod records;
 mod retention;
 mod run_spec;
+mod users;
+mod utilization;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,12 +35,16 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 
 pub use clara::{GpuUtilization, ServerInfo};
+pub use clock::{millis, system_time};
 pub use jobs::{CreatedJob, ExtendedReport, JobStanding, NewJob, OperatorExtras};
 pub use launcher::RunLimits;
 pub use logs::{LogLines, LogPart, LogRead, LogStart};
 pub use open::{OpenError, Options};
 pub use payloads::{FileSums, PayloadDetails, UploadPiece};
 pub use pipelines::{DefinitionFile, PipelineDetails, PipelineSummary};
+pub use utilization::{Utilization, UtilizationWatch};
+
+pub(crate) use machine::disk;
 
 use crate::events::EventHub;
 use crate::executor::Executor;
@@ -82,6 +89,8 @@ struct Inner {
     launcher: launcher::Launcher,
     engine: mpsc::UnboundedSender<engine::Command>,
     events: EventHub,
+    gauge: Arc<utilization::Gauge>,
+    register: crate::access::Register,
     capacity: crate::scheduler::Capacity,
 }
 

@@ -1,6 +1,6 @@
 //! Starts a platform on its data folder: everything is in order, and accounted for, before the first call.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -17,13 +17,15 @@ use super::jobs::schedule;
 use super::journal::Journal;
 use super::launcher::{self, Launcher, Parts, RunLimits, executor_token};
 use super::records::{self, RunNote};
-use super::{Inner, Platform, models, random_bits, retention};
+use super::{Inner, Platform, models, random_bits, retention, utilization};
+use crate::access::Register;
 use crate::config::DatabaseUrl;
 use crate::events::EventHub;
 use crate::executor::bundle::Bundles;
 use crate::executor::spec::Gpu;
 use crate::executor::{self, Executor, ExecutorError, Found};
 use crate::gpu::{GpuError, Gpus, NoGpus};
+use crate::observe::Metrics;
 use crate::payloads::{PayloadError, PayloadOptions, PayloadStore, Retention};
 use crate::repository::{
     JobFilter, PostgresOptions, PostgresRepository, Repository, RepositoryError, SqliteOptions,
@@ -64,6 +66,10 @@ pub struct Options {
     pub max_instances: usize,
     /// Models that one of them may serve.
     pub max_instance_models: usize,
+    /// Where waits and run times are counted.
+    pub metrics: Arc<Metrics>,
+    /// Whether users come from a file, so that those of the records cannot log in.
+    pub has_users_file: bool,
     /// The clock on the wall: read once, when the platform opens. From then on elapsed time is added.
     pub wall: fn() -> SystemTime,
 }
@@ -86,6 +92,8 @@ impl Options {
             retention: None,
             max_instances: 1,
             max_instance_models: 8,
+            metrics: Arc::default(),
+            has_users_file: false,
             wall: SystemTime::now,
         }
     }
@@ -193,8 +201,15 @@ impl Platform {
         };
         let (scheduler, effects) = Scheduler::restore(options.scheduler, snapshot)?;
         let journal = Journal::start(repository.clone());
-        let engine =
-            Engine::new(clock, scheduler, journal, launcher.clone(), events.clone(), records.revived);
+        let engine = Engine::new(
+            clock,
+            scheduler,
+            journal,
+            launcher.clone(),
+            events.clone(),
+            options.metrics.clone(),
+            records.revived,
+        );
         tokio::spawn(engine.run(effects, inbox));
         let epoch = random_bits().map_err(|_| OpenError::Random)?;
         let inner = Inner {
@@ -203,6 +218,7 @@ impl Platform {
             clock,
             started: SystemTime::now(),
             epoch: format!("{epoch:032x}"),
+            register: Register::new(repository.clone()),
             repository,
             payloads,
             executor,
@@ -210,12 +226,14 @@ impl Platform {
             launcher,
             engine: commands,
             events,
+            gauge: Arc::default(),
         };
         if let Err(error) = models::sweep(&inner) {
             tracing::warn!(%error, "unfinished models could not be removed");
         }
         let platform = Self { inner: Arc::new(inner) };
         retention::start(&platform);
+        utilization::start(&platform);
         Ok(platform)
     }
 }
@@ -254,6 +272,8 @@ struct Records {
     jobs: Vec<JobRecord>,
     revived: Vec<Revived>,
     running: Vec<Left>,
+    /// All runs whose logs are kept.
+    logged: HashSet<executor::RunToken>,
 }
 
 /// A run that an earlier server left behind.
@@ -277,7 +297,8 @@ fn read_jobs(
         }
     }
     let filter = JobFilter { states: vec![JobState::Pending, JobState::Running], ..JobFilter::default() };
-    let mut records = Records { jobs: Vec::new(), revived: Vec::new(), running: Vec::new() };
+    let logged = repository.logged_runs()?.iter().map(|run| executor_token(run)).collect();
+    let mut records = Records { jobs: Vec::new(), revived: Vec::new(), running: Vec::new(), logged };
     let mut after = None;
     loop {
         let page = repository.jobs(&filter, after, 256)?;
@@ -323,6 +344,7 @@ fn read_jobs(
                 plan: plan.clone(),
                 created_ms: job.created_ms,
                 status: job.status,
+                has_started: job.started_ms.is_some(),
             });
             let row = records::scheduler_job(&job, &operators, limit_ms);
             records.jobs.push(JobRecord { plan, row, operators });
@@ -345,7 +367,7 @@ async fn reconcile(
         OnRestart::Evict => executor::OnRestart::Evict,
     };
     let tokens = records.running.iter().map(|left| executor_token(&left.run.to_string())).collect();
-    Ok(executor.reconcile(tokens, on_restart).await?)
+    Ok(executor.reconcile(tokens, records.logged.clone(), on_restart).await?)
 }
 
 /// What the scheduler is told of runs that an earlier server left behind. Files of those that ended meanwhile are

@@ -13,7 +13,8 @@ use super::{
     Answer, Answers, FilePieces, Inner, Pieces, Platform, metadata_of, random_bits, refuse, rows_of,
 };
 use crate::events::Change as Told;
-use crate::payloads::{PayloadError, PayloadName};
+use crate::observe::Direction;
+use crate::payloads::PayloadError;
 use crate::repository::{self, Change, MetadataOwner, PayloadKind, PayloadState};
 
 /// A payload without its files.
@@ -132,10 +133,10 @@ impl Platform {
         let (sender, mut waiting) = tokio::sync::mpsc::channel::<Bytes>(WAITING_PIECES);
         let (done, is_done) = std::sync::mpsc::sync_channel(1);
         let writer = self.blocking(move |inner| {
-            let name = name(&path)?;
-            let mut upload = inner.payloads.upload(id, &name, mode).map_err(|error| refusal(&error))?;
+            let mut upload = inner.payloads.upload(id, &path, mode).map_err(|error| refusal(&error))?;
             while let Some(piece) = waiting.blocking_recv() {
                 upload.write(&piece).map_err(|error| refusal(&error))?;
+                inner.options.metrics.payload_bytes(Direction::Up, piece.len() as u64);
             }
             // Without word from the sender that this was all, nothing is kept.
             if is_done.recv().is_err() {
@@ -170,14 +171,13 @@ impl Platform {
     /// When the payload or the file is unknown, or the name fits several.
     pub async fn download(&self, id: PayloadId, path: PayloadPath) -> Answer<(PayloadFile, FilePieces)> {
         let download = self
-            .blocking(move |inner| {
-                inner.payloads.download(id, &name(&path)?).map_err(|error| refusal(&error))
-            })
+            .blocking(move |inner| inner.payloads.download(id, &path).map_err(|error| refusal(&error)))
             .await?;
         let details = file(download.file())?;
         let mut download = download;
-        let pieces = self.stream(move |_, send| {
+        let pieces = self.stream(move |inner, send| {
             while let Some(chunk) = download.next_chunk().map_err(|error| refusal(&error))? {
+                inner.options.metrics.payload_bytes(Direction::Down, chunk.len() as u64);
                 if !send(Bytes::from(chunk)) {
                     break;
                 }
@@ -193,19 +193,19 @@ impl Platform {
     /// When the payload or the file is unknown, or the payload is read-only.
     pub async fn remove_file(&self, id: PayloadId, path: PayloadPath) -> Answer<()> {
         self.blocking(move |inner| {
-            inner.payloads.remove(id, &name(&path)?).map_err(|error| refusal(&error))?;
+            inner.payloads.remove(id, &path).map_err(|error| refusal(&error))?;
             inner.events.publish([Told::Payload(id)]);
             Ok(())
         })
         .await
     }
 
-    /// Deletes a payload with all its files.
+    /// Deletes a payload with all its files, and the logs of the operators of its job.
     ///
     /// # Errors
     /// When it is unknown, or its job has not stopped.
     pub async fn delete_payload(&self, id: PayloadId) -> Answer<()> {
-        self.blocking(move |inner| {
+        let deleted = self.blocking(move |inner| {
             let row = row(inner, id)?;
             if let Some(job) = row.job {
                 let row = inner.repository.job(job).map_err(refuse(code::PAYLOAD_NOT_STORED))?;
@@ -216,9 +216,12 @@ impl Platform {
             }
             inner.payloads.delete(id).map_err(|error| refusal(&error))?;
             inner.events.publish([Told::PayloadDeleted(id, row.job)]);
-            Ok(())
-        })
-        .await
+            Ok(row.job)
+        });
+        match deleted.await? {
+            Some(job) => self.forget_runs(job).await,
+            None => Ok(()),
+        }
     }
 
     /// Adds metadata to a reusable payload; answers with the whole set.
@@ -268,11 +271,6 @@ fn details(row: repository::PayloadRow) -> Answer<PayloadDetails> {
         metadata: metadata_of(&row.metadata, code::PAYLOADS_NOT_LISTED)?,
         is_read_only: row.state != PayloadState::Open,
     })
-}
-
-fn name(path: &PayloadPath) -> Answer<PayloadName> {
-    PayloadName::parse(&path.to_string())
-        .map_err(|error| Refusal::from_error(code::FILE_NAME_INVALID, &error))
 }
 
 fn file(row: &repository::PayloadFileRow) -> Answer<PayloadFile> {

@@ -22,6 +22,8 @@ pub struct PipelineSummary {
     pub name: String,
     /// What people attached.
     pub metadata: Metadata,
+    /// How often it was given a definition: 1 for a new pipeline.
+    pub revision: u64,
 }
 
 /// A pipeline, whole.
@@ -185,5 +187,5 @@ pub(super) fn row(inner: &Inner, id: PipelineId) -> Answer<repository::PipelineR
 
 fn summary(row: repository::PipelineRow) -> Answer<PipelineSummary> {
     let metadata = metadata_of(&row.metadata, code::PIPELINES_NOT_LISTED)?;
-    Ok(PipelineSummary { id: row.id, name: row.name, metadata })
+    Ok(PipelineSummary { id: row.id, name: row.name, metadata, revision: row.revision })
 }

@@ -27,7 +27,7 @@ pub enum Change {
         /// What people attached.
         metadata: Metadata,
     },
-    /// Replaces the whole definition. Jobs keep the one they were created with.
+    /// Replaces the whole definition, and counts its revision up. Jobs keep the one they were created with.
     UpdatePipeline {
         /// Which one.
         id: PipelineId,

@@ -32,6 +32,7 @@ use std::collections::BTreeMap;
 
 use platform_api::id::{JobId, ModelId, PayloadId, PipelineId};
 use platform_api::job::{JobState, JobStatus};
+pub(crate) use platform_api::letter_case::fold as fold_case;
 use tokio::sync::watch;
 
 /// The whole set of metadata of one thing may hold this much, keys and values together.
@@ -119,6 +120,8 @@ pub trait Repository: Send + Sync + 'static {
     /// How many jobs there are of each kind, and of those that were started and wait: how many, and when the oldest
     /// was created.
     fn job_sums(&self) -> Result<JobSums, RepositoryError>;
+    /// The last run of each operator whose log is kept.
+    fn logged_runs(&self) -> Result<Vec<String>, RepositoryError>;
     /// The runs that were asked for and not forgotten.
     fn runs(&self) -> Result<Vec<RunRow>, RepositoryError>;
 
@@ -137,6 +140,8 @@ pub trait Repository: Send + Sync + 'static {
     fn users(&self) -> Result<Vec<UserRow>, RepositoryError>;
     /// One user, whatever the letter case.
     fn user(&self, name: &str) -> Result<Option<UserRow>, RepositoryError>;
+    /// All tokens, by user and age.
+    fn tokens(&self) -> Result<Vec<TokenRow>, RepositoryError>;
     /// One token by its hash.
     fn token(&self, digest: &[u8; 32]) -> Result<Option<TokenRow>, RepositoryError>;
 
@@ -157,24 +162,4 @@ pub enum ModelListKind {
     Catalogs,
     /// What inference servers serve.
     Instances,
-}
-
-/// The form of a name in which letter case makes no difference.
-pub(crate) fn fold_case(name: &str) -> String {
-    // Up and down again, so that letters with several small forms (σ and ς, ß and ss) meet.
-    name.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_differ_in_letter_case_fold_to_the_same() {
-        for (left, right) in [("Scan.DCM", "sCAN.dcm"), ("ΟΔΟΣ", "οδος"), ("STRASSE", "straße"), ("Ä", "ä")]
-        {
-            assert_eq!(fold_case(left), fold_case(right), "{left} {right}");
-        }
-        assert_ne!(fold_case("a"), fold_case("b"));
-    }
 }

@@ -35,6 +35,8 @@ pub struct PipelineRow {
     pub created_ms: i64,
     /// Its present definition.
     pub definition: DefinitionId,
+    /// How often it was given one: 1 for a new pipeline.
+    pub revision: u64,
     /// What people attached.
     pub metadata: Metadata,
 }

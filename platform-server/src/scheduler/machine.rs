@@ -138,6 +138,12 @@ impl Scheduler {
         self.pool.held().slots
     }
 
+    /// What runs hold that have not ended: thousandths of a core, and MB of memory.
+    pub fn assigned(&self) -> (u64, u64) {
+        let held = self.pool.held();
+        (held.cpu_millis, held.memory_mb)
+    }
+
     /// How many reports of unknown or ended runs have been ignored.
     pub fn ignored(&self) -> u64 {
         self.ignored

@@ -66,9 +66,10 @@ impl Executor for Subject {
     fn reconcile(
         &self,
         known: Vec<RunToken>,
+        kept: std::collections::HashSet<RunToken>,
         on_restart: OnRestart,
     ) -> BoxFuture<'_, Result<Vec<Found>, ExecutorError>> {
-        self.inner.reconcile(known, on_restart)
+        self.inner.reconcile(known, kept, on_restart)
     }
 
     fn forget(&self, token: RunToken) -> BoxFuture<'_, Result<(), ExecutorError>> {

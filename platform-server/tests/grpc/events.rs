@@ -1,8 +1,9 @@
 //! Events.
 
+use platform_api::proto::clara::PipelinesUpdateRequest;
 use platform_api::proto::extension::events_client::EventsClient;
 use platform_api::proto::extension::watch_response::Event;
-use platform_api::proto::extension::{Cursor, WatchRequest, WatchResponse};
+use platform_api::proto::extension::{Cursor, EventKind, WatchRequest, WatchResponse, pipeline_changed};
 use tonic::{Code, Streaming};
 
 use crate::server::*;
@@ -95,4 +96,80 @@ async fn a_watcher_of_one_job_hears_of_no_other() {
     server.begin(&wanted).await;
     let Event::JobChanged(change) = next(&mut messages).await.event.unwrap() else { panic!("no job") };
     assert_eq!(change.job_id, wanted.value);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watcher_is_told_how_busy_the_machine_is_at_first_and_when_that_changes() {
+    let Some(server) = start_with_operators().await else { return };
+    let pipeline = server.pipeline("sleep 300").await;
+    let request = WatchRequest { kinds: vec![EventKind::Utilization.into()], ..Default::default() };
+    let mut messages = watch(&server, request).await;
+    bookmark(&mut messages).await;
+    let Event::Utilization(idle) = next(&mut messages).await.event.unwrap() else {
+        panic!("nothing is told")
+    };
+    assert_eq!((idle.cpus_assigned, idle.jobs_running, idle.memory_assigned_bytes), (0, 0, 0));
+    assert!(idle.cpus_total > 0 && idle.memory_total_bytes > 0, "{idle:?}");
+    assert!(0 < idle.storage_used_bytes && idle.storage_used_bytes <= idle.storage_total_bytes, "{idle:?}");
+    let machine = idle.machine_memory_used_bytes.zip(idle.machine_memory_total_bytes);
+    assert!(machine.is_some_and(|(used, total)| 0 < used && used <= total), "{idle:?}");
+    assert!(idle.machine_cpu.is_some_and(|share| (0.0..=1.0).contains(&share)), "{idle:?}");
+    let (job, _) = server.job(&pipeline).await;
+    server.begin(&job).await;
+    let began = std::time::Instant::now();
+    let mut told = 0;
+    loop {
+        let Some(Event::Utilization(now)) = next(&mut messages).await.event else { continue };
+        told += 1;
+        if now.jobs_running == 1 && now.cpus_assigned == 1 {
+            assert_eq!(now.memory_assigned_bytes, 1 << 30);
+            break;
+        }
+    }
+    assert!(told <= began.elapsed().as_secs() + 1, "{told} events in {:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_looks_at_the_machine_while_nobody_watches() {
+    let server = start().await;
+    let utilization = || WatchRequest { kinds: vec![EventKind::Utilization.into()], ..Default::default() };
+    let mut messages = watch(&server, utilization()).await;
+    bookmark(&mut messages).await;
+    next(&mut messages).await;
+    drop(messages);
+    // Sequences count every event, wanted or not.
+    let jobs = || WatchRequest { kinds: vec![EventKind::Job.into()], ..Default::default() };
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let before = bookmark(&mut watch(&server, jobs()).await).await;
+    let busy = std::thread::spawn(|| {
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(3);
+        while std::time::Instant::now() < end {
+            std::hint::spin_loop();
+        }
+    });
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    busy.join().unwrap();
+    assert_eq!(bookmark(&mut watch(&server, jobs()).await).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_update_of_a_pipeline_has_a_revision_of_its_own() {
+    let server = start().await;
+    let pipeline = server.pipeline("true").await;
+    let request = WatchRequest { kinds: vec![EventKind::Pipeline.into()], ..Default::default() };
+    let mut messages = watch(&server, request).await;
+    bookmark(&mut messages).await;
+    // The last one is the first one again, and still a new revision.
+    for (command, expected) in [("false", 2), ("true", 3)] {
+        let file = definition("pipeline.yaml", &one(command)).definition;
+        let update =
+            PipelinesUpdateRequest { pipeline_id: Some(pipeline.clone()), definition: file, header: None };
+        let answer = server.pipelines().update(tokio_stream::once(update)).await.unwrap().into_inner();
+        accepted(&answer.header);
+        let Some(Event::PipelineChanged(change)) = next(&mut messages).await.event else {
+            panic!("no pipeline")
+        };
+        let Some(pipeline_changed::Change::Pipeline(told)) = change.change else { panic!("deleted") };
+        assert_eq!((told.pipeline_id, told.revision), (pipeline.value.clone(), expected));
+    }
 }

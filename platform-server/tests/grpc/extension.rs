@@ -80,6 +80,43 @@ async fn a_log_is_followed_to_its_end_and_read_from_a_place() {
     unknown.operator_name = "nobody".to_owned();
     let status = logs.read(unknown).await.unwrap().into_inner().message().await.unwrap_err();
     assert_eq!(status.code(), Code::NotFound);
+    let at_the_end = all(logs.read(request(Some(Start::FromOffset(8)), false)).await.unwrap()).await;
+    let [wire::ReadLogResponse { part: Some(Part::End(end)) }] = at_the_end.as_slice() else {
+        panic!("{at_the_end:?}")
+    };
+    assert_eq!((end.reason, end.next_offset), (wire::LogEndReason::Complete.into(), 8));
+    for follow in [false, true] {
+        let past = logs.read(request(Some(Start::FromOffset(9)), follow)).await.unwrap();
+        let status = past.into_inner().message().await.unwrap_err();
+        assert_eq!(status.code(), Code::OutOfRange);
+        assert!(status.message().contains("8 bytes"), "{}", status.message());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_goes_with_the_payload_of_its_job_and_says_so() {
+    let Some(server) = start_with_operators().await else { return };
+    let (job, payload) = server.job(&server.pipeline("echo one").await).await;
+    server.begin(&job).await;
+    server.end(&job).await;
+    let request = wire::ReadLogRequest {
+        job_id: job.value.clone(),
+        operator_name: "only".to_owned(),
+        ..Default::default()
+    };
+    let mut logs = LogsClient::new(server.channel.clone());
+    let read = all(logs.read(request.clone()).await.unwrap()).await;
+    assert!(matches!(&read[0].part, Some(Part::Chunk(chunk)) if chunk.data.as_ref() == b"one\n"), "{read:?}");
+    assert!(server.kept_runs() > 0);
+    let delete =
+        platform_api::proto::clara::PayloadsDeleteRequest { header: None, payload_id: Some(payload) };
+    accepted(&server.payloads().delete(delete).await.unwrap().into_inner().header);
+    let read = all(logs.read(request).await.unwrap()).await;
+    let [wire::ReadLogResponse { part: Some(Part::End(end)) }] = read.as_slice() else { panic!("{read:?}") };
+    assert_eq!(end.reason, wire::LogEndReason::Deleted as i32);
+    assert_eq!(server.kept_runs(), 0);
+    let status = server.end(&job).await;
+    assert_eq!(status.operator_details[0].status, 3, "its record stays");
 }
 
 #[tokio::test(flavor = "multi_thread")]

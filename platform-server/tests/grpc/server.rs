@@ -33,7 +33,7 @@ pub(crate) struct TestServer {
     /// Tells that the server is about to stop.
     pub(crate) stopping: watch::Sender<bool>,
     runs_operators: bool,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// A server whose operators can run, or `None` with a note; `REQUIRE_SANDBOX=1` makes that a failure.
@@ -70,10 +70,16 @@ pub(crate) async fn start() -> TestServer {
     let server = Server::builder().add_routes(routes);
     tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
     let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
-    TestServer { address, channel, stopping, runs_operators, _folder: folder }
+    TestServer { address, channel, stopping, runs_operators, folder }
 }
 
 impl TestServer {
+    /// Runs of which the executor keeps something.
+    pub(crate) fn kept_runs(&self) -> usize {
+        let runs = std::fs::read_dir(self.folder.path().join("executor/runs"));
+        runs.map_or(0, Iterator::count)
+    }
+
     pub(crate) fn clara(&self) -> ClaraClient<Channel> {
         ClaraClient::new(self.channel.clone())
     }

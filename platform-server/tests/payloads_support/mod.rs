@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use platform_api::id::{JobId, PayloadId, PipelineId};
 use platform_api::job::JobPriority;
-use platform_server::payloads::{PayloadError, PayloadName, PayloadOptions, PayloadStore};
+use platform_api::payload::PayloadPath;
+use platform_server::payloads::{PayloadError, PayloadOptions, PayloadStore};
 use platform_server::repository::{
     Change, Metadata, NewJob, PayloadFileRow, PostgresOptions, PostgresRepository, Repository, SqliteOptions,
     SqliteRepository,
@@ -48,8 +49,8 @@ pub(crate) fn id(n: u128) -> PayloadId {
     PayloadId::from_bits(n)
 }
 
-pub(crate) fn name(text: &str) -> PayloadName {
-    PayloadName::parse(text).unwrap()
+pub(crate) fn name(text: &str) -> PayloadPath {
+    PayloadPath::to_create(text).unwrap()
 }
 
 impl Bench {

@@ -1,9 +1,12 @@
 //! What a job does, and what is told of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use platform_api::code;
 use platform_api::job::{EndReason, JobFilter, JobState, JobStatus, OperatorStatus};
+
+use platform_server::observe::Metrics;
 
 use crate::server::*;
 
@@ -71,6 +74,34 @@ async fn operators_pass_files_on_and_the_payload_holds_them_all() {
     let manager = log(&platform, made.job, "clara-pod-manager").await;
     assert_eq!(manager.first().unwrap(), "job `lines` created with priority normal");
     assert_eq!(manager.last().unwrap(), "job stopped: healthy");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waits_and_run_times_and_bytes_are_counted_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let metrics = Arc::new(Metrics::default());
+    let counted = metrics.clone();
+    let Some(platform) = open_with(folder.path(), |options| options.metrics = counted).await else { return };
+    let pipeline = create_pipeline(&platform, LINES).await;
+    let made = create_job(&platform, pipeline, "lines").await;
+    upload(&platform, made.payload, "a.txt", "one\ntwo\n").await;
+    start(&platform, made.job).await;
+    end(&platform, made.job).await;
+    content(&platform, made.payload, "/operators/counter/counts/lines.txt").await;
+    let pipeline = create_pipeline(&platform, &one("exit 7")).await;
+    let made = create_job(&platform, pipeline, "fails").await;
+    start(&platform, made.job).await;
+    end(&platform, made.job).await;
+    let text = metrics.render(None);
+    for line in [
+        "lantern_queue_wait_seconds_count 2",
+        "lantern_operator_seconds_count{status=\"completed\"} 2",
+        "lantern_operator_seconds_count{status=\"faulted\"} 1",
+        "lantern_payload_bytes_total{direction=\"up\"} 8",
+        "lantern_payload_bytes_total{direction=\"down\"} 2",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -49,6 +49,29 @@ fn created_jobs_wait_on_and_records_stay() {
     });
 }
 
+#[test]
+fn logs_of_jobs_that_are_over_are_read_under_the_next_server() {
+    let folder = tempfile::tempdir().expect("the call is answered");
+    let Some(made) = life(async {
+        let platform = open(folder.path()).await?;
+        let pipeline =
+            create_pipeline(&platform, &SLOW.replace("while [ ! -e /in/go ]; do sleep 0.05; done; ", ""))
+                .await;
+        let made = create_job(&platform, pipeline, "over").await;
+        start(&platform, made.job).await;
+        end(&platform, made.job).await;
+        Some(made)
+    }) else {
+        return;
+    };
+    for on_restart in [OnRestart::Reattach, OnRestart::Evict] {
+        life(async {
+            let platform = reopen(folder.path(), on_restart).await;
+            assert_eq!(log(&platform, made.job, "only").await, ["done"]);
+        });
+    }
+}
+
 /// Starts a job that runs until it is let go, and lets its server die.
 fn leave_behind(folder: &Path) -> Option<CreatedJob> {
     life(async {

@@ -16,7 +16,7 @@ use super::usage;
 #[command(next_help_heading = "Server")]
 pub(super) struct Target {
     /// host:port, http://…, https://… or unix:PATH; also LANTERN_SERVER; 127.0.0.1:30031 where nothing is said
-    #[arg(long, value_name = "ADDRESS", alias = "host", global = true, conflicts_with = "profile")]
+    #[arg(long, value_name = "ADDRESS", aliases = ["host", "target"], global = true, conflicts_with = "profile")]
     pub(super) server: Option<String>,
 
     #[command(flatten)]
@@ -38,6 +38,10 @@ pub(super) struct TargetRest {
     /// How long to wait for an answer
     #[arg(long, value_name = "SECONDS", global = true)]
     pub(super) timeout: Option<u32>,
+
+    /// Tell on stderr what happens, as LANTERN_LOG=debug does
+    #[arg(long, global = true)]
+    pub(super) verbose: bool,
 
     /// Print JSON (the contract is in docs/schema)
     #[arg(long, global = true)]

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::connect::Target;
 use super::parse::{self, Priority};
 use super::upload::{gather, send};
-use super::{ids, output, show, usage, wait};
+use super::{archive, ids, output, show, usage, wait};
 
 /// Make a pipeline, job, payload, model, catalog or instance
 #[derive(Debug, clap::Args)]
@@ -105,19 +105,19 @@ struct Payload {
     metadata: Vec<(String, String)>,
 }
 
-/// Store a model: a ZIP archive of its folder
+/// Store a model: its folder, or a ZIP archive of it
 #[derive(Debug, clap::Args)]
 #[command(visible_alias = "models")]
 struct Model {
-    /// The archive
-    #[arg(short, long, value_name = "FILE")]
+    /// The folder, which is packed first, or the archive
+    #[arg(short, long, value_name = "FOLDER or FILE")]
     path: PathBuf,
 
     /// Its framework
     #[arg(short = 't', long = "type", value_enum, default_value_t)]
     framework: Framework,
 
-    /// As definitions call it; the archive's name where it is left out
+    /// As definitions call it; the name of the folder or archive where it is left out
     #[arg(short, long)]
     name: Option<String>,
 
@@ -282,7 +282,11 @@ async fn create_payload(target: &Target, wanted: &Payload) -> anyhow::Result<()>
 
 async fn create_model(target: &Target, wanted: &Model) -> anyhow::Result<()> {
     let metadata = parse::metadata(&wanted.metadata)?;
-    let name = wanted.name.clone().or_else(|| stem(&wanted.path));
+    let is_folder = wanted.path.is_dir();
+    let name = wanted
+        .name
+        .clone()
+        .or_else(|| if is_folder { folder_name(&wanted.path) } else { stem(&wanted.path) });
     let Some(name) = name else { return Err(usage("the model has no name")) };
     let model_type = match wanted.framework {
         Framework::Tensorflow => ModelType::TensorFlow,
@@ -290,14 +294,22 @@ async fn create_model(target: &Target, wanted: &Model) -> anyhow::Result<()> {
         Framework::Pytorch => ModelType::PyTorch,
         Framework::Unknown => ModelType::Unknown,
     };
-    if wanted.path.is_dir() {
-        return Err(usage(format!("`{}` is a folder; make a ZIP archive of it", wanted.path.display())));
-    }
     let client = target.client()?;
-    let file = tokio::fs::File::open(&wanted.path).await;
-    let file = file.with_context(|| format!("cannot read `{}`", wanted.path.display()))?;
+    let file = if is_folder {
+        let folder = wanted.path.clone();
+        tokio::fs::File::from_std(tokio::task::spawn_blocking(move || archive::pack(&folder)).await??)
+    } else {
+        let file = tokio::fs::File::open(&wanted.path).await;
+        file.with_context(|| format!("cannot read `{}`", wanted.path.display()))?
+    };
     let model = client.models().upload(&name, model_type, &metadata, file).await?;
     made(target.json(), "model_id", &model.id)
+}
+
+/// Also of `.` and the like.
+fn folder_name(path: &Path) -> Option<String> {
+    let whole = std::fs::canonicalize(path).ok()?;
+    whole.file_name().map(|name| name.to_string_lossy().into_owned())
 }
 
 fn stem(path: &Path) -> Option<String> {

@@ -3,6 +3,8 @@
 //! Errors go to stderr. What the server refused reads `Error: Code: <code>, <message>`, as the platform's own tool
 //! prints it; everything else reads `error: <message>`. Identifiers may be cut short, see [`ids`].
 
+mod archive;
+mod audit;
 mod cancel;
 mod config;
 mod connect;
@@ -17,11 +19,14 @@ mod logs;
 mod metadata;
 mod parse;
 mod progress;
+mod register;
 mod set;
 mod show;
 mod start;
+mod tokens;
 mod update;
 mod upload;
+mod users;
 mod version;
 mod wait;
 mod watch;
@@ -50,6 +55,9 @@ pub(super) enum Verb {
     Metadata(metadata::Arguments),
     Watch(watch::Arguments),
     Generate(generate::Arguments),
+    Users(users::Arguments),
+    Tokens(tokens::Arguments),
+    Audit(audit::Arguments),
     Version(version::Arguments),
     Config(config::Arguments),
 }
@@ -92,6 +100,9 @@ async fn dispatch(verb: Verb) -> anyhow::Result<()> {
         Verb::Metadata(arguments) => metadata::run(arguments).await,
         Verb::Watch(arguments) => watch::run(arguments).await,
         Verb::Generate(arguments) => generate::run(arguments).await,
+        Verb::Users(arguments) => users::run(arguments).await,
+        Verb::Tokens(arguments) => tokens::run(arguments).await,
+        Verb::Audit(arguments) => audit::run(arguments).await,
         Verb::Version(arguments) => version::run(arguments).await,
         Verb::Config(arguments) => config::run(&arguments),
     }

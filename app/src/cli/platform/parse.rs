@@ -79,6 +79,16 @@ pub(super) fn time(text: &str) -> Result<SystemTime, String> {
     if ahead { utc.checked_sub(offset) } else { utc.checked_add(offset) }.ok_or_else(refused)
 }
 
+/// A time to come, as [`time`] reads it, or after so long: `12h`, `90d`.
+pub(super) fn end(text: &str) -> Result<SystemTime, String> {
+    let refused =
+        || "expected YYYY-MM-DD[Thh:mm:ss][Z|±hh:mm], or a time from now such as 12h or 90d".to_owned();
+    match age(text) {
+        Some(ahead) => SystemTime::now().checked_add(ahead).ok_or_else(refused),
+        None => time(text).map_err(|_| refused()),
+    }
+}
+
 fn age(text: &str) -> Option<Duration> {
     let unit = match text.chars().last()? {
         's' => 1,

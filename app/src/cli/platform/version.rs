@@ -4,7 +4,7 @@ use platform_client::ErrorKind;
 use serde_json::json;
 
 use super::connect::{Target, TargetRest};
-use super::output;
+use super::{output, show};
 
 /// Print the version of this program, and with --server that of a server
 #[derive(Debug, clap::Args)]
@@ -41,6 +41,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
                 "executor": info.executor,
                 "features": info.features,
                 "epoch": info.epoch,
+                "warnings": info.warnings,
                 "cpus": info.capacity.map(|(cpus, _, _)| cpus),
                 "gpus": info.capacity.map(|(_, gpus, _)| gpus),
                 "memory_bytes": info.capacity.map(|(_, _, memory)| memory),
@@ -57,6 +58,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     lines.push(format!("platform API {clara}"));
     if let Some(info) = info {
         lines.push(format!("server version {}, executor {}", info.version, info.executor));
+        lines.extend(info.warnings.iter().map(|warning| format!("warning: {}", show::printable(warning))));
     }
     output::text(&lines.join("\n"))
 }

@@ -119,16 +119,21 @@ fn shown(change: &Change) -> Option<(&'static str, Value, String)> {
                 "storage_total_bytes": now.storage_total_bytes,
                 "jobs_running": now.jobs_running,
                 "jobs_pending": now.jobs_pending,
+                "machine_cpu": now.machine_cpu,
+                "machine_memory_used_bytes": now.machine_memory_used_bytes,
+                "machine_memory_total_bytes": now.machine_memory_total_bytes,
                 "gpus": now.gpus.len(),
             });
+            let busy = now.machine_cpu.map(|share| format!(", machine {:.0} % busy", share * 100.0));
             let text = format!(
-                "{}/{} CPUs, {} of {} assigned, {} running, {} pending",
+                "{}/{} CPUs, {} of {} assigned, {} running, {} pending{}",
                 now.cpus_assigned,
                 now.cpus_total,
                 mib(now.memory_assigned_bytes),
                 mib(now.memory_total_bytes),
                 now.jobs_running,
                 now.jobs_pending,
+                busy.unwrap_or_default(),
             );
             ("utilization", value, text)
         }

@@ -141,6 +141,16 @@ fn every_filter_works_alone_and_together() {
 }
 
 #[test]
+fn the_flags_of_the_platforms_own_tools_are_known() {
+    let server = Server::start();
+    for flag in ["--host", "--target"] {
+        let output = super::command(&["list", "jobs", "--verbose", flag, &server.address]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{flag}: {}", crate::stderr(&output));
+        assert!(!output.stderr.is_empty(), "--verbose tells what happens");
+    }
+}
+
+#[test]
 fn states_are_filtered_even_where_the_server_does_not() {
     let server = Server::start();
     server.fake.add_job("p", 1, 1);

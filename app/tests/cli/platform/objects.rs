@@ -54,7 +54,16 @@ fn models_go_into_catalogs_and_come_back() {
     let folder = tempfile::tempdir().unwrap();
     let archive = folder.path().join("liver.zip");
     std::fs::write(&archive, vec![7; 5000]).unwrap();
-    assert!(server.fails(&["create", "model", "-p", path(folder.path())], 2).contains("ZIP"));
+    let unpacked = folder.path().join("kidney.v2");
+    std::fs::create_dir(&unpacked).unwrap();
+    assert!(server.fails(&["create", "model", "-p", path(&unpacked)], 1).contains("holds no file"));
+    std::fs::write(unpacked.join("config.pbtxt"), "name: kidney").unwrap();
+    let packed = server.json(&["create", "model", "-p", path(&unpacked)]);
+    let packed = packed["model_id"].as_str().unwrap();
+    let (details, content) = server.fake.state().models[packed].clone();
+    assert_eq!((details.name.as_str(), &content[..4]), ("kidney.v2", &b"PK\x03\x04"[..]));
+    assert!(content.windows(22).any(|bytes| bytes == b"kidney.v2/config.pbtxt"), "the folder's name is kept");
+    server.text(&["delete", "models", packed]);
     let made = server.json(&["create", "model", "-p", path(&archive), "-t", "pytorch"]);
     let id = made["model_id"].as_str().unwrap();
     let models = server.json(&["list", "models"]);

@@ -37,7 +37,12 @@ impl Executor for ProcessExecutor {
     fn cancel(&self, _: RunToken, _: Cancel) -> BoxFuture<'_, Result<(), ExecutorError>> {
         match self.0 {}
     }
-    fn reconcile(&self, _: Vec<RunToken>, _: OnRestart) -> BoxFuture<'_, Result<Vec<Found>, ExecutorError>> {
+    fn reconcile(
+        &self,
+        _: Vec<RunToken>,
+        _: std::collections::HashSet<RunToken>,
+        _: OnRestart,
+    ) -> BoxFuture<'_, Result<Vec<Found>, ExecutorError>> {
         match self.0 {}
     }
     fn forget(&self, _: RunToken) -> BoxFuture<'_, Result<(), ExecutorError>> {

@@ -15,6 +15,7 @@ use tokio_stream::StreamExt;
 use tonic::{Request, Response, Status};
 
 use super::{add_metadata, id, metadata, remove_metadata};
+use crate::access::AuditNote;
 use crate::grpc::lifetime::Lifetime;
 use crate::grpc::reply::{Replies, refuse, refused, replies, reply};
 use crate::grpc::{Service, cut};
@@ -29,6 +30,7 @@ impl Jobs for Service {
         reply(
             async {
                 let job = self.platform.create_job(new_job(request.into_inner())?).await?;
+                AuditNote::about(job.job);
                 Ok(wire::JobsCreateResponse {
                     header: success(),
                     job_id: identifier(job.job),

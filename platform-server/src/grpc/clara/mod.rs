@@ -18,15 +18,19 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use super::reply::refuse;
+use crate::access::AuditNote;
 use crate::platform::Answer;
 
-/// An identifier that a request must hold, or the refusal with this code.
-fn id<T: FromStr<Err = ParseIdError>>(
+/// An identifier that a request must hold, or the refusal with this code. What the audit log says the call is about,
+/// unless something else is said later.
+fn id<T: FromStr<Err = ParseIdError> + std::fmt::Display>(
     message: Option<&Identifier>,
     what: &'static str,
     code: ErrorCode,
 ) -> Answer<T> {
-    parse_identifier(message, what).map_err(refuse::<ConvertError>(code))
+    let id = parse_identifier(message, what).map_err(refuse::<ConvertError>(code))?;
+    AuditNote::about(&id);
+    Ok(id)
 }
 
 /// A set of metadata, or the refusal with this code.

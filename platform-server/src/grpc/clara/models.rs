@@ -18,6 +18,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{add_metadata, agrees, id, malformed, metadata, remove_metadata};
+use crate::access::AuditNote;
 use crate::grpc::lifetime::Lifetime;
 use crate::grpc::reply::{Replies, Reply, refuse, refused, replies, reply};
 use crate::grpc::{Service, cut, incoming};
@@ -44,6 +45,7 @@ impl Models for Service {
         let (pieces, outcome) =
             incoming::pieces(first.data, messages, move |message| read_piece(&name, message));
         let answer = self.platform.upload_model(new.name, new.model_type, new.metadata, pieces).await;
+        let answer = answer.inspect(|model| AuditNote::about(model.id));
         reply(outcome.of(answer)?.map(|model| wire::ModelsUploadModelResponse {
             header: success(),
             details: Some(model_message(&model)),
@@ -95,7 +97,7 @@ impl Models for Service {
         &self,
         _: Request<wire::ModelsCreateCatalogRequest>,
     ) -> Result<Response<wire::ModelsCreateCatalogResponse>, Status> {
-        let answer = self.platform.create_catalog().await;
+        let answer = self.platform.create_catalog().await.inspect(|id| AuditNote::about(id));
         reply(
             answer.map(|id| wire::ModelsCreateCatalogResponse {
                 header: success(),
@@ -173,7 +175,7 @@ impl Models for Service {
         &self,
         _: Request<wire::ModelsCreateInstanceRequest>,
     ) -> Result<Response<wire::ModelsCreateInstanceResponse>, Status> {
-        let answer = self.platform.create_instance().await;
+        let answer = self.platform.create_instance().await.inspect(|id| AuditNote::about(id));
         reply(
             answer.map(|id| wire::ModelsCreateInstanceResponse {
                 header: success(),

@@ -17,6 +17,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{add_metadata, agrees, id, malformed, metadata, remove_metadata};
+use crate::access::AuditNote;
 use crate::grpc::lifetime::Lifetime;
 use crate::grpc::reply::{Replies, refuse, refused, replies, reply};
 use crate::grpc::{Service, cut, incoming};
@@ -36,6 +37,7 @@ impl Payloads for Service {
             async {
                 let metadata = metadata(request.into_inner().metadata, code::PAYLOAD_METADATA_INVALID)?;
                 let id = self.platform.create_payload(metadata).await?;
+                AuditNote::about(id);
                 Ok(wire::PayloadsCreateResponse {
                     header: success(),
                     payload_id: identifier(id),

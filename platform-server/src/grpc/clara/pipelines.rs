@@ -17,6 +17,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{add_metadata, agrees, id, malformed, metadata, remove_metadata};
+use crate::access::AuditNote;
 use crate::grpc::reply::{Replies, refuse, refused, replies, reply};
 use crate::grpc::{Service, cut};
 use crate::platform::{Answer, DefinitionFile, PipelineDetails};
@@ -70,6 +71,7 @@ impl Pipelines for Service {
                 ))?;
                 let metadata = metadata(whole.metadata, code::PIPELINE_METADATA_INVALID)?;
                 let id = self.platform.create_pipeline(id, whole.files, metadata).await?;
+                AuditNote::about(id);
                 Ok(wire::PipelinesCreateResponse { header: success(), pipeline_id: identifier(id) })
             }
             .await,
@@ -315,6 +317,7 @@ mod tests {
         let metadata = (0..10_000).map(|n| (n.to_string(), "v".repeat(256)));
         let pipeline = PipelineDetails {
             summary: PipelineSummary {
+                revision: 1,
                 id: PipelineId::from_bits(1),
                 name: "p".to_owned(),
                 metadata: Metadata::from_entries(metadata).unwrap(),

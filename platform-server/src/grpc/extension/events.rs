@@ -1,8 +1,8 @@
 //! Changes as they happen.
 //!
 //! An event is told when the watcher takes it, with the state of its object at that time, so a slow watcher gets few
-//! and fresh ones; what is kept for it are numbers, and a bounded number of them. Utilization is not told yet: the
-//! platform does not sum up what is assigned.
+//! and fresh ones; what is kept for it are numbers, and a bounded number of them. The platform looks at utilization
+//! only while a watcher wants it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -23,12 +23,12 @@ use tokio_stream::StreamExt;
 use tonic::{Request, Response, Status};
 
 use super::watch::{Filter, chosen};
-use super::{job, operator, payload};
+use super::{job, operator, payload, utilization};
 use crate::events::{Change, Event};
 use crate::grpc::lifetime::Lifetime;
 use crate::grpc::reply::Replies;
 use crate::grpc::{Service, status};
-use crate::platform::{Answer, ExtendedReport, Platform};
+use crate::platform::{Answer, ExtendedReport, Platform, UtilizationWatch};
 
 /// Events that are looked at together: of several for one object the latest is told.
 const BATCH: usize = 4096;
@@ -64,6 +64,8 @@ struct Watcher {
     filter: Filter,
     epoch: String,
     changed: Receiver<u64>,
+    /// Held where the watcher wants it.
+    utilization: Option<UtilizationWatch>,
     /// The last event that was looked at.
     position: u64,
     /// Events that are to be told.
@@ -87,9 +89,11 @@ impl Watcher {
             Some(cursor) if is_known(&cursor) => (cursor.sequence, Told::Bookmark(wire::Bookmark {})),
             Some(_) => (now, resync()),
         };
+        let utilization = filter.wants(Change::Utilization).then(|| platform.watch_utilization());
         let mut watcher = Self {
             platform,
             filter,
+            utilization,
             epoch,
             changed,
             position,
@@ -170,7 +174,10 @@ impl Watcher {
                 let job_id = id.to_string();
                 Some(Told::LogAppended(wire::LogAppended { job_id, operator_name, log_bytes }))
             }),
-            Change::Utilization => None,
+            Change::Utilization => {
+                let latest = self.utilization.as_ref().and_then(UtilizationWatch::latest);
+                latest.map(|latest| Told::Utilization(utilization(&latest)))
+            }
             Change::Payload(id) => self.payload(id).await?,
             Change::PayloadDeleted(id, _) => {
                 let change = Some(payload_changed::Change::DeletedId(id.to_string()));
@@ -183,7 +190,7 @@ impl Watcher {
                         pipeline_id: id.to_string(),
                         name: pipeline.summary.name,
                         metadata: pipeline.summary.metadata.to_map(),
-                        revision: 0,
+                        revision: pipeline.summary.revision,
                     };
                     let change = Some(pipeline_changed::Change::Pipeline(pipeline));
                     Told::PipelineChanged(wire::PipelineChanged { change })

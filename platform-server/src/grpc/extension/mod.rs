@@ -1,5 +1,6 @@
 //! Our own services, one file each. Errors are gRPC statuses, from the one table in [`crate::grpc::status`].
 
+mod access;
 mod events;
 mod jobs;
 mod logs;
@@ -18,11 +19,14 @@ use tonic::Status;
 
 use super::reply::refuse;
 use super::status;
-use crate::platform::{ExtendedReport, FileSums, OperatorExtras, PayloadDetails};
+use crate::access::AuditNote;
+use crate::platform::{ExtendedReport, FileSums, OperatorExtras, PayloadDetails, Utilization};
 
 /// An identifier that a request must hold.
-fn id<T: FromStr<Err = ParseIdError>>(text: &str, code: ErrorCode) -> Result<T, Status> {
-    text.parse().map_err(refuse(code)).map_err(|refusal| status(&refusal))
+fn id<T: FromStr<Err = ParseIdError> + std::fmt::Display>(text: &str, code: ErrorCode) -> Result<T, Status> {
+    let id = text.parse().map_err(refuse(code)).map_err(|refusal| status(&refusal))?;
+    AuditNote::about(&id);
+    Ok(id)
 }
 
 /// A job without its operators.
@@ -70,6 +74,31 @@ fn operator(details: &OperatorDetails, extras: &OperatorExtras) -> wire::Operato
         progress: extras.report.as_ref().and_then(|report| report.progress),
         progress_text: extras.report.as_ref().map(|report| report.text.clone()).unwrap_or_default(),
         ready: extras.report.as_ref().is_some_and(|report| report.is_ready),
+    }
+}
+
+fn utilization(now: &Utilization) -> wire::Utilization {
+    let gpus = now.gpus.iter().zip(0..).map(|(gpu, index)| wire::utilization::Gpu {
+        index,
+        name: gpu.name.clone(),
+        compute: gpu.compute,
+        memory_total_bytes: gpu.memory_free_bytes.saturating_add(gpu.memory_used_bytes),
+        memory_used_bytes: gpu.memory_used_bytes,
+        job_ids: gpu.operators.iter().map(|(_, job)| job.to_string()).collect(),
+    });
+    wire::Utilization {
+        gpus: gpus.collect(),
+        cpus_total: now.cpus_total,
+        cpus_assigned: now.cpus_assigned,
+        memory_total_bytes: now.memory_total_bytes,
+        memory_assigned_bytes: now.memory_assigned_bytes,
+        storage_total_bytes: now.storage_total_bytes,
+        storage_used_bytes: now.storage_used_bytes,
+        jobs_running: now.jobs_running,
+        jobs_pending: now.jobs_pending,
+        machine_cpu: now.machine_cpu,
+        machine_memory_total_bytes: now.machine_memory_bytes.map(|(_, total)| total),
+        machine_memory_used_bytes: now.machine_memory_bytes.map(|(used, _)| used),
     }
 }
 

@@ -32,6 +32,7 @@ impl Server for Service {
             }),
             started: timestamp(info.started),
             epoch: info.epoch,
+            warnings: info.warnings,
         }))
     }
 }

@@ -23,7 +23,9 @@ INSERT INTO lantern VALUES (1, 0, '', 0);
 ";
 
 /// One entry for each version of the schema, oldest first.
-const STEPS: &[&str] = &[r#"
+const STEPS: &[&str] = &[FIRST, "ALTER TABLE pipelines ADD COLUMN revision BIGINT NOT NULL DEFAULT 1;"];
+
+const FIRST: &str = r#"
 CREATE TABLE definitions (
     id      BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     digest  BYTEA NOT NULL UNIQUE
@@ -217,7 +219,7 @@ CREATE TABLE events (
     subject  TEXT COLLATE "C" NOT NULL,
     body     TEXT COLLATE "C" NOT NULL
 );
-"#];
+"#;
 
 /// The newest version that this server knows.
 const NEWEST: i64 = STEPS.len() as i64;

@@ -76,7 +76,8 @@ fn one(db: &dyn Database, change: &Change) -> Result<()> {
         }
         Change::UpdatePipeline { id, name, files } => {
             let definition = definition(db, files)?;
-            let statement = "UPDATE pipelines SET name = ?2, definition = ?3 WHERE id = ?1";
+            let statement =
+                "UPDATE pipelines SET name = ?2, definition = ?3, revision = revision + 1 WHERE id = ?1";
             hit(db, statement, values![id.key(), name, definition], Named("pipeline", id))
         }
         Change::RemovePipeline(id) => {

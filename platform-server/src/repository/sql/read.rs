@@ -48,7 +48,7 @@ fn attach<'a, T: 'a>(
     })
 }
 
-const PIPELINE: &str = "SELECT id, name, created_ms, definition FROM pipelines";
+const PIPELINE: &str = "SELECT id, name, created_ms, definition, revision FROM pipelines";
 
 fn pipelines(db: &dyn Database, rest: &str, id: Option<PipelineId>) -> Result<Vec<PipelineRow>> {
     let values = id.map_or(Vec::new(), |id| values![id.key()]);
@@ -58,6 +58,7 @@ fn pipelines(db: &dyn Database, rest: &str, id: Option<PipelineId>) -> Result<Ve
             name: row.get(1)?,
             created_ms: row.get(2)?,
             definition: DefinitionId(row.get(3)?),
+            revision: codec::size(row.get(4)?)?,
             metadata: Metadata::new(),
         })
     })?;
@@ -236,6 +237,19 @@ fn model_lists(db: &dyn Database, rest: &str, kind: i64, key: Option<[u8; 16]>) 
     Ok(rows)
 }
 
+const TOKEN: &str = r#"SELECT digest, users.name, label, tokens.created_ms, expires_ms
+    FROM tokens JOIN users ON users.folded = tokens."user""#;
+
+fn token(row: &dyn Row) -> Result<TokenRow> {
+    Ok(TokenRow {
+        digest: row.get(0)?,
+        user: row.get(1)?,
+        label: row.get(2)?,
+        created_ms: row.get(3)?,
+        expires_ms: row.maybe(4)?,
+    })
+}
+
 const USER: &str = "SELECT name, password_hash, roles, may_download, is_enabled, created_ms FROM users";
 
 fn user(row: &dyn Row) -> Result<UserRow> {
@@ -365,6 +379,11 @@ impl<R: Records> Repository for R {
         self.read(sums)
     }
 
+    fn logged_runs(&self) -> Result<Vec<String>> {
+        let statement = "SELECT run_token FROM operators WHERE run_token IS NOT NULL";
+        self.read(|db| all(db, statement, Vec::new(), |row| row.get(0)))
+    }
+
     fn runs(&self) -> Result<Vec<RunRow>> {
         self.read(|db| {
             all(db, "SELECT token, job, operator, handle FROM runs ORDER BY token", Vec::new(), |row| {
@@ -419,16 +438,13 @@ impl<R: Records> Repository for R {
         self.read(|db| first(db, &format!("{USER} WHERE folded = ?1"), values![folded(name)], user))
     }
 
+    fn tokens(&self) -> Result<Vec<TokenRow>> {
+        let statement = format!("{TOKEN} ORDER BY users.folded, tokens.created_ms, digest");
+        self.read(|db| all(db, &statement, Vec::new(), token))
+    }
+
     fn token(&self, digest: &[u8; 32]) -> Result<Option<TokenRow>> {
-        let statement = r#"SELECT users.name, label, tokens.created_ms, expires_ms
-            FROM tokens JOIN users ON users.folded = tokens."user" WHERE digest = ?1"#;
-        self.read(|db| {
-            first(db, statement, values![digest], |row| {
-                let (user, label) = (row.get(0)?, row.get(1)?);
-                let (created_ms, expires_ms) = (row.get(2)?, row.maybe(3)?);
-                Ok(TokenRow { digest: *digest, user, label, created_ms, expires_ms })
-            })
-        })
+        self.read(|db| first(db, &format!("{TOKEN} WHERE digest = ?1"), values![digest], token))
     }
 
     fn events(&self, after: u64, limit: usize) -> Result<Vec<EventRow>> {

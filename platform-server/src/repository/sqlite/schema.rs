@@ -11,7 +11,9 @@ use crate::repository::error::RepositoryError;
 pub(super) const APPLICATION_ID: i64 = 0x4c74_526e;
 
 /// One entry for each version of the schema, oldest first.
-const STEPS: &[&str] = &[r#"
+const STEPS: &[&str] = &[FIRST, "ALTER TABLE pipelines ADD COLUMN revision INTEGER NOT NULL DEFAULT 1;"];
+
+const FIRST: &str = r#"
 CREATE TABLE definitions (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,
     digest  BLOB NOT NULL UNIQUE
@@ -200,7 +202,7 @@ CREATE TABLE events (
     subject  TEXT NOT NULL,
     body     TEXT NOT NULL
 );
-"#];
+"#;
 
 /// The newest version that this server knows.
 pub(super) const NEWEST: i64 = STEPS.len() as i64;

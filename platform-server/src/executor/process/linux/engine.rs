@@ -1,7 +1,7 @@
 //! The server's side of runs: starts shims, listens to them, passes on what they say.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::fd::OwnedFd;
@@ -451,9 +451,10 @@ impl Executor for ProcessExecutor {
     fn reconcile(
         &self,
         known: Vec<RunToken>,
+        kept: HashSet<RunToken>,
         on_restart: OnRestart,
     ) -> BoxFuture<'_, Result<Vec<Found>, ExecutorError>> {
-        Box::pin(self.reconcile_all(known, on_restart))
+        Box::pin(self.reconcile_all(known, kept, on_restart))
     }
 
     fn release(&self, release: Release) -> BoxFuture<'_, ()> {

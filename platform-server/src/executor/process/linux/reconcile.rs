@@ -1,5 +1,6 @@
 //! After a restart: what became of runs that an earlier server started.
 
+use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::timeout;
@@ -17,6 +18,7 @@ impl ProcessExecutor {
     pub(super) async fn reconcile_all(
         &self,
         known: Vec<RunToken>,
+        kept: HashSet<RunToken>,
         on_restart: OnRestart,
     ) -> Result<Vec<Found>, ExecutorError> {
         let runs_dir = self.inner.home.runs_dir.clone();
@@ -24,7 +26,9 @@ impl ProcessExecutor {
             blocking(move || RunFiles::tokens(&runs_dir).map_err(ExecutorError::io("list", &runs_dir)))
                 .await?;
         // Runs that were submitted meanwhile are known before they have a file.
-        strangers.retain(|token| !known.contains(token) && !self.runs().contains_key(token));
+        strangers.retain(|token| {
+            !known.contains(token) && !kept.contains(token) && !self.runs().contains_key(token)
+        });
         for token in strangers {
             self.evict(token).await?;
             self.forget(token).await?;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::proto::extension as wire;
+
 /// What a user may do; each may do all that the ones before may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
@@ -29,6 +31,21 @@ impl Role {
     /// From the word for it.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+
+    /// From its number in messages of our own services.
+    pub fn from_wire(number: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| i32::from(wire::Role::from(*role)) == number)
+    }
+}
+
+impl From<Role> for wire::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Viewer => Self::Viewer,
+            Role::Operator => Self::Operator,
+            Role::Admin => Self::Admin,
+        }
     }
 }
 
