@@ -1,4 +1,5 @@
 //! Whatever bytes come over the socket are a frame or are refused, and no frame has two forms.
+#![allow(clippy::unwrap_used, reason = "a failing helper is a failing test")]
 
 use lantern_fastio::wire::{
     self, Description, HEADER_BYTES, Level, MAX_NAME_BYTES, MAX_RANK, MAX_TEXT_BYTES, Request,

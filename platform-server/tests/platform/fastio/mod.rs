@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use platform_api::id::JobId;
 use platform_api::job::{JobReport, JobStatus};
@@ -13,6 +13,9 @@ use platform_server::executor::process::{ProcessConfig, ProcessExecutor};
 use platform_server::platform::{CreatedJob, OperatorExtras, Options, Platform};
 
 use crate::server::*;
+
+/// How long anything may take here.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A platform, its executor for what the platform does not tell, and where operators lie.
 struct Bench {
@@ -81,8 +84,10 @@ fn install(bundle: &Path) -> Option<()> {
         .arg("-I")
         .arg(sdk.join("include"))
         .arg(here.join("fill.c"))
-        .arg(&library)
-        .args(["-Wl,-rpath,$ORIGIN/..", "-o"])
+        // By its name, or its path here would stay in the program.
+        .arg("-L")
+        .arg(bundle)
+        .args(["-llantern_fastio", "-Wl,-rpath,$ORIGIN/..", "-o"])
         .arg(bundle.join("bin/fill"))
         .status();
     match compiled {
@@ -255,7 +260,7 @@ async fn progress_and_readiness_are_told_while_the_operator_works() {
         if report.progress.is_some() {
             break report;
         }
-        changes.changed().await.unwrap();
+        next(&mut changes).await;
     };
     assert_eq!((report.progress, report.text.as_str(), report.is_ready), (Some(0.5), "waiting", true));
     go(folder.path(), &made, "late");
@@ -264,6 +269,12 @@ async fn progress_and_readiness_are_told_while_the_operator_works() {
     assert_eq!(said(&bench.log(made.job, "late").await, "sum"), format!("499500 {}", 64 << 20));
     assert!(bench.extras(made.job, 1).await.report.is_none());
     bench.until_empty().await;
+}
+
+/// Waits for the next change; a job that failed too early has none to come.
+async fn next(changes: &mut tokio::sync::watch::Receiver<u64>) {
+    let changed = tokio::time::timeout(PATIENCE, changes.changed()).await;
+    changed.expect("something happens").unwrap();
 }
 
 /// A pipeline whose operator `late` waits for its file before it reads.
@@ -324,7 +335,7 @@ fn a_buffer_that_is_published_while_no_server_is_there_is_found_by_the_next_one(
         start(&bench.platform, made.job).await;
         let mut changes = bench.platform.events().last();
         while bench.platform.job(made.job).await.unwrap().operators[0].started.is_none() {
-            changes.changed().await.unwrap();
+            next(&mut changes).await;
         }
         Some(made)
     });
@@ -337,7 +348,9 @@ fn a_buffer_that_is_published_while_no_server_is_there_is_found_by_the_next_one(
         let names = std::fs::read_dir(&runs).unwrap().flatten().map(|entry| entry.file_name());
         names.into_iter().any(|name| name.to_str().is_some_and(|name| name.ends_with("manifest.json")))
     };
+    let begun = Instant::now();
     while !has_manifest() {
+        assert!(begun.elapsed() < PATIENCE, "the run ends without a server");
         std::thread::sleep(Duration::from_millis(20));
     }
     life(async {
@@ -364,7 +377,7 @@ fn buffers_that_went_with_their_keeper_are_missed_and_never_made_up() {
         start(&bench.platform, made.job).await;
         let mut changes = bench.platform.events().last();
         while bench.extras(made.job, 1).await.report.is_none_or(|report| !report.is_ready) {
-            changes.changed().await.unwrap();
+            next(&mut changes).await;
         }
         assert_eq!(bench.executor.shared_memory().unwrap(), (64 << 20, 1));
         for keeper in until_keepers(&path, 1) {

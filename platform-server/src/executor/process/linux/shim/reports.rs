@@ -46,7 +46,8 @@ impl Reports {
     }
 
     pub(super) fn send(&mut self, now: Instant) {
-        if self.due().is_some_and(|due| due <= now) {
+        // The first one never waits: its due time is later than any `now` that was taken before.
+        if self.is_new && self.sent.is_none_or(|sent| sent + PAUSE <= now) {
             self.flush();
             self.sent = Some(now);
         }
