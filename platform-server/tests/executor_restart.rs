@@ -92,6 +92,17 @@ impl Host {
         tokio::time::timeout(PATIENCE, wait).await.expect("the host should submit");
     }
 
+    /// Waits for a process of a run, or its end. The host carries the token too, and what it asked for takes a moment.
+    async fn until_there(&self, token: RunToken) {
+        let manifest = self.folder.path().join(format!("state/runs/{token}.manifest.json"));
+        let wait = async {
+            while processes_of(token).iter().all(|pid| *pid == self.child.id()) && !manifest.exists() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.expect("the run should be there");
+    }
+
     /// As `kill -9` does, without a chance to say goodbye.
     fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -150,6 +161,7 @@ async fn a_run_that_ended_while_no_server_was_there_is_not_lost() {
         let token = new_token();
         let mut host = Host::start(mode, &[token], "sleep 0.3; exit 4");
         host.until_submitted().await;
+        host.until_there(token).await;
         host.kill();
         until_gone(token).await;
         let bench = host.successor().await;
@@ -167,6 +179,8 @@ async fn evicted_runs_leave_no_process_and_unknown_runs_leave_no_trace() {
         let stubborn = "trap '' TERM; setsid sleep 1000 & while :; do sleep 1; done";
         let mut host = Host::start(mode, &[known, unknown], stubborn);
         host.until_submitted().await;
+        host.until_there(known).await;
+        host.until_there(unknown).await;
         host.kill();
         assert!(!processes_of(known).is_empty() && !processes_of(unknown).is_empty());
         let bench = host.successor().await;
@@ -220,7 +234,7 @@ async fn where_runs_end_with_their_server_they_do_at_once() {
         let mut host =
             Host::start(mode, &[token], "trap '' TERM; setsid sleep 1000 & while :; do sleep 1; done");
         host.until_submitted().await;
-        assert!(!processes_of(token).is_empty());
+        host.until_there(token).await;
         host.kill();
         until_gone(token).await;
         let bench = host.successor().await;
