@@ -134,10 +134,10 @@ pub async fn start(config: &Config, shim: Vec<String>) -> Result<Running, StartE
 ///
 /// # Errors
 /// [`StartError`], also while a server runs on them.
-pub fn open_register(data: &std::path::Path) -> Result<Register, StartError> {
-    private_folder(data).map_err(|source| StartError::Folder { path: data.to_owned(), source })?;
-    let config = Config { data: data.to_owned(), ..Config::default() };
-    let defaults = Options::new(data);
+pub fn open_register(config: &Config) -> Result<Register, StartError> {
+    private_folder(&config.data)
+        .map_err(|source| StartError::Folder { path: config.data.clone(), source })?;
+    let defaults = Options::new(&config.data);
     let repository: Arc<dyn Repository> = match config.database_url() {
         DatabaseUrl::Sqlite(path) => {
             Arc::new(SqliteRepository::open(&path, defaults.sqlite).map_err(OpenError::from)?)

@@ -72,6 +72,21 @@ fn a_job_keeps_its_definition_when_its_pipeline_is_updated_and_removed() {
 }
 
 #[test]
+fn each_update_of_a_pipeline_counts_its_revision_even_back_to_what_it_was() {
+    with_repository(|repository| {
+        commit(repository, vec![create_pipeline(1, "name: one"), create_pipeline(2, "name: two")]);
+        let revision = |n| repository.pipeline(pipeline_id(n)).unwrap().unwrap().revision;
+        assert_eq!(revision(1), 1);
+        for (content, expected) in [("name: other", 2), ("name: one", 3)] {
+            let files = files(&[("../main.yaml", content)]);
+            let change = Change::UpdatePipeline { id: pipeline_id(1), name: "one".into(), files };
+            commit(repository, vec![change]);
+            assert_eq!((revision(1), revision(2)), (expected, 1));
+        }
+    });
+}
+
+#[test]
 fn what_was_written_is_read_back_whole() {
     with_repository(|repository| {
         commit(repository, vec![create_pipeline(1, "name: one")]);
@@ -123,6 +138,10 @@ fn what_was_written_is_read_back_whole() {
         assert_eq!(repository.runs().unwrap(), [run]);
         commit(repository, vec![Change::RemoveRun("t-1".into())]);
         assert_eq!(repository.runs().unwrap(), []);
+        assert_eq!(repository.logged_runs().unwrap(), ["t-1"], "its log stays when it is over");
+        let forgotten = OperatorRow { run_token: None, ..operator(1, OperatorStatus::Faulted) };
+        commit(repository, vec![Change::PutOperator(job_id(9), forgotten)]);
+        assert_eq!(repository.logged_runs().unwrap(), [""; 0]);
     });
 }
 

@@ -142,6 +142,20 @@ fn a_reference_to_nothing_is_damage() {
 }
 
 #[test]
+fn a_database_of_an_earlier_server_is_brought_up_to_date_with_all_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    fill(folder.path(), 3);
+    let jobs = open(folder.path()).jobs(&Default::default(), None, 10).unwrap().jobs;
+    let raw = Connection::open(database(folder.path())).unwrap();
+    raw.execute_batch("ALTER TABLE pipelines DROP COLUMN revision; PRAGMA user_version = 1").unwrap();
+    drop(raw);
+    let repository = open(folder.path());
+    assert_eq!(repository.jobs(&Default::default(), None, 10).unwrap().jobs, jobs);
+    let revisions: Vec<_> = repository.pipelines().unwrap().iter().map(|row| row.revision).collect();
+    assert!(!revisions.is_empty() && revisions.iter().all(|revision| *revision == 1), "{revisions:?}");
+}
+
+#[test]
 fn newer_and_foreign_databases_are_refused_untouched() {
     let folder = tempfile::tempdir().unwrap();
     fill(folder.path(), 1);

@@ -476,6 +476,21 @@ fn errors_of_opening_say_what_is_wrong_and_no_password() {
 }
 
 #[test]
+fn a_database_of_an_earlier_server_is_brought_up_to_date_with_all_it_holds() {
+    let Some(cluster) = Cluster::shared() else { return };
+    let database = cluster.database();
+    let repository = connect(&database.url).unwrap();
+    repository.commit(vec![create_pipeline(1, "x")]).wait().unwrap();
+    let before = repository.pipelines().unwrap();
+    drop(repository);
+    let earlier = "ALTER TABLE pipelines DROP COLUMN revision; UPDATE lantern SET version = 1";
+    cluster.sql(&database.name, earlier);
+    let repository = connect(&database.url).unwrap();
+    assert_eq!(repository.pipelines().unwrap(), before);
+    assert_eq!(before[0].revision, 1);
+}
+
+#[test]
 fn foreign_newer_and_unsuitable_databases_are_refused_untouched() {
     let Some(cluster) = Cluster::shared() else { return };
     let database = cluster.database();

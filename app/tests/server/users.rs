@@ -147,6 +147,23 @@ fn the_first_admin_is_made_on_the_folder_and_everybody_else_over_the_network() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn users_of_a_server_on_postgresql_are_made_in_its_database() {
+    let Some(cluster) = test_support::postgres::Cluster::shared() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (data, settings) = (folder.path().join("data"), folder.path().join("settings.toml"));
+    std::fs::write(&settings, format!("[database]\nurl = \"{}\"\n", cluster.database().url)).unwrap();
+    let place = ["--data", data.to_str().unwrap(), "--settings", settings.to_str().unwrap(), "--json"];
+    let local = |arguments: &[&str], input: &str| lantern(&[arguments, &place].concat(), &[], input);
+    json("users", local(&["users", "add", "anna", "--role", "admin"], "correct horse\n"));
+    let listed = json("users", local(&["users", "list"], ""));
+    assert_eq!(listed["users"][0]["name"], "anna", "{listed}");
+    assert!(!data.join("records.sqlite").exists(), "users were made where the server does not look");
+    let alone = lantern(&["users", "list", "--settings", settings.to_str().unwrap()], &[], "");
+    assert_eq!(alone.status.code(), Some(2), "{}", told(&alone));
+}
+
 #[test]
 fn secrets_do_not_cross_a_network_in_plain_text() {
     let output = lantern(&["users", "add", "anna", "--server", "http://192.0.2.1:1"], &[], "correct horse\n");

@@ -9,6 +9,7 @@ use platform_client::role::Role;
 
 use platform_server::access as server;
 use platform_server::access::Register;
+use platform_server::config::Config;
 use platform_server::platform::{millis, system_time};
 use platform_server::repository::{AuditRow, TokenRow, UserRow};
 
@@ -23,6 +24,10 @@ pub(super) struct Place {
     /// Folder of a server that does not run, instead of a server: how its owner makes the first admin
     #[arg(long, value_name = "DIR", global = true, conflicts_with_all = ["server", "profile"])]
     data: Option<PathBuf>,
+
+    /// What that server is given as --config, where it is: it says which database its users are in
+    #[arg(long, value_name = "FILE", global = true, requires = "data")]
+    settings: Option<PathBuf>,
 }
 
 /// An open one.
@@ -37,7 +42,9 @@ impl Place {
         let Some(data) = self.data.clone() else {
             return Ok(Users::Remote { access: self.target.client()?.access() });
         };
-        let opened = tokio::task::spawn_blocking(move || platform_server::server::open_register(&data));
+        let settings = self.settings.as_deref().map_or_else(|| Ok(Config::default()), Config::read)?;
+        let config = Config { data, ..settings };
+        let opened = tokio::task::spawn_blocking(move || platform_server::server::open_register(&config));
         Ok(Users::Local { register: Arc::new(opened.await??) })
     }
 }
