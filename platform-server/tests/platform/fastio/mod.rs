@@ -52,13 +52,18 @@ fn missing<T>(what: &str) -> Option<T> {
     None
 }
 
-/// The library beside the test that runs now, and the example in Rust; built if they are not there.
+/// The library and the example in Rust.
+///
+/// In a target folder of their own: a library that is also a `.so` has no hash in its name, and building it alone, with
+/// other features of its dependencies than the workspace's, would take the place of the one everything else is linked to.
 fn built() -> (PathBuf, PathBuf) {
     let test = std::env::current_exe().unwrap();
-    let folder = test.ancestors().nth(2).unwrap();
+    let target = test.ancestors().nth(2).unwrap().join("operator-sdk-alone");
     let arguments = ["build", "--locked", "-p", "operator-sdk", "--lib", "--example", "halve"];
-    let build = Command::new(env!("CARGO")).args(arguments).status().unwrap();
+    let build =
+        Command::new(env!("CARGO")).args(arguments).arg("--target-dir").arg(&target).status().unwrap();
     assert!(build.success());
+    let folder = target.join("debug");
     (folder.join("liblantern_fastio.so"), folder.join("examples/halve"))
 }
 
