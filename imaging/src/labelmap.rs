@@ -170,6 +170,16 @@ impl Mask {
         }
     }
 
+    /// Adds the voxels of a run; those that were there stay.
+    pub(crate) fn add(&mut self, run: Run) {
+        let d = self.geometry.dims();
+        let plane_len = d.x * d.y;
+        for voxel in (0..run.count).map(|i| run.first + i * run.stride) {
+            let plane = self.planes.entry(voxel / plane_len).or_insert_with(|| BitPlane::clear(plane_len));
+            plane.set(voxel % plane_len);
+        }
+    }
+
     /// Forgets slices without a voxel.
     pub(crate) fn drop_clear_planes(&mut self) {
         self.planes.retain(|_, plane| !plane.is_clear());

@@ -17,6 +17,7 @@ pub mod formats;
 pub mod geometry;
 pub mod intensity;
 pub mod labelmap;
+pub mod measurement;
 pub mod memory;
 pub mod phantom;
 pub mod report;

@@ -3,7 +3,8 @@
 //! Everything is computed in `f64` from stored voxels of the volume itself, never from a texture or from
 //! interpolated pixels (line profiles aside, which say so). Start with [`measure`].
 //!
-//! * **Which pixels**: see [`region`]. Padding and values that are not finite are left out and counted.
+//! * **Which pixels**: see [`region`]. Padding, slices that no file fills and values that are not finite are left out
+//!   and counted.
 //! * **No pixels** is an answer of its own: [`Measurement::values`] is `None`. There is no sentinel and no NaN.
 //! * **SD** is that of the population (divisor n), as NumPy has it: the region is all there is to measure, not a
 //!   sample of it, and one pixel has an SD of 0. [`Values::sample_sd`] divides by n − 1, as SimpleITK does.
@@ -17,6 +18,7 @@ use rayon::prelude::*;
 
 pub use distribution::{Distribution, HistogramCounts};
 pub use profile::{LineProfile, ProfilePoint, line_profile};
+pub(crate) use profile::{is_padding, trustworthy_value};
 
 use crate::labelmap::{Mask, is_same_grid, voxel_volume_mm3};
 use crate::volume::{Rescale, Sample, Volume};
@@ -63,6 +65,8 @@ pub struct Measurement {
     pub voxel_count: u64,
     /// Of these, voxels that stand for missing data.
     pub padding_count: u64,
+    /// Of these, voxels of slices that no file filled ([`Volume::is_empty_slice`]).
+    pub empty_slice_count: u64,
     /// Of these, voxels that are NaN, infinite or beyond ±1e150.
     pub non_finite_count: u64,
     /// Voxels of the region times the volume of one.
@@ -128,10 +132,12 @@ pub fn measure(
         return Err(StatisticsError::NoSuchSample { channel, time_point });
     }
     let runs = runs(volume, region)?;
+    let voxel_count = count_of(&runs);
+    let runs = filled(runs, volume, time_point);
+    let filled_count = count_of(&runs);
     let first = time_point * volume.samples_per_time_point() + channel;
     let place = Place { first, channels, padding: volume.padding() };
     let tally = with_voxels!(volume.voxels(), samples => tally(samples, &runs, place)).finished();
-    let voxel_count: u64 = runs.iter().map(|run| run.count as u64).sum();
     let shape_size = match region {
         Region::Shape { slice, shape } => shape.size(slice, volume.geometry()),
         Region::Everything | Region::Mask(_) => None,
@@ -139,7 +145,8 @@ pub fn measure(
     Ok(Measurement {
         voxel_count,
         padding_count: tally.padding_count,
-        non_finite_count: voxel_count - tally.padding_count - tally.finite_count(),
+        empty_slice_count: voxel_count - filled_count,
+        non_finite_count: filled_count - tally.padding_count - tally.finite_count(),
         volume_mm3: voxel_count as f64 * voxel_volume_mm3(volume.geometry()),
         shape_size,
         values: values(tally, volume.rescale()),
@@ -177,6 +184,34 @@ fn runs(volume: &Volume, region: Region<'_>) -> Result<Vec<Run>, StatisticsError
         }
         Region::Shape { slice, shape } => Ok(shape.runs(slice, dims)),
     }
+}
+
+fn count_of(runs: &[Run]) -> u64 {
+    runs.iter().map(|run| run.count as u64).sum()
+}
+
+/// Runs without the voxels of slices that no file filled.
+fn filled(runs: Vec<Run>, volume: &Volume, time_point: usize) -> Vec<Run> {
+    if volume.meta().empty_slices.is_empty() {
+        return runs;
+    }
+    let d = volume.dims();
+    let slice_len = d.x * d.y;
+    let mut kept = Vec::new();
+    for run in runs {
+        // Runs along rows, columns or memory: from slice to slice at most.
+        let (mut first, mut rest) = (run.first, run.count);
+        while rest > 0 {
+            let z = first / slice_len;
+            let count = ((z + 1) * slice_len - first).div_ceil(run.stride).min(rest);
+            if !volume.is_empty_slice(z, time_point) {
+                kept.push(Run { first, count, stride: run.stride });
+            }
+            first += count * run.stride;
+            rest -= count;
+        }
+    }
+    kept
 }
 
 /// Counts the values of all runs.

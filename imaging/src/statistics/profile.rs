@@ -55,8 +55,18 @@ pub fn line_profile(
     Ok(LineProfile { length_mm, points: (0..count).map(point).collect() })
 }
 
-/// [`Volume::sample_linear`], unless a voxel with weight stands for missing data.
-fn trustworthy_value(
+/// Whether a modality value is that of a voxel which stands for missing data.
+pub(crate) fn is_padding(volume: &Volume, modality: f64) -> bool {
+    let rescale = volume.rescale();
+    volume.padding().is_some_and(|[first, last]| {
+        // The same arithmetic as for the voxel, so that equal stored values stay equal.
+        let (a, b) = (rescale.apply(first), rescale.apply(last));
+        (a.min(b)..=a.max(b)).contains(&modality)
+    })
+}
+
+/// [`Volume::sample_linear`] at a continuous index, unless a voxel with weight stands for missing data.
+pub(crate) fn trustworthy_value(
     volume: &Volume,
     index: DVec3,
     Sampling { channel, time_point }: Sampling,
@@ -65,18 +75,10 @@ fn trustworthy_value(
     let d = volume.dims();
     let clamped = index.clamp(DVec3::ZERO, d.as_dvec3() - 1.0);
     let (low, high) = (clamped.floor(), clamped.ceil());
-    let rescale = volume.rescale();
-    let is_padding = |modality: f64| {
-        volume.padding().is_some_and(|[first, last]| {
-            // The same arithmetic as for the voxel, so that equal stored values stay equal.
-            let (a, b) = (rescale.apply(first), rescale.apply(last));
-            (a.min(b)..=a.max(b)).contains(&modality)
-        })
-    };
     let is_sound = (0..8).all(|i| {
         let pick = |axis: usize| if i >> axis & 1 == 0 { low[axis] } else { high[axis] } as usize;
         let voxel = volume.value_at([pick(0), pick(1), pick(2)], channel, time_point);
-        voxel.is_some_and(|modality| modality.is_finite() && !is_padding(modality))
+        voxel.is_some_and(|modality| modality.is_finite() && !is_padding(volume, modality))
     });
     (is_sound && value.is_finite()).then_some(value)
 }

@@ -272,7 +272,7 @@ fn ellipse_chord(center: DVec2, [a, b]: [DVec2; 2], v: f64) -> Option<(f64, f64)
 /// Circumference from two conjugate half diameters, by the arithmetic-geometric mean.
 ///
 /// Source: Abramowitz and Stegun, 17.6 (complete elliptic integral of the second kind).
-fn ellipse_perimeter(p: DVec3, q: DVec3) -> f64 {
+pub(crate) fn ellipse_perimeter(p: DVec3, q: DVec3) -> f64 {
     let (sum, product) = (p.length_squared() + q.length_squared(), p.cross(q).length());
     let (plus, minus) = ((sum + 2.0 * product).sqrt(), (sum - 2.0 * product).max(0.0).sqrt());
     let (major, minor) = ((plus + minus) * 0.5, (plus - minus) * 0.5);
