@@ -232,6 +232,8 @@ pub struct SeriesAttributes {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFrame {
     /// Of the object; empty if the file has none.
+    pub sop_class_uid: String,
+    /// Of the object; empty if the file has none.
     pub sop_instance_uid: String,
     /// Within the object, from 1.
     pub frame_number: usize,

@@ -276,6 +276,41 @@ fn region_without_pixels_says_so() {
 }
 
 #[test]
+fn slices_that_no_file_fills_are_counted_and_left_out_along_every_axis() {
+    let n = DIMS.checked_count().unwrap();
+    let slice_len = DIMS.x * DIMS.y;
+    let meta = VolumeMeta {
+        time_points: 2,
+        empty_slices: vec![3, 11 + 3, 11 + 4],
+        ..VolumeMeta::scalar(geometry())
+    };
+    let made_up = |at: usize| [3, 14, 15].contains(&(at / slice_len));
+    let voxels: Vec<i16> = (0..2 * n).map(|at| if made_up(at) { 9999 } else { 5 }).collect();
+    let volume = Volume::new(meta, voxels).unwrap();
+    let all = Shape::Rectangle { min: DVec2::splat(-9.0), max: DVec2::splat(99.0) };
+    let mask = Mask::from_fn(geometry(), |[x, _, _]| x < 4);
+    let shape = |axis, index| Region::Shape { slice: GridSlice { axis, index }, shape: &all };
+    for (region, per_slice) in [
+        (Region::Everything, slice_len),
+        (Region::Mask(&mask), 4 * DIMS.y),
+        (shape(IndexAxis::X, 2), DIMS.y),
+        (shape(IndexAxis::Y, 7), DIMS.x),
+    ] {
+        for (time_point, empty) in [(0, 1), (1, 2)] {
+            let found = measure(&volume, region, Sampling { channel: 0, time_point }).unwrap();
+            let values = found.values.unwrap();
+            assert_eq!(
+                (found.voxel_count, found.empty_slice_count),
+                (11 * per_slice as u64, empty * per_slice as u64)
+            );
+            assert_eq!((values.count, values.max), (found.voxel_count - found.empty_slice_count, 5.0));
+        }
+    }
+    let found = measure(&volume, shape(IndexAxis::Z, 3), Sampling::default()).unwrap();
+    assert_eq!((found.values, found.empty_slice_count), (None, slice_len as u64));
+}
+
+#[test]
 fn single_pixel_has_an_sd_of_zero_and_no_sample_sd() {
     let mut chance = Chance(4);
     let volume = &volumes(&mut chance)[2];

@@ -20,6 +20,10 @@ pub(crate) enum Held {
 
 use Held::{By, NotYet};
 
+const MEASURING: &str = "imaging/tests/measurement/rules.rs";
+const MEASURED_PIXELS: &str = "imaging/tests/measurement/pixels.rs";
+const MEASURED_REPORT: &str = "imaging/tests/measurement_export/report.rs";
+const MEASURED_GEOMETRY: &str = "imaging/tests/measurement/geometry.rs";
 const SLICES: &str = "imaging/tests/slice_geometry.rs";
 const ENHANCED: &str = "imaging/tests/enhanced_multiframe.rs";
 const VALUES: &str = "imaging/tests/dicom_values.rs";
@@ -111,12 +115,15 @@ pub(crate) const TRAPS: &[Trap] = traps! {
         ("imaging/src/spacing.rs", "labels_say_where_a_length_comes_from"),
     ]);
     "Calibration by the user silently ignored",
-    "calibration is data with provenance and undo" =>
-        NotYet("measuring tools are not built yet; spacing already carries its provenance");
+    "calibration is data with provenance and goes with every number, into reports too" => By(&[
+        (MEASURING, "calibration_of_twice_the_length_doubles_every_length_and_says_so"),
+        (MEASURED_REPORT, "receipt_and_calibration_travel_with_the_report"),
+    ]);
     "Ultrasound stretched by its regions, or measured across them",
     "lengths are measured per region, the picture is never stretched" => By(&[
         (SPACING, "ultrasound_is_measured_per_region_and_never_stretched"),
         ("imaging/src/spacing.rs", "lengths_are_measured_with_the_deltas_of_their_own_region"),
+        (MEASURING, "ultrasound_is_measured_per_region_and_not_across"),
     ]);
     "Slices of multi-frame objects 1 mm apart whatever the file says",
     "distances come from the functional groups: per frame, then shared" => By(&[
@@ -133,6 +140,7 @@ pub(crate) const TRAPS: &[Trap] = traps! {
         (SLICES, "the_verdict_changes_at_one_percent_and_at_one_and_a_half_times_the_median"),
         ("imaging/src/verdict.rs", "lengths_that_do_not_exist_are_red_and_those_of_the_detector_amber"),
         ("app/src/document/lengths.rs", "red_withholds_millimetres_until_acknowledged"),
+        (MEASURING, "red_geometry_withholds_millimetres_until_somebody_takes_note"),
     ]);
     // grey values
     "One rescale or window for all frames",
@@ -184,15 +192,18 @@ pub(crate) const TRAPS: &[Trap] = traps! {
         (STATISTICS, "region_without_pixels_says_so"),
         (INTENSITY, "statistics_ignore_what_is_not_finite"),
         (VALUES, "float_pixels_are_values_and_nan_among_them_is_left_out"),
+        (MEASURED_PIXELS, "regions_without_pixels_say_so"),
     ]);
     "Maximum from outside the region",
     "a pixel belongs to a region if its centre does" => By(&[
         (STATISTICS, "ten_thousand_random_regions_equal_brute_force"),
         (STATISTICS, "neighbouring_regions_share_no_pixel_and_leave_none_out"),
+        (MEASURED_PIXELS, "ten_thousand_random_regions_hold_the_voxels_that_brute_force_finds"),
     ]);
     "Area of an ellipse from its pixels or its bounding box",
     "π·a·b in millimetres of the patient" => By(&[
         (STATISTICS, "ellipse_and_circle_areas_are_analytic_on_anisotropic_pixels"),
+        (MEASURED_GEOMETRY, "areas_and_edges_are_analytic"),
     ]);
     "Numbers rounded from rounded numbers",
     "computed in f64, rounded once when printed" => By(&[
@@ -202,6 +213,7 @@ pub(crate) const TRAPS: &[Trap] = traps! {
     "Area statistics on interpolated pixels",
     "statistics come from source voxels; a mask on another grid is refused, not resampled in silence" => By(&[
         (STATISTICS, "mask_on_another_grid_is_refused_not_misread"),
+        (MEASURED_PIXELS, "oblique_regions_are_sampled_between_voxels_and_say_so"),
     ]);
     "Modality table left out of statistics; tiny slopes rounded away",
     "values are modality values in f64" => By(&[
@@ -288,6 +300,7 @@ pub(crate) const TRAPS: &[Trap] = traps! {
     "they count from the corner of the first pixel" => By(&[
         (PRESENTATION, "graphics_count_from_the_corner_of_the_first_pixel"),
         (PRESENTATION, "displayed_area_covers_its_corner_pixels_whole"),
+        (MEASURED_REPORT, "drawings_without_a_frame_of_reference_are_written_on_pixels_from_their_corner"),
     ]);
     "Cursor or overlay half a voxel away",
     "the centre convention holds everywhere inside" => By(&[

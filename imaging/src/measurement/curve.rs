@@ -8,7 +8,7 @@ use super::drawing::Drawing;
 use super::kind::DrawingKind;
 
 /// A smooth curve is drawn with at most this many lines from one control point to the next.
-const MAX_LINES_PER_PIECE: f64 = 64.0;
+const MAX_LINES_PER_PIECE: f64 = 256.0;
 /// An ellipse is drawn with this many lines at least and at most.
 const ELLIPSE_LINES: [f64; 2] = [16.0, 1024.0];
 
@@ -73,7 +73,7 @@ pub(super) fn flattened(pieces: &[Piece], tolerance_mm: f64) -> Vec<DVec3> {
 }
 
 /// Centre and semi-axes of an ellipse or circle; any two conjugate half diameters will do.
-pub(super) fn ellipse(drawing: &Drawing) -> Option<(DVec3, [DVec3; 2])> {
+pub(crate) fn ellipse(drawing: &Drawing) -> Option<(DVec3, [DVec3; 2])> {
     match (drawing.kind(), drawing.points_lps()) {
         (DrawingKind::Ellipse, [center, a, b]) => Some((*center, [*a - *center, *b - *center])),
         (DrawingKind::Circle, [center, edge]) => {
@@ -85,7 +85,7 @@ pub(super) fn ellipse(drawing: &Drawing) -> Option<(DVec3, [DVec3; 2])> {
 }
 
 /// Perpendicular semi-axes, the longer one first, of the ellipse with two conjugate half diameters.
-pub(super) fn principal_axes([a, b]: [DVec3; 2]) -> [DVec3; 2] {
+pub(crate) fn principal_axes([a, b]: [DVec3; 2]) -> [DVec3; 2] {
     let turn = 0.5 * (2.0 * a.dot(b)).atan2(a.length_squared() - b.length_squared());
     let (sin, cos) = turn.sin_cos();
     let (p, q) = (a * cos + b * sin, b * cos - a * sin);

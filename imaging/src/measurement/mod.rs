@@ -2,7 +2,9 @@
 //!
 //! A [`Drawing`] is a kind, its control points in patient space (LPS, mm) and the [`DrawingPlane`] it was drawn in, so
 //! that zoom, window, reformatting and screen have no part in any number. [`measure`] makes numbers of it, with a
-//! [`Receipt`] that says what they rest on. [`region_volume`] adds up regions on parallel slices.
+//! [`Receipt`] that says what they rest on. [`region_volume`] adds up regions on parallel slices. [`export`] writes
+//! records as JSON and CSV and reads JSON; `formats::dicom::measurement_report` writes structured reports, and
+//! [`import`] makes drawings of those that were read, our own or not.
 //!
 //! It draws nothing and keeps nothing. What a presentation state holds is [`crate::annotation`].
 //!
@@ -33,9 +35,12 @@
 //! Sources: DICOM PS3.3 10.7.1 and C.8.5.5 (lengths), PS3.16 TID 1500 and following (names of quantities).
 
 mod calibration;
+pub(crate) mod codes;
 mod curve;
 mod drawing;
 mod even_odd;
+pub mod export;
+pub mod import;
 mod kind;
 mod metric;
 mod pixels;
@@ -47,6 +52,7 @@ mod volume;
 use glam::DVec3;
 
 pub use calibration::{Calibration, CalibrationError};
+pub(crate) use curve::{ellipse as ellipse_of, principal_axes};
 pub use drawing::{Drawing, DrawingError};
 pub use kind::{DrawingKind, MAX_POINTS, PointCount};
 pub use metric::LengthUnit;

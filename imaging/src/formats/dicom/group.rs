@@ -55,6 +55,7 @@ impl DicomSeries {
         let at = self.stack.nearest_frame(z, time_point)?;
         let instance = self.instance(at)?;
         Some(SourceFrame {
+            sop_class_uid: instance.sop_class.clone(),
             sop_instance_uid: instance.sop_uid.clone(),
             frame_number: at.frame + 1,
             instance_number: instance.frames.get(at.frame)?.instance_number,

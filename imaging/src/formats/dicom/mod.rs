@@ -37,6 +37,7 @@ mod jpeg_lossless;
 mod jpeg_xl;
 mod load;
 mod lut;
+pub mod measurement_report;
 mod object;
 mod overlay;
 mod pet;
