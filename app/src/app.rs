@@ -14,7 +14,8 @@ use render_core::gpu::DeviceWatch;
 use render_core::{AdapterReport, RenderNotice, RendererChoice};
 
 use crate::command::{
-    AppCommand, Command, CommandQueue, EditCommand, FileCommand, Focus, KeyMap, PanelKind, SeriesCommand,
+    Action, AppCommand, Command, CommandQueue, EditCommand, FileCommand, Focus, KeyMap, PanelKind,
+    SeriesCommand,
 };
 use crate::console::Console;
 use crate::document::{Document, LoadedVolume, Series, SeriesKey, ViewportId};
@@ -405,8 +406,7 @@ impl LanternApp {
 
     /// Drops volumes that are not on screen, the longest loaded first, while they exceed their budget.
     fn evict_hidden(&mut self) {
-        let shown: Vec<SeriesKey> =
-            self.document.workspace.viewports.iter().filter_map(|v| v.series).collect();
+        let shown = self.document.workspace.shown_series();
         let is_hidden = |s: &Series| s.loaded().is_some() && !shown.contains(&s.key);
         let mut hidden_bytes: u64 =
             self.document.series.iter().filter(|s| is_hidden(s)).map(|s| s.decoded_bytes).sum();
@@ -430,7 +430,7 @@ impl LanternApp {
             Command::Series(SeriesCommand::Reload(key)) => self.load(key),
             command => {
                 self.document.apply(&command);
-                if matches!(command, Command::Series(_) | Command::Edit(_)) {
+                if matches!(command, Command::Series(_) | Command::Edit(_) | Command::Layout(_)) {
                     self.load_shown();
                 }
             }
@@ -439,8 +439,7 @@ impl LanternApp {
 
     /// Starts to read what is shown and was never tried.
     fn load_shown(&mut self) {
-        let shown: Vec<SeriesKey> =
-            self.document.workspace.viewports.iter().filter_map(|v| v.series).collect();
+        let shown = self.document.workspace.shown_series();
         for series in &mut self.document.series {
             match (shown.contains(&series.key), series.volume.progress()) {
                 (true, _) if series.volume.is_idle() => self.tasks.load(series),
@@ -559,7 +558,11 @@ impl LanternApp {
         let actions = ctx
             .input_mut(|input| self.keymap.take_actions(input, if is_modal { Focus::Text } else { focus }));
         for action in actions {
-            if let Some(command) = action.command(&self.document) {
+            let command = match action {
+                Action::Cancel if is_modal => Some(Command::App(AppCommand::CloseOverlay)),
+                action => action.command(&self.document),
+            };
+            if let Some(command) = command {
                 self.send(command);
             }
         }
@@ -605,7 +608,8 @@ impl LanternApp {
         if has_series && sides.inspector {
             let panel = Panel::right("inspector").frame(theme::panel_frame()).default_size(272.0);
             panel.size_range(220.0..=480.0).show(ui, |ui| {
-                inspector::inspector_ui(ui, document, queue, &mut panels.curve);
+                let state = (&mut panels.curve, &mut panels.viewports.numbers);
+                inspector::inspector_ui(ui, document, queue, state);
             });
         }
         CentralPanel::default().frame(egui::Frame::new()).show(ui, |ui| {

@@ -2,14 +2,15 @@
 
 use imaging::geometry::AnatomicalPlane;
 use imaging::intensity::CT_PRESETS;
+use imaging::measurement::DrawingKind;
 use render_core::scene::Interpolation;
 use render_core::transfer_function::VOLUME_PRESETS;
 
 use super::{
-    AppCommand, Command, EditCommand, FileCommand, JobsCommand, LayoutCommand, PanelKind, SeriesCommand,
-    SliceCommand, ViewCommand, VoiCommand, VolumeCommand,
+    AnnotationCommand, AppCommand, Command, DraftCommand, EditCommand, FileCommand, JobsCommand,
+    LayoutCommand, PanelKind, SeriesCommand, SliceCommand, ViewCommand, VoiCommand, VolumeCommand,
 };
-use crate::document::{Document, PlaneFrame, Series, Tool, VolumeStyle};
+use crate::document::{Arrangement, Document, MAX_GRID, PlaneFrame, Series, Tool, VolumeStyle};
 
 /// Heading under which the help sheet lists an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,6 +23,7 @@ pub enum Group {
     View,
     Volume,
     Tools,
+    Measurements,
     Layout,
     Jobs,
     Help,
@@ -29,7 +31,7 @@ pub enum Group {
 
 impl Group {
     /// In the order of the help sheet.
-    pub const ALL: [(Self, &'static str); 10] = [
+    pub const ALL: [(Self, &'static str); 11] = [
         (Self::File, "File"),
         (Self::Edit, "Edit"),
         (Self::Window, "Grey values"),
@@ -37,6 +39,7 @@ impl Group {
         (Self::View, "View"),
         (Self::Volume, "Volume"),
         (Self::Tools, "Tools"),
+        (Self::Measurements, "Measurements"),
         (Self::Layout, "Layout"),
         (Self::Jobs, "Jobs"),
         (Self::Help, "Help"),
@@ -88,8 +91,17 @@ pub enum Action {
     Tool(Tool),
     NextViewport,
     PreviousViewport,
+    DeleteAnnotation,
+    CopyAnnotation,
+    PasteAnnotation,
+    LockAnnotation,
+    HideAnnotation,
+    ToggleAnnotations,
     ToggleMaximised,
-    FourUp,
+    Arrange(Arrangement),
+    Neurological,
+    LinkSeries,
+    LinkByOffset,
     ToggleStudies,
     ToggleInspector,
     ToggleFullScreen,
@@ -134,8 +146,15 @@ impl Action {
         all.extend((0..VOLUME_PRESETS.len() as u8).map(A::VolumePreset));
         all.extend(VolumeStyle::ALL.map(|(style, _)| A::VolumeStyle(style)));
         all.extend(AnatomicalPlane::ALL.map(A::Face));
-        all.extend(Tool::ALL.map(A::Tool));
-        all.extend([A::NextViewport, A::PreviousViewport, A::ToggleMaximised, A::FourUp]);
+        all.extend(Tool::all().map(A::Tool));
+        all.extend([A::DeleteAnnotation, A::CopyAnnotation, A::PasteAnnotation]);
+        all.extend([A::LockAnnotation, A::HideAnnotation, A::ToggleAnnotations]);
+        all.extend([A::NextViewport, A::PreviousViewport, A::ToggleMaximised]);
+        all.extend(Arrangement::NAMED.map(|(arrangement, _)| A::Arrange(arrangement)));
+        let grids = (1..=MAX_GRID).flat_map(|r| (1..=MAX_GRID).map(move |c| Arrangement::grid(r, c)));
+        let is_named = |grid: &Arrangement| Arrangement::NAMED.iter().any(|(named, _)| named == grid);
+        all.extend(grids.filter(|grid| !is_named(grid)).map(A::Arrange));
+        all.extend([A::Neurological, A::LinkSeries, A::LinkByOffset]);
         all.extend([A::ToggleStudies, A::ToggleInspector, A::ToggleFullScreen, A::InvertLevelDrag]);
         all.extend([A::ToggleJobs, A::RunPipeline, A::RetryServer, A::ToggleServer]);
         all.extend([A::Palette, A::Help, A::VerifyWorkstation, A::About, A::Cancel]);
@@ -190,11 +209,20 @@ impl Action {
             Self::VolumeStyle(VolumeStyle::Unlit) => "Volume: unshaded",
             Self::VolumeStyle(VolumeStyle::Mip) => "Volume: maximum intensity projection",
             Self::Face(plane) => return format!("Volume: look at {} planes", plane.name().to_lowercase()),
-            Self::Tool(tool) => tool.title(),
+            Self::Tool(tool) => return tool.title(),
+            Self::DeleteAnnotation => "Delete measurement",
+            Self::CopyAnnotation => "Copy measurement",
+            Self::PasteAnnotation => "Paste measurement onto this image",
+            Self::LockAnnotation => "Lock or unlock measurement",
+            Self::HideAnnotation => "Show or hide measurement",
+            Self::ToggleAnnotations => "Show or hide all measurements",
             Self::NextViewport => "Next viewport",
             Self::PreviousViewport => "Previous viewport",
             Self::ToggleMaximised => "Maximise or restore viewport",
-            Self::FourUp => "Four viewports",
+            Self::Arrange(arrangement) => return format!("Layout: {}", arrangement.name().to_lowercase()),
+            Self::Neurological => "Neurological or radiological side",
+            Self::LinkSeries => "Link series of one frame of reference",
+            Self::LinkByOffset => "Link other series by their distance",
             Self::ToggleStudies => "Show or hide studies",
             Self::ToggleInspector => "Show or hide inspector",
             Self::ToggleFullScreen => "Full screen",
@@ -252,10 +280,19 @@ impl Action {
             | Self::ToggleOverlay => Group::View,
             Self::VolumePreset(_) | Self::VolumeStyle(_) | Self::Face(_) => Group::Volume,
             Self::Tool(_) => Group::Tools,
+            Self::DeleteAnnotation
+            | Self::CopyAnnotation
+            | Self::PasteAnnotation
+            | Self::LockAnnotation
+            | Self::HideAnnotation
+            | Self::ToggleAnnotations => Group::Measurements,
             Self::NextViewport
             | Self::PreviousViewport
             | Self::ToggleMaximised
-            | Self::FourUp
+            | Self::Arrange(_)
+            | Self::Neurological
+            | Self::LinkSeries
+            | Self::LinkByOffset
             | Self::ToggleStudies
             | Self::ToggleInspector
             | Self::ToggleFullScreen => Group::Layout,
@@ -270,14 +307,14 @@ impl Action {
         let id = viewport.id;
         let series = viewport.series;
         let is_slice = viewport.slice().is_some() && series.is_some();
+        let selected = document.selected.filter(|id| document.workspace.annotations.contains_key(id));
         let slice = |command| is_slice.then_some(Command::Slice(command));
         let view = |command| series.is_some().then_some(Command::View(command));
         let zoom =
             |factor| ViewCommand::Zoom { viewport: id, factor, right_mm: 0.0, down_mm: 0.0, is_drag: false };
         let app = |command| Some(Command::App(command));
         let file = |command| Some(Command::File(command));
-        let volume_viewport =
-            || document.workspace.viewports.iter().find(|v| v.volume().is_some()).map(|v| v.id);
+        let volume_viewport = || document.workspace.visible().find(|v| v.volume().is_some()).map(|v| v.id);
         match self {
             Self::OpenFolder => file(FileCommand::PickFolder),
             Self::OpenFiles => file(FileCommand::PickFiles),
@@ -346,8 +383,26 @@ impl Action {
             Self::Tool(tool) => Some(Command::Tool(tool)),
             Self::NextViewport => Some(Command::Layout(LayoutCommand::NextViewport)),
             Self::PreviousViewport => Some(Command::Layout(LayoutCommand::PreviousViewport)),
+            Self::DeleteAnnotation => selected.map(|id| Command::Annotation(AnnotationCommand::Delete(id))),
+            Self::CopyAnnotation => selected.map(|id| Command::Annotation(AnnotationCommand::Copy(id))),
+            Self::PasteAnnotation => (document.copied.is_some() && is_slice)
+                .then_some(Command::Annotation(AnnotationCommand::Paste)),
+            Self::LockAnnotation => {
+                selected.map(|id| Command::Annotation(AnnotationCommand::ToggleLocked(id)))
+            }
+            Self::HideAnnotation => {
+                selected.map(|id| Command::Annotation(AnnotationCommand::ToggleVisible(id)))
+            }
+            Self::ToggleAnnotations => Some(Command::Annotation(AnnotationCommand::ToggleAll)),
+            // The same key ends a line that goes on until somebody says so.
+            Self::ToggleMaximised if document.draft.is_some() => {
+                Some(Command::Annotation(AnnotationCommand::Finish))
+            }
             Self::ToggleMaximised => Some(Command::Layout(LayoutCommand::ToggleMaximised(id))),
-            Self::FourUp => Some(Command::Layout(LayoutCommand::FourUp)),
+            Self::Arrange(arrangement) => Some(Command::Layout(LayoutCommand::Arrange(arrangement))),
+            Self::Neurological => Some(Command::Layout(LayoutCommand::ToggleNeurological)),
+            Self::LinkSeries => Some(Command::Layout(LayoutCommand::ToggleLinked)),
+            Self::LinkByOffset => Some(Command::Layout(LayoutCommand::ToggleLinkedByOffset)),
             Self::ToggleStudies => app(AppCommand::TogglePanel(PanelKind::Studies)),
             Self::ToggleInspector => app(AppCommand::TogglePanel(PanelKind::Inspector)),
             Self::ToggleFullScreen => app(AppCommand::ToggleFullScreen),
@@ -360,26 +415,35 @@ impl Action {
             Self::Help => app(AppCommand::ShowHelp),
             Self::VerifyWorkstation => app(AppCommand::VerifyWorkstation),
             Self::About => app(AppCommand::ShowAbout),
+            Self::Cancel if document.draft.is_some() => Some(Command::Draft(DraftCommand::Cancel)),
+            Self::Cancel if matches!(document.tool, Tool::Draw(_)) => Some(Command::Tool(Tool::default())),
             Self::Cancel => app(AppCommand::CloseOverlay),
         }
     }
 }
 
 impl Tool {
-    /// All tools, in the order of the tool strip.
-    pub const ALL: [Self; 6] =
+    /// Those that move through pictures and change how they look.
+    pub const VIEWING: [Self; 6] =
         [Self::WindowLevel, Self::Scroll, Self::Pan, Self::Zoom, Self::Crosshair, Self::Oblique];
 
+    /// All tools, in the order of the menu.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::VIEWING.into_iter().chain(DrawingKind::ALL.into_iter().map(Self::Draw))
+    }
+
     /// Its name.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::WindowLevel => "Window tool",
-            Self::Scroll => "Scroll tool",
-            Self::Pan => "Pan tool",
-            Self::Zoom => "Zoom tool",
-            Self::Crosshair => "Crosshair tool",
-            Self::Oblique => "Oblique tool",
-        }
+    pub fn title(self) -> String {
+        let name = match self {
+            Self::WindowLevel => "Window",
+            Self::Scroll => "Scroll",
+            Self::Pan => "Pan",
+            Self::Zoom => "Zoom",
+            Self::Crosshair => "Crosshair",
+            Self::Oblique => "Oblique",
+            Self::Draw(kind) => kind.name(),
+        };
+        format!("{name} tool")
     }
 
     /// What a drag does, for tooltips and the help sheet.
@@ -391,6 +455,18 @@ impl Tool {
             Self::Zoom => "drag up to enlarge",
             Self::Crosshair => "click or drag to cut all planes there",
             Self::Oblique => "drag to tilt the plane",
+            Self::Draw(DrawingKind::Probe | DrawingKind::Text) => "click the place",
+            Self::Draw(DrawingKind::Angle) => "three places, the vertex second",
+            Self::Draw(DrawingKind::CobbAngle) => "drag two lines",
+            Self::Draw(DrawingKind::Polyline) => "click each place; Enter or a double click ends it",
+            Self::Draw(DrawingKind::Polygon | DrawingKind::Spline) => {
+                "click each place; the first one, Enter or a double click closes it"
+            }
+            Self::Draw(DrawingKind::Freehand) => "drag along the edge",
+            Self::Draw(DrawingKind::Circle) => "drag from the middle to the edge",
+            Self::Draw(DrawingKind::Arrow) => "drag from the tip",
+            Self::Draw(DrawingKind::Rectangle | DrawingKind::Ellipse) => "drag from corner to corner",
+            Self::Draw(DrawingKind::Length | DrawingKind::Bidirectional) => "drag from end to end",
         }
     }
 }

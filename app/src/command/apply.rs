@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use glam::DVec3;
+use imaging::geometry::AnatomicalPlane;
 use imaging::intensity::{CT_PRESETS, VoiFunction, Window};
 use render_core::transfer_function::VolumePreset;
 
@@ -10,8 +11,8 @@ use super::{
     Command, EditCommand, LayoutCommand, SeriesCommand, SliceCommand, ViewCommand, VoiCommand, VolumeCommand,
 };
 use crate::document::{
-    AUTO, Display, Document, Placement, SeriesKey, SliceView, View, Viewport, ViewportId, VolumeLook,
-    VolumePresetChoice, VolumeView,
+    AUTO, Arrangement, Display, Document, Layout, Placement, SeriesKey, SliceView, Tool, View, Viewport,
+    ViewportId, VolumeLook, VolumePresetChoice, VolumeView,
 };
 
 impl Document {
@@ -62,7 +63,15 @@ impl Document {
             Command::Slice(slice) => self.apply_slice(slice),
             Command::View(view) => self.apply_view(view),
             Command::Volume(volume) => self.apply_volume(volume),
-            Command::Tool(tool) => self.tool = *tool,
+            Command::Draft(draft) => self.apply_draft(draft),
+            Command::Annotation(annotation) => self.apply_annotation(annotation),
+            Command::Tool(tool) => {
+                self.tool = *tool;
+                self.draft = None;
+                if let Tool::Draw(kind) = tool {
+                    self.measuring = *kind;
+                }
+            }
         }
     }
 
@@ -70,20 +79,80 @@ impl Document {
         match command {
             LayoutCommand::Activate(id) => self.active = id,
             LayoutCommand::NextViewport => self.step_viewport(1),
-            LayoutCommand::PreviousViewport => self.step_viewport(self.workspace.viewports.len() - 1),
+            LayoutCommand::PreviousViewport => {
+                self.step_viewport(self.workspace.layout.arrangement.viewports().len() - 1);
+            }
             LayoutCommand::ToggleMaximised(id) => {
                 let layout = &mut self.workspace.layout;
                 layout.maximised = if layout.maximised == Some(id) { None } else { Some(id) };
                 self.active = id;
             }
-            LayoutCommand::FourUp => self.workspace.layout.maximised = None,
+            LayoutCommand::Arrange(arrangement) => self.arrange(arrangement),
+            LayoutCommand::ToggleNeurological => self.toggle_neurological(),
+            LayoutCommand::ToggleLinked => self.is_linked = !self.is_linked,
+            LayoutCommand::ToggleLinkedByOffset => self.is_linked_by_offset = !self.is_linked_by_offset,
+        }
+    }
+
+    /// Divides the window anew. Viewports keep what they showed when they were last seen; cells that never showed
+    /// anything get the series that follow the active one.
+    fn arrange(&mut self, arrangement: Arrangement) {
+        let active = self.active_viewport().series;
+        self.workspace.layout = Layout { arrangement, maximised: None, stood_in_for: None };
+        let ids = arrangement.viewports();
+        if arrangement.is_of_one_series() {
+            for id in &ids {
+                self.put(*id, active);
+            }
+        } else {
+            let start = active.and_then(|key| self.series.iter().position(|s| s.key == key)).unwrap_or(0);
+            let mut shown = self.workspace.shown_series();
+            for id in &ids {
+                if self.workspace.viewport(*id).series.is_some() {
+                    continue;
+                }
+                let following = self.series.iter().cycle().skip(start).take(self.series.len());
+                let next = following.map(|s| s.key).find(|key| !shown.contains(key));
+                shown.extend(next);
+                self.put(*id, next);
+            }
+        }
+        if !ids.contains(&self.active) {
+            self.active = ids
+                .iter()
+                .copied()
+                .find(|id| self.workspace.viewport(*id).series == active)
+                .or(ids.first().copied())
+                .unwrap_or_default();
+        }
+    }
+
+    /// Puts a series into one viewport; it is placed anew if it is another than before.
+    fn put(&mut self, id: ViewportId, series: Option<SeriesKey>) {
+        if let Some(viewport) = self.workspace.viewport_mut(id)
+            && viewport.series != series
+        {
+            viewport.series = series;
+            viewport.placement = Placement::None;
+        }
+    }
+
+    /// Mirrors all planes that show left and right, now and when they are placed.
+    fn toggle_neurological(&mut self) {
+        self.workspace.is_neurological = !self.workspace.is_neurological;
+        for viewport in &mut self.workspace.viewports {
+            if let View::Slice(view) = &mut viewport.view
+                && view.plane != AnatomicalPlane::Sagittal
+            {
+                view.flip_horizontal();
+            }
         }
     }
 
     fn step_viewport(&mut self, by: usize) {
-        let viewports = &self.workspace.viewports;
-        let now = viewports.iter().position(|v| v.id == self.active).unwrap_or(0);
-        let Some(next) = viewports.get((now + by) % viewports.len()).map(|v| v.id) else { return };
+        let ids = self.workspace.layout.arrangement.viewports();
+        let now = ids.iter().position(|id| *id == self.active).unwrap_or(0);
+        let Some(next) = ids.get((now + by) % ids.len()).copied() else { return };
         self.active = next;
         if self.workspace.layout.maximised.is_some() {
             self.workspace.layout.maximised = Some(next);
@@ -94,6 +163,10 @@ impl Document {
         let now = self.active_viewport().series.and_then(|key| self.series.iter().position(|s| s.key == key));
         let next = match command {
             SeriesCommand::Show(key) => Some(key),
+            SeriesCommand::ShowIn(id, key) => {
+                self.active = id;
+                Some(key)
+            }
             SeriesCommand::Next => self.series.get(now.map_or(0, |i| i + 1)).map(|s| s.key),
             SeriesCommand::Previous => {
                 now.and_then(|i| i.checked_sub(1)).and_then(|i| self.series.get(i)).map(|s| s.key)
@@ -109,20 +182,36 @@ impl Document {
         }
     }
 
-    /// Shows a series in all viewports; flat images fill the window, as there is nothing to reformat.
+    /// Shows a series: in all planes where the layout is of one series, else in the active viewport.
+    ///
+    /// A flat image, which has nothing to reformat, takes the window; the next volume gives the layout back.
     pub fn show(&mut self, key: SeriesKey) {
         let Some(is_volume) = self.series(key).map(|s| s.is_volume()) else { return };
-        for viewport in &mut self.workspace.viewports {
-            if viewport.series != Some(key) {
-                viewport.series = Some(key);
-                viewport.placement = Placement::None;
+        let layout = self.workspace.layout;
+        match (layout.stood_in_for, is_volume) {
+            (Some(before), true) => {
+                self.workspace.layout = Layout { arrangement: before, ..Layout::default() };
             }
+            (None, false) if layout.arrangement.is_of_one_series() => {
+                self.workspace.layout = Layout {
+                    arrangement: Arrangement::ONE,
+                    maximised: None,
+                    stood_in_for: Some(layout.arrangement),
+                };
+            }
+            _ => {}
         }
-        if is_volume {
-            self.workspace.layout.maximised = None;
+        let ids = self.workspace.layout.arrangement.viewports();
+        if !ids.contains(&self.active) {
+            self.active = ids.first().copied().unwrap_or_default();
+        }
+        if self.workspace.layout.arrangement.is_of_one_series() {
+            self.workspace.layout.maximised = self.workspace.layout.maximised.filter(|id| *id == self.active);
+            for id in ids {
+                self.put(id, Some(key));
+            }
         } else {
-            self.active = ViewportId(0);
-            self.workspace.layout.maximised = Some(self.active);
+            self.put(self.active, Some(key));
         }
     }
 
@@ -251,8 +340,9 @@ impl Document {
             SliceCommand::SetFrame { viewport, frame } => {
                 let geometry =
                     self.workspace.viewport(viewport).series.and_then(|key| self.geometry(key).copied());
+                let is_neurological = self.workspace.is_neurological;
                 if let (Some(geometry), Some(view)) = (geometry, self.slice_mut(viewport)) {
-                    view.place(frame, &geometry);
+                    view.place_for(frame, &geometry, is_neurological);
                 }
             }
         }
@@ -265,19 +355,50 @@ impl Document {
         let (Some(loaded), Some(order)) = (series.loaded(), series.stack_order()) else { return };
         let geometry = *loaded.volume.geometry();
         if let Some(cursor) = self.cursor(key) {
-            self.cursors.insert(key, view.stepped(&geometry, cursor, steps, order));
+            let next = view.stepped(&geometry, cursor, steps, order);
+            self.cursors.insert(key, next);
+            self.follow(key, cursor, next);
         }
     }
 
-    /// Sets the crosshair, kept inside the volume.
-    fn set_cursor(&mut self, key: SeriesKey, lps: DVec3) {
-        let Some(geometry) = self.geometry(key) else { return };
+    /// Moves the crosshairs of other series on screen along with one that moved: to the same place in one frame of
+    /// reference, by the same way in others if that was asked for.
+    fn follow(&mut self, moved: SeriesKey, from: DVec3, to: DVec3) {
+        for other in self.workspace.shown_series() {
+            let (Some(a), Some(b)) = (self.series(moved), self.series(other)) else { continue };
+            if other == moved {
+                continue;
+            }
+            let is_shared = a.shares_space_with(b);
+            let target = match (is_shared && self.is_linked, self.is_linked_by_offset) {
+                (true, _) => Some(to),
+                (false, true) if !is_shared => self.cursor(other).map(|cursor| cursor + (to - from)),
+                _ => None,
+            };
+            if let Some(target) = target {
+                self.put_cursor(other, target);
+            }
+        }
+    }
+
+    /// Sets the crosshair, kept inside the volume; linked series follow.
+    pub(super) fn set_cursor(&mut self, key: SeriesKey, lps: DVec3) {
+        let Some(before) = self.cursor(key) else { return };
+        if let Some(inside) = self.put_cursor(key, lps) {
+            self.follow(key, before, inside);
+        }
+    }
+
+    /// Sets the crosshair of one series, kept inside its volume; where it is then.
+    fn put_cursor(&mut self, key: SeriesKey, lps: DVec3) -> Option<DVec3> {
+        let geometry = self.geometry(key)?;
         let last = geometry.dims().as_dvec3() - 1.0;
         let index = geometry.index_from_lps().transform_point3(lps).clamp(DVec3::ZERO, last);
         let inside = geometry.lps_from_index().transform_point3(index);
-        if inside.is_finite() {
+        inside.is_finite().then(|| {
             self.cursors.insert(key, inside);
-        }
+            inside
+        })
     }
 
     fn apply_view(&mut self, command: &ViewCommand) {
@@ -344,10 +465,11 @@ impl Document {
     fn reset_view(&mut self, id: ViewportId) {
         let Some(key) = self.workspace.viewport(id).series else { return };
         let Some(geometry) = self.geometry(key).copied() else { return };
+        let is_neurological = self.workspace.is_neurological;
         if let Some(viewport) = self.workspace.viewport_mut(id) {
             let placement = viewport.placement;
             *viewport = Viewport { placement: Placement::None, ..*viewport };
-            viewport.place(&geometry, placement);
+            viewport.place(&geometry, placement, is_neurological);
         }
         if self.workspace.viewport(id).slice().is_some() {
             self.reset_window(key);
@@ -529,12 +651,113 @@ mod tests {
             down_mm: 0.0,
             is_drag: false,
         }));
-        let before = d.workspace.viewports;
+        let before = d.workspace.viewports.clone();
         d.apply(&Command::Layout(LayoutCommand::ToggleMaximised(ViewportId(1))));
         assert_eq!(d.workspace.layout.maximised, Some(ViewportId(1)));
         d.apply(&Command::Layout(LayoutCommand::ToggleMaximised(ViewportId(1))));
         assert_eq!(d.workspace.layout.maximised, None);
         assert_eq!(d.workspace.viewports, before);
+    }
+
+    /// A second series of the same document, `shift` away, in a frame of reference.
+    fn another(d: &mut Document, frame: Option<&str>, depth: usize) -> SeriesKey {
+        let dims = Dims::new(20, 24, depth);
+        let volume = Arc::new(phantom::head(dims, DVec3::new(2.0, 2.0, 3.0), DMat3::IDENTITY));
+        let key = d.new_key();
+        let attributes = SeriesAttributes {
+            modality: "CT".into(),
+            frame_of_reference_uid: frame.map(str::to_owned),
+            ..SeriesAttributes::default()
+        };
+        d.series.push(Series::from_volume(key, attributes, Arc::clone(&volume)));
+        let histogram = Histogram::of_voxels(volume.voxels(), volume.rescale(), None, 256);
+        d.volume_loaded(key, LoadedVolume { shown: Arc::clone(&volume), volume, histogram });
+        key
+    }
+
+    fn arrange(d: &mut Document, arrangement: Arrangement) {
+        d.apply(&Command::Layout(LayoutCommand::Arrange(arrangement)));
+    }
+
+    #[test]
+    fn grids_fill_with_the_following_series_and_layouts_come_back_as_they_were() {
+        let (mut d, first) = document();
+        let (second, third) = (another(&mut d, None, 16), another(&mut d, None, 16));
+        d.apply(&Command::View(ViewCommand::Flip { viewport: ViewportId(0), is_horizontal: true }));
+        let planes = d.workspace.viewports[..4].to_vec();
+        arrange(&mut d, Arrangement::grid(2, 2));
+        let series: Vec<_> = d.workspace.visible().map(|v| v.series).collect();
+        assert_eq!(series, [Some(first), Some(second), Some(third), None]);
+        assert!(d.workspace.visible().take(3).all(|v| v.placement == Placement::Whole && v.is_stack));
+        d.apply(&Command::Series(SeriesCommand::ShowIn(ViewportId(7), second)));
+        assert_eq!(d.workspace.viewport(ViewportId(7)).series, Some(second));
+        assert_eq!(d.active, ViewportId(7));
+        d.apply(&Command::Layout(LayoutCommand::Activate(ViewportId(4))));
+        arrange(&mut d, Arrangement::FourUp);
+        assert_eq!(d.workspace.viewports[..4], planes[..], "the flip is still there");
+        d.apply(&Command::Edit(EditCommand::Undo));
+        assert_eq!(d.workspace.layout.arrangement, Arrangement::grid(2, 2));
+        assert_eq!(d.workspace.viewport(ViewportId(7)).series, Some(second));
+    }
+
+    #[test]
+    fn a_flat_image_takes_the_window_and_the_next_volume_gives_the_layout_back() {
+        let (mut d, volume) = document();
+        let flat = another(&mut d, None, 1);
+        arrange(&mut d, Arrangement::OnePlusTwo);
+        d.apply(&Command::Series(SeriesCommand::Show(flat)));
+        assert_eq!(d.workspace.layout.arrangement, Arrangement::ONE);
+        assert_eq!(d.active_viewport().series, Some(flat));
+        d.apply(&Command::Series(SeriesCommand::Show(volume)));
+        assert_eq!(d.workspace.layout.arrangement, Arrangement::OnePlusTwo);
+        assert!(d.workspace.visible().all(|v| v.series == Some(volume)));
+    }
+
+    #[test]
+    fn series_of_one_frame_of_reference_scroll_together_and_others_by_offset_when_asked() {
+        let (mut d, _) = document();
+        let a = another(&mut d, Some("1.2"), 16);
+        let b = another(&mut d, Some("1.2"), 16);
+        let c = another(&mut d, Some("1.3"), 16);
+        d.apply(&Command::Series(SeriesCommand::Show(a)));
+        arrange(&mut d, Arrangement::grid(1, 3));
+        let shown: Vec<_> = d.workspace.visible().filter_map(|v| v.series).collect();
+        assert_eq!(shown, [a, b, c]);
+        let scroll = |d: &mut Document| {
+            d.apply(&Command::Slice(SliceCommand::Scroll { viewport: ViewportId(4), steps: 3 }));
+        };
+        let z = |d: &Document, key| d.cursor(key).unwrap().z;
+        let before = (z(&d, a), z(&d, c));
+        scroll(&mut d);
+        assert_eq!(z(&d, a), before.0 - 9.0);
+        assert_eq!(z(&d, b), z(&d, a), "the same place in the patient");
+        assert_eq!(z(&d, c), before.1, "another frame of reference");
+        d.apply(&Command::Layout(LayoutCommand::ToggleLinkedByOffset));
+        scroll(&mut d);
+        assert_eq!(z(&d, c), before.1 - 9.0);
+        d.apply(&Command::Layout(LayoutCommand::ToggleLinked));
+        let b_before = z(&d, b);
+        scroll(&mut d);
+        assert_eq!(z(&d, b), b_before, "unlinked");
+    }
+
+    #[test]
+    fn neurological_side_mirrors_all_planes_but_sagittal_and_stays_for_new_ones() {
+        use imaging::geometry::orientation_letters;
+        let (mut d, key) = document();
+        let left = |d: &Document, id| {
+            orientation_letters(-d.workspace.viewport(ViewportId(id)).slice().unwrap().right)
+        };
+        assert_eq!([left(&d, 0), left(&d, 1), left(&d, 2)], ["R", "R", "A"]);
+        d.apply(&Command::Layout(LayoutCommand::ToggleNeurological));
+        assert_eq!([left(&d, 0), left(&d, 1), left(&d, 2)], ["L", "L", "A"]);
+        let next = another(&mut d, None, 16);
+        d.apply(&Command::Series(SeriesCommand::Show(next)));
+        d.apply(&Command::View(ViewCommand::Reset(ViewportId(0))));
+        assert_eq!([left(&d, 0), left(&d, 1)], ["L", "L"]);
+        d.apply(&Command::Series(SeriesCommand::Show(key)));
+        d.apply(&Command::Layout(LayoutCommand::ToggleNeurological));
+        assert_eq!([left(&d, 0), left(&d, 1)], ["R", "R"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Which key does what: data, with a check for conflicts; the help sheet is made from it.
 
 use egui::{Event, Key, Modifiers};
+use imaging::measurement::DrawingKind;
 
 use super::Action;
 use crate::document::Tool;
@@ -51,6 +52,7 @@ impl Binding {
             Key::PageUp => "PgUp",
             Key::PageDown => "PgDn",
             Key::Escape => "Esc",
+            Key::Delete => "Del",
             Key::Plus => "+",
             Key::Minus => "−",
             Key::Equals => "=",
@@ -129,6 +131,24 @@ impl Default for KeyMap {
             bind(NONE, Key::Z, A::Tool(Tool::Zoom)),
             bind(NONE, Key::X, A::Tool(Tool::Crosshair)),
             bind(NONE, Key::Q, A::Tool(Tool::Oblique)),
+            bind(NONE, Key::D, A::Tool(Tool::Draw(DrawingKind::Length))),
+            bind(SHIFT, Key::D, A::Tool(Tool::Draw(DrawingKind::Bidirectional))),
+            bind(NONE, Key::A, A::Tool(Tool::Draw(DrawingKind::Angle))),
+            bind(SHIFT, Key::A, A::Tool(Tool::Draw(DrawingKind::CobbAngle))),
+            bind(NONE, Key::B, A::Tool(Tool::Draw(DrawingKind::Text))),
+            bind(SHIFT, Key::B, A::Tool(Tool::Draw(DrawingKind::Arrow))),
+            bind(NONE, Key::Y, A::Tool(Tool::Draw(DrawingKind::Polyline))),
+            bind(NONE, Key::E, A::Tool(Tool::Draw(DrawingKind::Ellipse))),
+            bind(SHIFT, Key::E, A::Tool(Tool::Draw(DrawingKind::Rectangle))),
+            bind(NONE, Key::G, A::Tool(Tool::Draw(DrawingKind::Freehand))),
+            bind(SHIFT, Key::G, A::Tool(Tool::Draw(DrawingKind::Polygon))),
+            bind(NONE, Key::P, A::Tool(Tool::Draw(DrawingKind::Probe))),
+            bind(NONE, Key::Delete, A::DeleteAnnotation),
+            bind(NONE, Key::Backspace, A::DeleteAnnotation),
+            bind(CTRL, Key::C, A::CopyAnnotation),
+            bind(CTRL, Key::V, A::PasteAnnotation),
+            bind(SHIFT, Key::O, A::ToggleAnnotations),
+            bind(NONE, Key::N, A::Neurological),
             bind(NONE, Key::ArrowRight, A::NextViewport),
             bind(NONE, Key::ArrowLeft, A::PreviousViewport),
             bind(NONE, Key::Enter, A::ToggleMaximised),
@@ -175,6 +195,15 @@ impl KeyMap {
             .collect()
     }
 
+    /// Copying and pasting come from the toolkit as such, not as keys.
+    fn of_clipboard(&self, event: &Event) -> Option<Action> {
+        match event {
+            Event::Copy => self.action(Key::C, Modifiers::COMMAND),
+            Event::Paste(_) => self.action(Key::V, Modifiers::COMMAND),
+            _ => None,
+        }
+    }
+
     /// Takes the keys that are bound out of the input and returns what they mean, in order.
     ///
     /// While text is edited only keys with Ctrl, function keys and Escape are taken; while another widget has the
@@ -182,10 +211,15 @@ impl KeyMap {
     pub fn take_actions(&self, input: &mut egui::InputState, focus: Focus) -> Vec<Action> {
         let mut actions = Vec::new();
         input.events.retain(|event| {
+            // Text that is marked is copied by whoever shows it, so the event stays.
+            if let (Some(action), true) = (self.of_clipboard(event), focus == Focus::Nothing) {
+                actions.push(action);
+                return true;
+            }
             let Event::Key { key, pressed: true, modifiers, .. } = event else { return true };
             let is_global = matches!(key, Key::Escape | Key::F1 | Key::F2 | Key::F3 | Key::F4 | Key::F11)
                 || (modifiers.command && matches!(key, Key::K | Key::Q | Key::O | Key::L | Key::J));
-            let is_widgets = matches!(key, Key::Space | Key::Enter);
+            let is_widgets = matches!(key, Key::Space | Key::Enter | Key::Delete | Key::Backspace);
             match focus {
                 Focus::Text if !is_global => return true,
                 Focus::Widget if is_widgets => return true,

@@ -1,6 +1,7 @@
 //! Everything that can happen, as values: menus, shortcuts, tools and tests all send the same commands.
 
 mod actions;
+mod annotate;
 mod apply;
 mod keymap;
 
@@ -11,11 +12,14 @@ use std::sync::Arc;
 use glam::DVec3;
 use imaging::geometry::AnatomicalPlane;
 use imaging::intensity::Window;
+use imaging::measurement::{DrawingKind, DrawingPlane};
 use platform_client::id::{JobId, PipelineId};
 use render_core::scene::{Interpolation, Slab};
 use render_core::transfer_function::TransferFunction;
 
-use crate::document::{PlaneFrame, SeriesKey, Tool, ViewportId, VolumeStyle};
+use crate::document::{
+    Annotation, AnnotationId, Arrangement, PlaneFrame, SeriesKey, Tool, ViewportId, VolumeStyle,
+};
 
 pub use actions::{Action, Group};
 pub use keymap::{Binding, Focus, KeyMap};
@@ -34,6 +38,8 @@ pub enum Command {
     View(ViewCommand),
     Volume(VolumeCommand),
     Jobs(JobsCommand),
+    Draft(DraftCommand),
+    Annotation(AnnotationCommand),
     Tool(Tool),
 }
 
@@ -135,7 +141,13 @@ pub enum LayoutCommand {
     NextViewport,
     PreviousViewport,
     ToggleMaximised(ViewportId),
-    FourUp,
+    Arrange(Arrangement),
+    /// Patient left on the left of the screen, or on the right as radiologists read.
+    ToggleNeurological,
+    /// Series of one frame of reference scroll together, or each by itself.
+    ToggleLinked,
+    /// Series of different frames of reference keep their distance when one scrolls.
+    ToggleLinkedByOffset,
 }
 
 /// Which series is shown.
@@ -143,11 +155,75 @@ pub enum LayoutCommand {
 #[expect(missing_docs, reason = "the commands name themselves")]
 pub enum SeriesCommand {
     Show(SeriesKey),
+    /// In a viewport of its own, or in all planes of the layout it belongs to.
+    ShowIn(ViewportId, SeriesKey),
     Next,
     Previous,
     Reload(SeriesKey),
     /// Somebody has taken note of a red geometry: its millimetres are shown.
     Acknowledge(SeriesKey),
+}
+
+/// A drawing in the making; not undone, as it is not there yet.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum DraftCommand {
+    /// The first place.
+    Begin {
+        /// On which picture.
+        viewport: ViewportId,
+        /// What.
+        kind: DrawingKind,
+        /// The picture's plane.
+        plane: DrawingPlane,
+        /// Where, LPS in mm.
+        at: DVec3,
+    },
+    /// The pointer moved there.
+    Point(DVec3),
+    /// Another place.
+    Set(DVec3),
+    /// Nothing is drawn.
+    Cancel,
+}
+
+/// Measurements and marks.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the commands name themselves")]
+pub enum AnnotationCommand {
+    /// The drawing in the making is done.
+    Finish,
+    Add(Box<Annotation>),
+    MovePoint {
+        id: AnnotationId,
+        index: usize,
+        lps: DVec3,
+    },
+    Translate {
+        id: AnnotationId,
+        by: DVec3,
+    },
+    Select(Option<AnnotationId>),
+    Delete(AnnotationId),
+    SetLabel {
+        id: AnnotationId,
+        label: String,
+    },
+    ToggleLocked(AnnotationId),
+    ToggleVisible(AnnotationId),
+    /// All of them, seen or not.
+    ToggleAll,
+    JumpTo(AnnotationId),
+    /// A line has this length in truth; who says so, and when.
+    Calibrate {
+        id: AnnotationId,
+        known_mm: f64,
+        by: String,
+        at: String,
+    },
+    RemoveCalibration(SeriesKey),
+    Copy(AnnotationId),
+    /// Onto the plane of the active viewport.
+    Paste,
 }
 
 /// Modality value to grey.
@@ -262,6 +338,7 @@ impl Command {
             Self::Voi(VoiCommand::Drag { .. })
                 | Self::View(ViewCommand::Pan { .. } | ViewCommand::Zoom { is_drag: true, .. })
                 | Self::Slice(SliceCommand::Tilt { .. })
+                | Self::Annotation(AnnotationCommand::MovePoint { .. } | AnnotationCommand::Translate { .. })
                 | Self::Volume(
                     VolumeCommand::Rotate { .. }
                         | VolumeCommand::Roll { .. }
@@ -290,6 +367,17 @@ impl Command {
             Self::Volume(VolumeCommand::Rotate { .. } | VolumeCommand::Roll { .. }) => "rotation",
             Self::Volume(VolumeCommand::Face { .. }) => "view direction",
             Self::Volume(_) => "volume look",
+            Self::Annotation(AnnotationCommand::Delete(_)) => "deletion",
+            Self::Annotation(AnnotationCommand::SetLabel { .. }) => "label",
+            Self::Annotation(
+                AnnotationCommand::Calibrate { .. } | AnnotationCommand::RemoveCalibration(_),
+            ) => "calibration",
+            Self::Annotation(AnnotationCommand::ToggleLocked(_)) => "lock",
+            Self::Annotation(AnnotationCommand::ToggleVisible(_) | AnnotationCommand::ToggleAll) => {
+                "visibility"
+            }
+            Self::Annotation(_) => "measurement",
+            Self::Draft(_) => "measurement",
             Self::App(_) | Self::File(_) | Self::Edit(_) | Self::Jobs(_) | Self::Tool(_) => "change",
         }
     }

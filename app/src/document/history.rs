@@ -1,8 +1,15 @@
 //! Undo and redo: each step remembers the pieces it changed and nothing else, so undo never moves an unrelated view.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use imaging::measurement::Calibration;
+
+use super::annotations::{Annotation, AnnotationId};
 use super::display::Display;
+use super::layout::Layout;
 use super::series::SeriesKey;
-use super::workspace::{Layout, Viewport, Workspace};
+use super::workspace::{Viewport, Workspace};
 
 /// Steps that are kept.
 const MAX_STEPS: usize = 200;
@@ -14,6 +21,10 @@ enum Piece {
     Viewport { index: usize, before: Box<Viewport>, after: Box<Viewport> },
     Display { key: SeriesKey, before: Option<Box<Display>>, after: Option<Box<Display>> },
     Acknowledged { key: SeriesKey, after: bool },
+    Neurological { after: bool },
+    Annotation { id: AnnotationId, before: Option<Arc<Annotation>>, after: Option<Arc<Annotation>> },
+    AnnotationsVisible { after: bool },
+    Calibration { key: SeriesKey, before: Option<Arc<Calibration>>, after: Option<Arc<Calibration>> },
 }
 
 impl Piece {
@@ -23,6 +34,10 @@ impl Piece {
             Self::Viewport { index, .. } => (1, *index),
             Self::Display { key, .. } => (2, key.0 as usize),
             Self::Acknowledged { key, .. } => (3, key.0 as usize),
+            Self::Neurological { .. } => (4, 0),
+            Self::Annotation { id, .. } => (5, id.0 as usize),
+            Self::AnnotationsVisible { .. } => (6, 0),
+            Self::Calibration { key, .. } => (7, key.0 as usize),
         }
     }
 }
@@ -42,6 +57,23 @@ pub struct History {
     gesture: Option<(String, Workspace)>,
 }
 
+/// Entries of two maps that differ, with what each has there.
+fn changed<'a, K: Copy + Ord, V: PartialEq>(
+    before: &'a BTreeMap<K, V>,
+    after: &'a BTreeMap<K, V>,
+) -> impl Iterator<Item = (K, Option<&'a V>, Option<&'a V>)> {
+    let keys = before.keys().chain(after.keys().filter(|key| !before.contains_key(key)));
+    keys.map(|key| (*key, before.get(key), after.get(key))).filter(|(_, b, a)| b != a)
+}
+
+/// Puts one entry of a map back.
+fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
+    match value {
+        Some(value) => map.insert(key, value),
+        None => map.remove(&key),
+    };
+}
+
 fn diff(before: &Workspace, after: &Workspace) -> Vec<Piece> {
     let mut pieces = Vec::new();
     if before.layout != after.layout {
@@ -52,17 +84,24 @@ fn diff(before: &Workspace, after: &Workspace) -> Vec<Piece> {
             pieces.push(Piece::Viewport { index, before: Box::new(*b), after: Box::new(*a) });
         }
     }
-    let keys =
-        before.displays.keys().chain(after.displays.keys().filter(|k| !before.displays.contains_key(k)));
-    for key in keys {
-        let (b, a) = (before.displays.get(key), after.displays.get(key));
-        if b != a {
-            let boxed = |d: Option<&Display>| d.cloned().map(Box::new);
-            pieces.push(Piece::Display { key: *key, before: boxed(b), after: boxed(a) });
-        }
+    for (key, b, a) in changed(&before.displays, &after.displays) {
+        let boxed = |d: Option<&Display>| d.cloned().map(Box::new);
+        pieces.push(Piece::Display { key, before: boxed(b), after: boxed(a) });
     }
     for key in before.acknowledged.symmetric_difference(&after.acknowledged) {
         pieces.push(Piece::Acknowledged { key: *key, after: after.acknowledged.contains(key) });
+    }
+    for (id, b, a) in changed(&before.annotations, &after.annotations) {
+        pieces.push(Piece::Annotation { id, before: b.cloned(), after: a.cloned() });
+    }
+    for (key, b, a) in changed(&before.calibrations, &after.calibrations) {
+        pieces.push(Piece::Calibration { key, before: b.cloned(), after: a.cloned() });
+    }
+    if before.are_annotations_visible != after.are_annotations_visible {
+        pieces.push(Piece::AnnotationsVisible { after: after.are_annotations_visible });
+    }
+    if before.is_neurological != after.is_neurological {
+        pieces.push(Piece::Neurological { after: after.is_neurological });
     }
     pieces
 }
@@ -77,10 +116,8 @@ fn restore(workspace: &mut Workspace, pieces: &[Piece], to_before: bool) {
                 }
             }
             Piece::Display { key, before, after } => {
-                match if to_before { before } else { after } {
-                    Some(display) => workspace.displays.insert(*key, (**display).clone()),
-                    None => workspace.displays.remove(key),
-                };
+                let display = if to_before { before } else { after };
+                put(&mut workspace.displays, *key, display.as_deref().cloned());
             }
             Piece::Acknowledged { key, after } if *after != to_before => {
                 workspace.acknowledged.insert(*key);
@@ -88,6 +125,14 @@ fn restore(workspace: &mut Workspace, pieces: &[Piece], to_before: bool) {
             Piece::Acknowledged { key, .. } => {
                 workspace.acknowledged.remove(key);
             }
+            Piece::Annotation { id, before, after } => {
+                put(&mut workspace.annotations, *id, if to_before { before } else { after }.clone());
+            }
+            Piece::Calibration { key, before, after } => {
+                put(&mut workspace.calibrations, *key, if to_before { before } else { after }.clone());
+            }
+            Piece::AnnotationsVisible { after } => workspace.are_annotations_visible = *after != to_before,
+            Piece::Neurological { after } => workspace.is_neurological = *after != to_before,
         }
     }
 }

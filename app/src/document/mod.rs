@@ -4,8 +4,10 @@
 //! volumes are shared (`Arc`) and only grow. Navigation (slice position, active viewport, tool) is neither saved nor
 //! undone, as a text editor does not undo moving the cursor.
 
+mod annotations;
 mod display;
 mod history;
+mod layout;
 mod lengths;
 mod planes;
 mod series;
@@ -13,19 +15,23 @@ mod slice_view;
 mod workspace;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use glam::DVec3;
 use imaging::geometry::Geometry;
+use imaging::measurement::DrawingKind;
 
 use crate::tasks::Task;
 
+pub use annotations::{Annotation, AnnotationId, Draft};
 pub use display::{AUTO, Display, VolumeLook, VolumePresetChoice, VolumeStyle};
 pub use history::History;
+pub use layout::{Arrangement, Layout, MAX_GRID};
 pub use lengths::Lengths;
 pub use planes::{PlaneFrame, acquired_axes, obliqueness_rad};
 pub use series::{LoadedVolume, Series, SeriesKey, SeriesSource, StackOrder};
 pub use slice_view::{SlicePosition, SliceView};
-pub use workspace::{Layout, Placement, View, Viewport, ViewportId, VolumeView, Workspace};
+pub use workspace::{Placement, View, Viewport, ViewportId, VolumeView, Workspace};
 
 /// What the left mouse button does in a slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -43,10 +49,12 @@ pub enum Tool {
     Crosshair,
     /// Tilt the plane.
     Oblique,
+    /// Measure or mark.
+    Draw(DrawingKind),
 }
 
 /// Everything that is open.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Document {
     /// Series by key, in the order of the browser.
     pub series: Vec<Series>,
@@ -58,19 +66,59 @@ pub struct Document {
     pub cursors: BTreeMap<SeriesKey, DVec3>,
     /// What the left button does.
     pub tool: Tool,
+    /// The kind of drawing that was chosen last.
+    pub measuring: DrawingKind,
     /// Whether corner texts are drawn.
     pub is_overlay_visible: bool,
+    /// Whether series of one frame of reference scroll together.
+    pub is_linked: bool,
+    /// Whether series of different frames of reference keep their distance when one scrolls.
+    pub is_linked_by_offset: bool,
     /// Undo and redo.
     pub history: History,
+    /// What is being drawn.
+    pub draft: Option<Draft>,
+    /// The annotation that keys act on.
+    pub selected: Option<AnnotationId>,
+    /// The annotation that was just made and waits for its words.
+    pub labelled: Option<AnnotationId>,
+    /// What would be pasted.
+    pub copied: Option<Arc<Annotation>>,
+    /// The last identifier given to an annotation.
+    pub(crate) last_annotation: u32,
     /// Series whose windows the gesture in progress drags.
     pub(crate) dragged_windows: BTreeSet<SeriesKey>,
     next_key: u32,
 }
 
+impl Default for Document {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Document {
     /// An empty document.
     pub fn new() -> Self {
-        Self { is_overlay_visible: true, ..Self::default() }
+        Self {
+            series: Vec::new(),
+            workspace: Workspace::default(),
+            active: ViewportId::default(),
+            cursors: BTreeMap::new(),
+            tool: Tool::default(),
+            measuring: DrawingKind::Length,
+            is_overlay_visible: true,
+            is_linked: true,
+            is_linked_by_offset: false,
+            history: History::default(),
+            draft: None,
+            selected: None,
+            labelled: None,
+            copied: None,
+            last_annotation: 0,
+            dragged_windows: BTreeSet::new(),
+            next_key: 0,
+        }
     }
 
     /// This document with everything closed; keys are never used again, so late messages find no series.
@@ -128,6 +176,7 @@ impl Document {
     ///
     /// Called after messages and commands; does nothing for viewports that have been placed.
     pub fn place_views(&mut self) {
+        let is_neurological = self.workspace.is_neurological;
         for viewport in &mut self.workspace.viewports {
             let Some(key) = viewport.series.filter(|_| viewport.placement < Placement::Whole) else {
                 continue;
@@ -136,7 +185,7 @@ impl Document {
             let Some(geometry) = series.geometry() else { continue };
             let placement = if series.loaded().is_some() { Placement::Whole } else { Placement::Preview };
             if viewport.placement < placement {
-                viewport.place(geometry, placement);
+                viewport.place(geometry, placement, is_neurological);
                 self.workspace.displays.entry(key).or_insert_with(|| Display::initial(series));
             }
         }

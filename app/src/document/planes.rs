@@ -42,6 +42,19 @@ pub fn acquired_axes(plane: AnatomicalPlane, geometry: &Geometry) -> (DVec3, DVe
     (turn * right, turn * down)
 }
 
+/// The anatomical plane that acquired slices are nearest to.
+pub(super) fn stack_plane(geometry: &Geometry) -> AnatomicalPlane {
+    let normal = frame(geometry).z_axis;
+    let along = |plane: AnatomicalPlane| {
+        let (right, down) = acquired_axes(plane, geometry);
+        right.cross(down).dot(normal).abs()
+    };
+    AnatomicalPlane::ALL
+        .into_iter()
+        .max_by(|a, b| along(*a).total_cmp(&along(*b)))
+        .unwrap_or(AnatomicalPlane::Axial)
+}
+
 /// Largest angle between a patient axis and the nearest axis of the acquisition.
 pub fn obliqueness_rad(geometry: &Geometry) -> f64 {
     let m = nearest_axes(geometry);
@@ -66,6 +79,21 @@ mod tests {
                 let (r, d) = plane.screen_axes_lps();
                 assert!(right.abs_diff_eq(r, 1e-12) && down.abs_diff_eq(d, 1e-12), "{}", plane.name());
             }
+        }
+    }
+
+    #[test]
+    fn stacks_are_named_for_the_plane_they_were_acquired_in() {
+        let sagittal = DMat3::from_cols(DVec3::Y, DVec3::NEG_Z, DVec3::NEG_X);
+        let coronal = DMat3::from_cols(DVec3::X, DVec3::NEG_Z, DVec3::Y);
+        let tilted = DMat3::from_rotation_x(0.5) * sagittal;
+        for (direction, plane) in [
+            (DMat3::IDENTITY, AnatomicalPlane::Axial),
+            (sagittal, AnatomicalPlane::Sagittal),
+            (tilted, AnatomicalPlane::Sagittal),
+            (coronal, AnatomicalPlane::Coronal),
+        ] {
+            assert_eq!(stack_plane(&grid(direction)), plane);
         }
     }
 

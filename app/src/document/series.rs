@@ -6,7 +6,7 @@ use std::sync::Arc;
 use imaging::geometry::{Dims, Geometry};
 use imaging::intensity::{Histogram, NamedWindow};
 use imaging::series::{SeriesAttributes, SeriesEntry, SeriesWarning};
-use imaging::spacing::SpacingSource;
+use imaging::spacing::{SpacingSource, UltrasoundRegion};
 use imaging::verdict::Verdict;
 use imaging::volume::{Unit, Volume};
 
@@ -173,6 +173,20 @@ impl Series {
     /// Whether the series has more than one slice, so that other planes and a volume view make sense.
     pub fn is_volume(&self) -> bool {
         self.dims.z > 1
+    }
+
+    /// Calibrated regions, if it is an ultrasound picture.
+    pub fn ultrasound_regions(&self) -> &[UltrasoundRegion] {
+        match &self.source {
+            SeriesSource::Files(entry) => &entry.ultrasound_regions,
+            SeriesSource::Memory(_) => &[],
+        }
+    }
+
+    /// Whether positions mean the same place in both: one frame of reference.
+    pub fn shares_space_with(&self, other: &Self) -> bool {
+        let (a, b) = (&self.attributes.frame_of_reference_uid, &other.attributes.frame_of_reference_uid);
+        self.key == other.key || (a.is_some() && a == b)
     }
 
     /// What to call it in a list: description, else protocol-free fallback.

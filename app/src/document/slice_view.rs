@@ -81,6 +81,14 @@ impl SliceView {
         self.zoom = 1.0;
     }
 
+    /// [`Self::place`], mirrored where neurologists look from above: patient left on the left.
+    pub fn place_for(&mut self, frame: PlaneFrame, geometry: &Geometry, is_neurological: bool) {
+        self.place(frame, geometry);
+        if is_neurological && self.plane != AnatomicalPlane::Sagittal {
+            self.flip_horizontal();
+        }
+    }
+
     /// View direction, into the screen.
     pub fn normal(&self) -> DVec3 {
         self.right.cross(self.down)

@@ -1,18 +1,22 @@
 //! The undoable part of the document: viewports, layout and displays.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use glam::DVec3;
 use imaging::geometry::{AnatomicalPlane, Geometry};
+use imaging::measurement::Calibration;
 use render_core::camera::{Camera, Projection};
 use render_core::scene::Slab;
 
+use super::annotations::{Annotation, AnnotationId};
 use super::display::Display;
-use super::planes::PlaneFrame;
+use super::layout::{Layout, MAX_VIEWPORTS, STACKS};
+use super::planes::{PlaneFrame, stack_plane};
 use super::series::SeriesKey;
 use super::slice_view::SliceView;
 
-/// Names a viewport; its place in the grid.
+/// Names a viewport. The first four are axial, coronal, sagittal and volume, the others are cells of grids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ViewportId(pub u8);
 
@@ -59,16 +63,21 @@ pub struct Viewport {
     pub series: Option<SeriesKey>,
     /// How far the view was fitted to its series.
     pub placement: Placement,
+    /// Whether it shows a series as it was acquired, whichever plane that is.
+    pub is_stack: bool,
     /// How it shows it.
     pub view: View,
 }
 
 impl Viewport {
     /// Fits the view to a geometry. Slices that were fitted to the first slice keep what was done to them since.
-    pub fn place(&mut self, geometry: &Geometry, placement: Placement) {
+    pub fn place(&mut self, geometry: &Geometry, placement: Placement, is_neurological: bool) {
         match &mut self.view {
             View::Slice(view) if self.placement == Placement::None => {
-                view.place(PlaneFrame::Acquired, geometry);
+                if self.is_stack {
+                    view.plane = stack_plane(geometry);
+                }
+                view.place_for(PlaneFrame::Acquired, geometry, is_neurological);
                 view.slab = Slab::default();
             }
             View::Slice(_) => {}
@@ -96,30 +105,37 @@ impl Viewport {
     }
 }
 
-/// Which viewports are visible.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Layout {
-    /// The one that fills the window, else four-up.
-    pub maximised: Option<ViewportId>,
-}
-
 /// The undoable state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workspace {
     /// Visible viewports.
     pub layout: Layout,
-    /// Always four: axial, coronal, sagittal, volume.
-    pub viewports: [Viewport; 4],
+    /// All there can be, seen or not, so that going back to a layout finds it as it was: axial, coronal, sagittal,
+    /// volume, then the cells of grids.
+    pub viewports: Vec<Viewport>,
     /// Grey values by series.
     pub displays: BTreeMap<SeriesKey, Display>,
     /// Series whose red geometry somebody has taken note of.
     pub acknowledged: BTreeSet<SeriesKey>,
+    /// What was drawn.
+    pub annotations: BTreeMap<AnnotationId, Arc<Annotation>>,
+    /// Lengths that somebody vouches for, by series.
+    pub calibrations: BTreeMap<SeriesKey, Arc<Calibration>>,
+    /// Whether what was drawn is shown at all.
+    pub are_annotations_visible: bool,
+    /// Patient left on the left of the screen; radiologists have it on the right.
+    pub is_neurological: bool,
 }
 
 impl Default for Workspace {
     fn default() -> Self {
-        let viewport =
-            |id, view| Viewport { id: ViewportId(id), series: None, placement: Placement::None, view };
+        let viewport = |id, view| Viewport {
+            id: ViewportId(id),
+            series: None,
+            placement: Placement::None,
+            is_stack: id >= STACKS,
+            view,
+        };
         let slice = |id, plane| viewport(id, View::Slice(SliceView::new(plane)));
         let camera = Camera {
             position_lps: DVec3::NEG_Y,
@@ -127,16 +143,22 @@ impl Default for Workspace {
             up_lps: DVec3::Z,
             projection: Projection::Orthographic { height_mm: 1.0 },
         };
+        let mut viewports = vec![
+            slice(0, AnatomicalPlane::Axial),
+            slice(1, AnatomicalPlane::Coronal),
+            slice(2, AnatomicalPlane::Sagittal),
+            viewport(3, View::Volume(VolumeView { camera })),
+        ];
+        viewports.extend((STACKS..MAX_VIEWPORTS).map(|id| slice(id, AnatomicalPlane::Axial)));
         Self {
             layout: Layout::default(),
-            viewports: [
-                slice(0, AnatomicalPlane::Axial),
-                slice(1, AnatomicalPlane::Coronal),
-                slice(2, AnatomicalPlane::Sagittal),
-                viewport(3, View::Volume(VolumeView { camera })),
-            ],
+            viewports,
             displays: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
+            annotations: BTreeMap::new(),
+            calibrations: BTreeMap::new(),
+            are_annotations_visible: true,
+            is_neurological: false,
         }
     }
 }
@@ -144,8 +166,8 @@ impl Default for Workspace {
 impl Workspace {
     /// A viewport; an unknown id means the first.
     pub fn viewport(&self, id: ViewportId) -> &Viewport {
-        let [first, ..] = &self.viewports;
-        self.viewports.iter().find(|v| v.id == id).unwrap_or(first)
+        let found = self.viewports.iter().find(|v| v.id == id).or(self.viewports.first());
+        found.expect("a workspace is made with all its viewports")
     }
 
     /// A viewport to change.
@@ -155,7 +177,12 @@ impl Workspace {
 
     /// Viewports on screen, in reading order.
     pub fn visible(&self) -> impl Iterator<Item = &Viewport> {
-        let only = self.layout.maximised;
-        self.viewports.iter().filter(move |v| only.is_none_or(|id| id == v.id))
+        self.layout.visible().into_iter().map(|id| self.viewport(id))
+    }
+
+    /// Series of the layout, each once; those behind a maximised viewport too.
+    pub fn shown_series(&self) -> BTreeSet<SeriesKey> {
+        let ids = self.layout.arrangement.viewports();
+        ids.into_iter().filter_map(|id| self.viewport(id).series).collect()
     }
 }

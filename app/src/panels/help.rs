@@ -64,9 +64,11 @@ fn groups_ui(ui: &mut Ui, groups: &[(Group, &str)], keymap: &KeyMap) {
 fn mouse_ui(ui: &mut Ui) {
     ui.label(theme::semibold("Mouse"));
     Grid::new("mouse").num_columns(2).spacing([16.0, 4.0]).show(ui, |ui| {
-        let tools = Tool::ALL.map(|t| (t.title(), t.explanation()));
-        for (gesture, effect) in MOUSE.into_iter().chain(tools) {
+        for (gesture, effect) in MOUSE {
             row_ui(ui, gesture, effect);
+        }
+        for tool in Tool::all() {
+            row_ui(ui, &tool.title(), tool.explanation());
         }
     });
 }

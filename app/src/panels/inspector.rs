@@ -8,6 +8,7 @@ use imaging::verdict::Level;
 use render_core::scene::{Interpolation, Slab, SlabMode};
 use render_core::transfer_function::VOLUME_PRESETS;
 
+use super::measurements::measurements_ui;
 use super::transfer_function::{CurveState, curve_ui};
 use crate::command::{Command, CommandQueue, SeriesCommand, SliceCommand, VoiCommand, VolumeCommand};
 use crate::document::{
@@ -15,10 +16,16 @@ use crate::document::{
 };
 use crate::text;
 use crate::theme;
+use crate::viewports::annotations::Numbers;
 use crate::widgets::{NumberOptions, choice, fact, number_field, quiet, section};
 
 /// Draws the inspector for the active viewport.
-pub fn inspector_ui(ui: &mut Ui, document: &Document, queue: &CommandQueue, curve: &mut CurveState) {
+pub fn inspector_ui(
+    ui: &mut Ui,
+    document: &Document,
+    queue: &CommandQueue,
+    (curve, numbers): (&mut CurveState, &mut Numbers),
+) {
     let Some(series) = document.active_series() else {
         quiet(ui, "Nothing is open.");
         return;
@@ -38,6 +45,10 @@ pub fn inspector_ui(ui: &mut Ui, document: &Document, queue: &CommandQueue, curv
         }
         if series.channels == 1 && series.is_volume() {
             section(ui, "Volume", true, |ui| volume_ui(ui, series, display, queue, curve));
+        }
+        let count = document.workspace.annotations.len();
+        if count > 0 {
+            section(ui, "Measurements", true, |ui| measurements_ui(ui, document, queue, numbers));
         }
         section(ui, "Geometry", true, |ui| geometry_ui(ui, document, series, queue));
         // What is about geometry stands there already.

@@ -4,11 +4,12 @@ use egui::{Align, Layout, MenuBar, RichText, Ui};
 use egui_phosphor::regular as icons;
 use imaging::geometry::AnatomicalPlane;
 use imaging::intensity::CT_PRESETS;
+use imaging::measurement::DrawingKind;
 use render_core::transfer_function::VOLUME_PRESETS;
 
-use crate::command::{Action, AppCommand, Command, CommandQueue, FileCommand, KeyMap};
+use crate::command::{Action, AppCommand, Command, CommandQueue, FileCommand, KeyMap, LayoutCommand};
 use crate::console::View;
-use crate::document::{Document, Tool, VolumeStyle};
+use crate::document::{Arrangement, Document, MAX_GRID, Tool, VolumeStyle};
 use crate::panels::side::SidePanels;
 use crate::panels::{pipelines, server};
 use crate::settings::Settings;
@@ -28,6 +29,27 @@ fn tool_icon(tool: Tool) -> &'static str {
         Tool::Zoom => icons::MAGNIFYING_GLASS,
         Tool::Crosshair => icons::CROSSHAIR,
         Tool::Oblique => icons::PERSPECTIVE,
+        Tool::Draw(kind) => drawing_icon(kind),
+    }
+}
+
+/// The sign of a kind of drawing.
+pub(super) fn drawing_icon(kind: DrawingKind) -> &'static str {
+    match kind {
+        DrawingKind::Length => icons::RULER,
+        DrawingKind::Bidirectional => icons::ARROWS_OUT_CARDINAL,
+        DrawingKind::Polyline => icons::LINE_SEGMENTS,
+        DrawingKind::Angle => icons::ANGLE,
+        DrawingKind::CobbAngle => icons::LESS_THAN,
+        DrawingKind::Rectangle => icons::RECTANGLE,
+        DrawingKind::Ellipse => icons::CIRCLE,
+        DrawingKind::Circle => icons::CIRCLE_DASHED,
+        DrawingKind::Polygon => icons::POLYGON,
+        DrawingKind::Freehand => icons::SCRIBBLE_LOOP,
+        DrawingKind::Spline => icons::BEZIER_CURVE,
+        DrawingKind::Probe => icons::EYEDROPPER,
+        DrawingKind::Arrow => icons::ARROW_UP_LEFT,
+        DrawingKind::Text => icons::TEXT_T,
     }
 }
 
@@ -78,11 +100,27 @@ pub fn menu_bar_ui(
                 entries(ui, &(0..VOLUME_PRESETS.len() as u8).map(Action::VolumePreset).collect::<Vec<_>>());
             });
             ui.separator();
-            entries(ui, &[Action::ToggleMaximised, Action::FourUp, Action::ToggleOverlay]);
+            ui.menu_button("Layout", |ui| {
+                entries(ui, &Arrangement::NAMED.map(|(arrangement, _)| Action::Arrange(arrangement)));
+                ui.separator();
+                grid_picker_ui(ui, document, queue);
+            });
+            entries(ui, &[Action::Neurological, Action::LinkSeries, Action::LinkByOffset]);
+            ui.separator();
+            entries(ui, &[Action::ToggleMaximised, Action::ToggleOverlay]);
             entries(ui, &[Action::ToggleStudies, Action::ToggleInspector, Action::ToggleFullScreen]);
         });
         ui.menu_button("Tools", |ui| {
-            entries(ui, &Tool::ALL.map(Action::Tool));
+            entries(ui, &Tool::VIEWING.map(Action::Tool));
+            ui.separator();
+            ui.menu_button("Measure", |ui| {
+                entries(ui, &DrawingKind::ALL.map(|kind| Action::Tool(Tool::Draw(kind))));
+            });
+            ui.menu_button("Measurements", |ui| {
+                entries(ui, &[Action::CopyAnnotation, Action::PasteAnnotation, Action::DeleteAnnotation]);
+                ui.separator();
+                entries(ui, &[Action::LockAnnotation, Action::HideAnnotation, Action::ToggleAnnotations]);
+            });
             ui.separator();
             entries(
                 ui,
@@ -108,12 +146,11 @@ pub fn menu_bar_ui(
         });
         ui.add_space(theme::space::GROUP);
         let is_open = !document.series.is_empty();
-        for tool in Tool::ALL.into_iter().filter(|_| is_open) {
-            let action = Action::Tool(tool);
-            let hint = format!("{}\n{}", hint(action, keymap), tool.explanation());
-            if icon_button(ui, tool_icon(tool), tool.title(), &hint, document.tool == tool).clicked() {
-                queue.send(Command::Tool(tool));
+        if is_open {
+            for tool in Tool::VIEWING {
+                tool_ui(ui, tool, document, keymap, queue);
             }
+            measure_ui(ui, document, keymap, queue);
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             server::indicator_ui(ui, server, settings.is_jobs_open, keymap, queue);
@@ -136,6 +173,26 @@ pub fn menu_bar_ui(
     });
 }
 
+fn tool_ui(ui: &mut Ui, tool: Tool, document: &Document, keymap: &KeyMap, queue: &CommandQueue) {
+    let action = Action::Tool(tool);
+    let hint = format!("{}\n{}", hint(action, keymap), tool.explanation());
+    if icon_button(ui, tool_icon(tool), &tool.title(), &hint, document.tool == tool).clicked() {
+        queue.send(Command::Tool(tool));
+    }
+}
+
+/// The measuring tool that is or was in use, and the others behind an arrow.
+fn measure_ui(ui: &mut Ui, document: &Document, keymap: &KeyMap, queue: &CommandQueue) {
+    tool_ui(ui, Tool::Draw(document.measuring), document, keymap, queue);
+    let button = egui::Button::new(theme::icon(icons::CARET_DOWN)).frame_when_inactive(false);
+    let (response, _) = egui::containers::menu::MenuButton::from_button(button).ui(ui, |ui| {
+        for kind in DrawingKind::ALL {
+            menu_action(ui, Action::Tool(Tool::Draw(kind)), document, keymap, queue);
+        }
+    });
+    response.on_hover_text("More measuring tools").accessible_name("More measuring tools");
+}
+
 fn panel_toggles(ui: &mut Ui, sides: SidePanels, keymap: &KeyMap, document: &Document, queue: &CommandQueue) {
     let toggles = [
         (Action::ToggleInspector, icons::SLIDERS_HORIZONTAL, sides.inspector),
@@ -147,6 +204,45 @@ fn panel_toggles(ui: &mut Ui, sides: SidePanels, keymap: &KeyMap, document: &Doc
         {
             queue.send(command);
         }
+    }
+}
+
+/// Rows and columns, pointed at: the cells up to the pointer become the grid.
+fn grid_picker_ui(ui: &mut Ui, document: &Document, queue: &CommandQueue) {
+    const CELL: f32 = 18.0;
+    let current = match document.workspace.layout.arrangement {
+        Arrangement::Grid { rows, columns } => [rows, columns],
+        _ => [0, 0],
+    };
+    let most = f32::from(MAX_GRID) * CELL;
+    let (area, _) = ui.allocate_exact_size(egui::vec2(most, most), egui::Sense::hover());
+    let cell = |row: u8, column: u8| {
+        let corner = area.min + egui::vec2(f32::from(column), f32::from(row)) * CELL;
+        egui::Rect::from_min_size(corner, egui::Vec2::splat(CELL)).shrink(1.5)
+    };
+    let places = || (0..MAX_GRID).flat_map(|row| (0..MAX_GRID).map(move |column| [row, column]));
+    let responses: Vec<([u8; 2], egui::Response)> = places()
+        .map(|[row, column]| {
+            let id = ui.scope_id().with(("grid", row, column));
+            let response = ui.interact(cell(row, column), id, egui::Sense::click());
+            let name = Arrangement::grid(row + 1, column + 1).name();
+            response.widget_info(|| {
+                egui::WidgetInfo::labeled(egui::accesskit::Role::Button, true, format!("Grid {name}"))
+            });
+            ([row, column], response.on_hover_text(name))
+        })
+        .collect();
+    let hovered = responses.iter().find(|(_, r)| r.hovered() || r.has_focus()).map(|(place, _)| *place);
+    let [rows, columns] = hovered.map_or(current, |[row, column]| [row + 1, column + 1]);
+    for [row, column] in places() {
+        let is_in = row < rows && column < columns;
+        let fill = if is_in { theme::ACCENT } else { theme::FIELD };
+        ui.painter().rect_filled(cell(row, column), 2.0, fill);
+    }
+    if let Some(([row, column], _)) = responses.iter().find(|(_, r)| r.clicked()) {
+        let arrangement = Arrangement::grid(row + 1, column + 1);
+        queue.send(Command::Layout(LayoutCommand::Arrange(arrangement)));
+        ui.close();
     }
 }
 

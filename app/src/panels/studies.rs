@@ -143,7 +143,9 @@ fn series_ui(
     queue: &CommandQueue,
     state: &mut StudiesState,
 ) {
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), SERIES_HEIGHT), Sense::click());
+    let (rect, response) =
+        ui.allocate_exact_size(vec2(ui.available_width(), SERIES_HEIGHT), Sense::click_and_drag());
+    response.dnd_set_drag_payload(series.key);
     let is_shown = document.active_viewport().series == Some(series.key);
     let warnings = series.all_warnings();
     let dims = dims_text(series);

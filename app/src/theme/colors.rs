@@ -37,6 +37,8 @@ pub const GOOD: Color32 = hex(0x4D_B38A);
 pub const WARNING: Color32 = hex(0xD9_A441);
 /// Failed; always beside an icon or a word.
 pub const DANGER: Color32 = hex(0xE2_625B);
+/// What readers draw on pictures.
+pub const MARK: Color32 = hex(0x6F_E3DE);
 /// Halo around overlay text.
 pub const HALO: Color32 = Color32::from_black_alpha(200);
 /// Histogram bars behind a transfer function.

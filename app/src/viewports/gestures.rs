@@ -100,7 +100,8 @@ fn activate(response: &Response, id: ViewportId, ctx: &ViewportContext<'_>, ui: 
     if ctx.document.active != id && (is_pressed || response.clicked() || response.has_focus()) {
         ctx.queue.send(Command::Layout(LayoutCommand::Activate(id)));
     }
-    if response.double_clicked_by(PointerButton::Primary) {
+    let is_drawing = matches!(ctx.document.tool, Tool::Draw(_));
+    if response.double_clicked_by(PointerButton::Primary) && !is_drawing {
         ctx.queue.send(Command::Layout(LayoutCommand::ToggleMaximised(id)));
     }
 }
@@ -152,7 +153,7 @@ pub(super) fn slice_gestures(
     response: &Response,
     frame: &SliceFrame,
     (viewport, series): (ViewportId, SeriesKey),
-    ctx: &ViewportContext<'_>,
+    (ctx, is_drawing): (&ViewportContext<'_>, bool),
     state: &mut ViewportState,
 ) {
     activate(response, viewport, ctx, ui);
@@ -203,7 +204,10 @@ pub(super) fn slice_gestures(
     match drag_of(response, modifiers, false) {
         Some(Drag::Pan) => pan(viewport, delta, mm, ctx),
         Some(Drag::Zoom | Drag::Roll) => zoom(viewport, delta, ctx),
+        // The pointer belongs to what is drawn.
+        _ if is_drawing => {}
         Some(Drag::Tool) => match ctx.document.tool {
+            Tool::Draw(_) => {}
             Tool::WindowLevel => {
                 let upwards = if ctx.settings.is_level_drag_inverted { -1.0 } else { 1.0 };
                 if delta != Vec2::ZERO {

@@ -1,5 +1,6 @@
-//! The pictures: a grid of four viewports or one of them alone.
+//! The pictures: viewports as the layout has them, or one of them alone.
 
+pub(crate) mod annotations;
 mod cube;
 mod gestures;
 mod overlay;
@@ -15,8 +16,8 @@ use egui::{CursorIcon, Rect, Sense, Ui, pos2, vec2};
 use glam::DVec3;
 use imaging::volume::Volume;
 
-use crate::command::{AppCommand, Command, CommandQueue, KeyMap};
-use crate::document::{Document, Lengths, SeriesKey, View, Viewport, ViewportId};
+use crate::command::{AppCommand, Command, CommandQueue, KeyMap, SeriesCommand};
+use crate::document::{Arrangement, Document, Lengths, SeriesKey, View, Viewport, ViewportId};
 use crate::gpu_bridge::Pictures;
 use crate::settings::Settings;
 use crate::theme;
@@ -64,6 +65,10 @@ pub struct ViewportState {
     drag_rest: f64,
     /// Whether a second finger came down since the screen was last free.
     is_multi_touch: bool,
+    /// The annotation in the hand.
+    held: Option<annotations::Held>,
+    /// Numbers of annotations.
+    pub numbers: annotations::Numbers,
     /// Whether the volume is being turned, so that frames come fast rather than fine.
     pub is_volume_moving: bool,
 }
@@ -79,45 +84,61 @@ pub fn grid_ui(ui: &mut Ui, ctx: &ViewportContext<'_>, state: &mut ViewportState
     state.probe = None;
     // On whole pixels of the screen: a picture between them would be sampled a second time, and blurred.
     let scale = ui.ctx().pixels_per_point();
-    let rects = rects(area, ctx.settings.split).map(|rect| rect.round_to_pixels(scale));
-    match ctx.document.workspace.layout.maximised {
-        Some(id) => {
-            viewport_ui(ui, area.round_to_pixels(scale), ctx.document.workspace.viewport(id), ctx, state)
-        }
+    let workspace = &ctx.document.workspace;
+    match workspace.layout.maximised {
+        Some(id) => viewport_ui(ui, area.round_to_pixels(scale), workspace.viewport(id), ctx, state),
         None => {
-            for (viewport, rect) in ctx.document.workspace.viewports.iter().zip(rects) {
-                viewport_ui(ui, rect, viewport, ctx, state);
+            let arrangement = workspace.layout.arrangement;
+            let rects = rects(area, arrangement, ctx.settings.split);
+            for (id, rect) in arrangement.viewports().into_iter().zip(rects) {
+                viewport_ui(ui, rect.round_to_pixels(scale), workspace.viewport(id), ctx, state);
             }
-            splitter_ui(ui, area, ctx);
+            splitter_ui(ui, area, arrangement, ctx);
         }
     }
     ui.advance_cursor_after_rect(area);
 }
 
-/// Four rectangles around the split point, on whole points.
-fn rects(area: Rect, split: [f32; 2]) -> [Rect; 4] {
-    let x = (area.left() + (area.width() - GAP) * split[0]).round();
-    let y = (area.top() + (area.height() - GAP) * split[1]).round();
-    let left = (area.left(), x);
-    let right = (x + GAP, area.right());
-    let top = (area.top(), y);
-    let bottom = (y + GAP, area.bottom());
-    let rect = |h: (f32, f32), v: (f32, f32)| Rect::from_min_max(pos2(h.0, v.0), pos2(h.1, v.1));
-    [rect(left, top), rect(right, top), rect(left, bottom), rect(right, bottom)]
+/// Where the viewports of an arrangement lie, on whole points, with a gap between them.
+fn rects(area: Rect, arrangement: Arrangement, split: [f32; 2]) -> Vec<Rect> {
+    // Each line between viewports lies in the middle of a gap; the outer edges have none.
+    let edge = |share: f32, from: f32, length: f32, is_start: bool| {
+        if share <= 0.0 || share >= 1.0 {
+            return from + length * share;
+        }
+        let start = (from + (length + GAP) * share - GAP).round();
+        if is_start { start + GAP } else { start }
+    };
+    let cells = arrangement.cells(split).into_iter();
+    cells
+        .map(|[left, top, right, bottom]| {
+            Rect::from_min_max(
+                pos2(edge(left, area.left(), area.width(), true), edge(top, area.top(), area.height(), true)),
+                pos2(
+                    edge(right, area.left(), area.width(), false),
+                    edge(bottom, area.top(), area.height(), false),
+                ),
+            )
+        })
+        .collect()
 }
 
-fn splitter_ui(ui: &Ui, area: Rect, ctx: &ViewportContext<'_>) {
-    let [_, _, _, last] = rects(area, ctx.settings.split);
-    let (x, y) = (last.left() - GAP, last.top() - GAP);
+fn splitter_ui(ui: &Ui, area: Rect, arrangement: Arrangement, ctx: &ViewportContext<'_>) {
+    let [has_x, has_y] = arrangement.has_split();
+    let rects = rects(area, arrangement, ctx.settings.split);
+    let (Some(first), Some(last)) = (rects.first(), rects.last()) else { return };
+    let (x, y) = (first.right(), last.top() - GAP);
+    // Where one viewport has the whole height, the line between the others starts beside it.
+    let horizontal_from = if arrangement == Arrangement::FourUp { area.left() } else { x };
     let cross = Rect::from_min_size(pos2(x, y), vec2(GAP, GAP)).expand(2.0);
     let vertical = Rect::from_x_y_ranges(x..=x + GAP, area.y_range());
-    let horizontal = Rect::from_x_y_ranges(area.x_range(), y..=y + GAP);
+    let horizontal = Rect::from_x_y_ranges(horizontal_from..=area.right(), y..=y + GAP);
     let handles = [
-        ("left and right", vertical, CursorIcon::ResizeHorizontal, [true, false]),
-        ("top and bottom", horizontal, CursorIcon::ResizeVertical, [false, true]),
-        ("all four", cross, CursorIcon::Move, [true, true]),
+        (has_x, "left and right", vertical, CursorIcon::ResizeHorizontal, [true, false]),
+        (has_y, "top and bottom", horizontal, CursorIcon::ResizeVertical, [false, true]),
+        (has_x && has_y, "all of them", cross, CursorIcon::Move, [true, true]),
     ];
-    for (name, rect, cursor, moves) in handles {
+    for (_, name, rect, cursor, moves) in handles.into_iter().filter(|(exists, ..)| *exists) {
         let response = ui.interact(rect, ui.scope_id().with(("split", name)), Sense::click_and_drag());
         let response = response.on_hover_cursor(cursor);
         response.widget_info(|| {
@@ -135,8 +156,8 @@ fn splitter_ui(ui: &Ui, area: Rect, ctx: &ViewportContext<'_>) {
             split = [0.5; 2];
         } else if let (true, Some(p)) = (response.dragged(), response.interact_pointer_pos()) {
             let wanted = [
-                (p.x - GAP / 2.0 - area.left()) / (area.width() - GAP),
-                (p.y - GAP / 2.0 - area.top()) / (area.height() - GAP),
+                (p.x + GAP / 2.0 - area.left()) / (area.width() + GAP),
+                (p.y + GAP / 2.0 - area.top()) / (area.height() + GAP),
             ];
             for ((s, w), moves) in split.iter_mut().zip(wanted).zip(moves) {
                 if moves {
@@ -176,9 +197,26 @@ fn viewport_ui(
         View::Slice(view) => slice::slice_ui(ui, rect, viewport, view, ctx, state),
         View::Volume(view) => volume::volume_ui(ui, rect, viewport, view, ctx, state),
     }
-    if ctx.document.active == viewport.id && ctx.document.workspace.layout.maximised.is_none() {
+    drop_ui(ui, rect, viewport, ctx);
+    let is_alone = ctx.document.workspace.layout.visible().len() == 1;
+    if ctx.document.active == viewport.id && !is_alone {
         let stroke = egui::Stroke::new(1.0, theme::ACCENT);
         painter.rect_stroke(rect, 0.0, stroke, egui::StrokeKind::Inside);
+    }
+}
+
+/// Takes a series that is dragged here from the study browser.
+fn drop_ui(ui: &Ui, rect: Rect, viewport: &Viewport, ctx: &ViewportContext<'_>) {
+    if !egui::DragAndDrop::has_payload_of_type::<SeriesKey>(ui.ctx()) {
+        return;
+    }
+    let response = ui.interact(rect, ui.scope_id().with(("drop", viewport.id)), Sense::hover());
+    if response.dnd_hover_payload::<SeriesKey>().is_some() {
+        let stroke = egui::Stroke::new(2.0, theme::ACCENT);
+        ui.painter_at(rect).rect_stroke(rect, 0.0, stroke, egui::StrokeKind::Inside);
+    }
+    if let Some(series) = response.dnd_release_payload::<SeriesKey>() {
+        ctx.queue.send(Command::Series(SeriesCommand::ShowIn(viewport.id, *series)));
     }
 }
 
@@ -220,6 +258,24 @@ fn probe(volume: &Volume, lps: DVec3, lengths: Lengths) -> Probe {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn viewports_fill_the_area_but_for_equal_gaps_on_whole_points() {
+        let area = Rect::from_min_size(pos2(7.0, 9.0), vec2(1001.0, 777.0));
+        for arrangement in [Arrangement::FourUp, Arrangement::OnePlusTwo, Arrangement::grid(3, 4)] {
+            let rects = rects(area, arrangement, [0.5, 0.5]);
+            let bounds = rects.iter().fold(Rect::NOTHING, |all, r| all.union(*r));
+            assert_eq!(bounds, area);
+            for (i, a) in rects.iter().enumerate() {
+                assert!(a.min.x.fract() == 0.0 && a.max.y.fract() == 0.0, "{a:?}");
+                for b in &rects[i + 1..] {
+                    let apart = (b.min.x - a.max.x).max(a.min.x - b.max.x);
+                    let apart = apart.max(b.min.y - a.max.y).max(a.min.y - b.max.y);
+                    assert!(apart >= GAP, "{a:?} {b:?}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn picture_made_for_another_size_keeps_its_scale_and_middle() {

@@ -2,11 +2,11 @@
 
 use egui::{Align2, Rect, Sense, Ui, Vec2, WidgetInfo, vec2};
 use glam::DVec3;
-use imaging::geometry::orientation_letters;
+use imaging::geometry::{AnatomicalPlane, Geometry, orientation_letters};
 use render_core::scene::{SlabMode, SlicePlane};
 
 use super::gestures::{SliceFrame, slice_gestures};
-use super::{ViewportContext, ViewportState, cube, overlay, picture_ui, probe, states};
+use super::{ViewportContext, ViewportState, annotations, cube, overlay, picture_ui, probe, states};
 use crate::command::Action;
 use crate::document::{Display, Lengths, Placement, Series, SliceView, Viewport};
 use crate::gpu_bridge::{Caption, SceneKey};
@@ -49,7 +49,8 @@ pub(super) fn slice_ui(
         _ => slice_frame(rect, viewport, view, series, ctx, state),
     };
     if let Some(frame) = &frame {
-        slice_gestures(ui, &response, frame, (viewport.id, series.key), ctx, state);
+        let is_drawing = annotations::pointer(ui, &response, (frame, view), (viewport, series), ctx, state);
+        slice_gestures(ui, &response, frame, (viewport.id, series.key), (ctx, is_drawing), state);
         if let (Some(pos), Some(volume)) = (response.hover_pos(), series.best_volume()) {
             let mut probed = probe(volume, frame.lps(pos), ctx.document.lengths(series));
             if view.slab.thickness_mm > 0.0 {
@@ -64,6 +65,8 @@ pub(super) fn slice_ui(
         reference_lines(&painter, frame, viewport, series, ctx);
         // Under the letters, which nothing may hide.
         cube::inset_ui(ui, rect, viewport, series.key, ctx);
+        let hover = response.hover_pos();
+        annotations::annotations_ui(ui, &painter, (frame, view), (viewport, series), hover, ctx, state);
         let letters = letters(view);
         overlay::orientation_letters(&painter, rect, &letters);
         if rect.width() > 180.0 && rect.height() > 120.0 {
@@ -130,6 +133,9 @@ fn description(viewport: &Viewport, view: &SliceView, series: &Series, ctx: &Vie
         if let Some(badge) = color_badge(series, display) {
             text.push_str(&format!(", {badge}"));
         }
+    }
+    if ctx.document.workspace.is_neurological {
+        text.push_str(", NEURO");
     }
     text
 }
@@ -204,19 +210,17 @@ fn reference_lines(
         return;
     }
     let geometry = loaded.volume.geometry();
-    for other in &ctx.document.workspace.viewports {
-        let Some(plane) =
-            other.slice().filter(|_| other.id != viewport.id && other.series == viewport.series)
-        else {
-            continue;
-        };
+    // Planes of what is maximised away are still cut there.
+    for id in ctx.document.workspace.layout.arrangement.viewports() {
+        let other = ctx.document.workspace.viewport(id);
+        let Some(plane) = other.slice().filter(|_| other.id != viewport.id) else { continue };
+        let Some((geometry, cursor)) = other_cut(other, series, (geometry, cursor), ctx) else { continue };
         let along = frame.plane.normal().cross(plane.normal());
         if along.length() < 0.05 {
             continue;
         }
         let direction = vec2(along.dot(frame.plane.right) as f32, along.dot(frame.plane.down) as f32);
-        let through = plane.through(geometry, cursor);
-        let middle = frame.pos(through);
+        let middle = frame.pos(plane.through(geometry, cursor));
         overlay::reference_line(
             painter,
             frame.rect,
@@ -225,6 +229,21 @@ fn reference_lines(
             plane.plane,
         );
     }
+}
+
+/// Grid and crosshair of what another viewport shows, if it lies in the same space as `series`.
+fn other_cut<'a>(
+    other: &Viewport,
+    series: &Series,
+    own: (&'a Geometry, DVec3),
+    ctx: &'a ViewportContext<'_>,
+) -> Option<(&'a Geometry, DVec3)> {
+    let key = other.series?;
+    if key == series.key {
+        return Some(own);
+    }
+    let shown = ctx.document.series(key).filter(|s| s.shares_space_with(series))?;
+    Some((shown.geometry()?, ctx.document.cursor(key)?))
 }
 
 /// Points right or down, so that a line's tag is always at the same end.
@@ -247,6 +266,9 @@ fn corners(
     let is_oblique = series.geometry().is_some_and(|g| view.is_tilted(g));
     let name = if is_oblique { format!("{} oblique", viewport.name()) } else { viewport.name().to_owned() };
     top_left.colored(name, theme::plane(view.plane), 0);
+    if ctx.document.workspace.is_neurological && view.plane != AnatomicalPlane::Sagittal {
+        top_left.colored("NEURO", theme::WARNING, 0);
+    }
     top_left.line(text::patient_name(&a.patient_name), 0).line(&a.patient_id, 0);
     if !ctx.document.is_overlay_visible {
         top_left.draw(painter, rect, Align2::LEFT_TOP);

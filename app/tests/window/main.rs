@@ -3,6 +3,7 @@
 mod color_profiles;
 mod driver;
 mod geometry;
+mod measuring;
 mod overlays;
 mod reading;
 mod server;

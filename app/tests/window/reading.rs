@@ -99,7 +99,7 @@ fn double_click_maximises_and_restores_without_touching_the_camera() {
     let mut window = Window::with_phantom(LAPTOP);
     let rect = window.rect("Coronal");
     window.wheel(rect.center(), 2.0, Modifiers::COMMAND);
-    let before = window.document().workspace.viewports;
+    let before = window.document().workspace.viewports.clone();
     assert!(before[1].slice().unwrap().zoom > 1.2);
     window.double_click(rect.center());
     assert_eq!(window.document().workspace.layout.maximised, Some(ViewportId(1)));
