@@ -5,6 +5,7 @@
 mod blit;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use egui::{Color32, ColorImage, Painter, Rect, Shape, TextureHandle, TextureOptions, pos2};
 use egui_wgpu::RenderState;
@@ -12,8 +13,10 @@ use glam::DVec3;
 use imaging::volume::VolumeId;
 use render_core::RendererChoice;
 use render_core::camera::Camera;
+use render_core::color_map::ColorMap;
 use render_core::gpu::DeviceWatch;
 use render_core::image::Image8;
+use render_core::layers::SliceLayer;
 use render_core::scene::{GreyMapping, Interpolation, Slab, SlicePlane};
 
 use crate::document::{SeriesKey, SliceView, ViewportId, VolumeLook};
@@ -33,6 +36,8 @@ pub enum SceneKey {
         interpolation: Interpolation,
         slab: Slab,
         grey: GreyMapping,
+        color_map: Option<Arc<ColorMap>>,
+        layers: Vec<SliceLayer>,
     },
     Volume {
         volume: VolumeId,
@@ -420,6 +425,8 @@ mod tests {
             interpolation: Interpolation::Linear,
             slab: Slab::default(),
             grey: GreyMapping { window, is_inverted: false },
+            color_map: None,
+            layers: Vec::new(),
         }
     }
 
@@ -475,6 +482,8 @@ mod tests {
             interpolation: Interpolation::Linear,
             slab: Slab::default(),
             grey: GreyMapping { window, is_inverted: false },
+            color_map: None,
+            layers: Vec::new(),
         };
         pictures.slots.entry((VIEWPORT, false)).or_default().requested = Some((key, 2, now));
         pictures.accept(&ctx, picture(before, 1));

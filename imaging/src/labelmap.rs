@@ -373,20 +373,57 @@ impl LabelMap {
         max_bytes: u64,
     ) -> Option<Self> {
         let count = geometry.dims().checked_count().filter(|&n| n as u64 <= max_bytes / 2)?;
-        let mut labels = vec![0u16; count];
-        let mut overlap_count = 0;
+        let mut map = Self { geometry: *geometry, labels: vec![0u16; count], overlap_count: 0 };
+        for (label, mask) in masks {
+            map.add(label, &mask.resampled(geometry));
+        }
+        Some(map)
+    }
+
+    /// Paints masks onto as many maps of a grid as it takes for none to hide another.
+    ///
+    /// Each mask goes, in the order given, into the first map where it overlaps none of those before it. Returns
+    /// `None` if the maps together are larger than `max_bytes`, at two bytes a voxel.
+    pub fn paint_apart<'a>(
+        geometry: &Geometry,
+        masks: impl IntoIterator<Item = (u16, &'a Mask)>,
+        max_bytes: u64,
+    ) -> Option<Vec<Self>> {
+        let count = geometry.dims().checked_count()? as u64;
+        let mut maps: Vec<Self> = Vec::new();
         for (label, mask) in masks {
             let mask = mask.resampled(geometry);
-            for z in mask.slices() {
-                mask.runs_of_slice(z, |first, count| {
-                    for voxel in labels.iter_mut().skip(first).take(count) {
-                        overlap_count += u64::from(*voxel != 0);
-                        *voxel = label;
-                    }
-                });
+            if let Some(map) = maps.iter_mut().find(|map| !map.is_hit(&mask)) {
+                map.add(label, &mask);
+                continue;
             }
+            let left = max_bytes.checked_sub((maps.len() as u64).checked_mul(count.checked_mul(2)?)?)?;
+            maps.push(Self::paint(geometry, [(label, &mask)], left)?);
         }
-        Some(Self { geometry: *geometry, labels, overlap_count })
+        Some(maps)
+    }
+
+    /// Whether a mask on this grid has a voxel that is painted already.
+    fn is_hit(&self, mask: &Mask) -> bool {
+        let mut is_hit = false;
+        for z in mask.slices() {
+            mask.runs_of_slice(z, |first, count| {
+                is_hit |= self.labels.iter().skip(first).take(count).any(|&label| label != 0);
+            });
+        }
+        is_hit
+    }
+
+    /// Paints a mask on this grid over what is there.
+    fn add(&mut self, label: u16, mask: &Mask) {
+        for z in mask.slices() {
+            mask.runs_of_slice(z, |first, count| {
+                for voxel in self.labels.iter_mut().skip(first).take(count) {
+                    self.overlap_count += u64::from(*voxel != 0);
+                    *voxel = label;
+                }
+            });
+        }
     }
 
     /// Grid and its place in the patient.
@@ -402,6 +439,11 @@ impl LabelMap {
     /// Label of every voxel, x fastest.
     pub fn labels(&self) -> &[u16] {
         &self.labels
+    }
+
+    /// The labels themselves, without copying.
+    pub fn into_labels(self) -> Vec<u16> {
+        self.labels
     }
 
     /// How often a voxel was painted over: more than 0 says that this map does not show all.
@@ -457,6 +499,12 @@ mod tests {
         let map = LabelMap::paint(&g, [(1, &a), (2, &b)], 1 << 20).unwrap();
         assert_eq!((map.labels(), map.overlap_count()), ([1u16, 1, 2, 2].as_slice(), 1));
         assert_eq!(LabelMap::paint(&g, [(1, &a)], 7), None, "eight bytes are needed");
+        let c = Mask::from_fn(g, |[x, ..]| x == 3);
+        let apart = LabelMap::paint_apart(&g, [(1, &a), (2, &b), (3, &c)], 16).unwrap();
+        let labels: Vec<&[u16]> = apart.iter().map(LabelMap::labels).collect();
+        assert_eq!(labels, [[1, 1, 1, 3], [0, 0, 2, 2]], "nothing is hidden");
+        assert!(apart.iter().all(|map| map.overlap_count() == 0));
+        assert_eq!(LabelMap::paint_apart(&g, [(1, &a), (2, &b)], 15), None, "sixteen bytes are needed");
         assert_eq!(a.dice(&b), Some(2.0 / 5.0));
     }
 }

@@ -16,6 +16,7 @@ pub mod fault;
 pub mod formats;
 pub mod geometry;
 pub mod intensity;
+pub mod label_volume;
 pub mod labelmap;
 pub mod measurement;
 pub mod memory;

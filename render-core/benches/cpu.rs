@@ -46,6 +46,8 @@ fn slice_scene(volume: &Arc<Volume>, plane: SlicePlane) -> SliceScene {
         interpolation: Interpolation::Linear,
         slab: Slab::default(),
         grey: grey(),
+        color_map: None,
+        layers: Vec::new(),
     }
 }
 

@@ -13,10 +13,13 @@ use std::time::Instant;
 use glam::DVec3;
 use imaging::geometry::{AnatomicalPlane, Dims, Geometry};
 use imaging::intensity::Window;
+use imaging::label_volume::LabelVolume;
 use imaging::volume::{Volume, VolumeMeta};
 use render_core::camera::Camera;
+use render_core::color_map::ColorMap;
 use render_core::cpu::CpuRenderer;
 use render_core::image::Image8;
+use render_core::layers::{LabelColors, LabelLayer, ScalarLayer, SliceLayer};
 use render_core::reference;
 use render_core::scene::{
     CropBox, GreyMapping, Interpolation, Lighting, Slab, SlabMode, SlicePlane, SliceScene, VolumeMode,
@@ -155,7 +158,10 @@ fn slices(volume: &Arc<Volume>) -> Vec<(String, SliceScene)> {
         interpolation,
         slab,
         grey: GreyMapping { window: Window::linear(40.0, 400.0), is_inverted: false },
+        color_map: None,
+        layers: Vec::new(),
     };
+    let layers = layers(volume).unwrap_or_default();
     let mut scenes = Vec::new();
     for (name, plane) in planes {
         let plain = Slab::default();
@@ -163,8 +169,44 @@ fn slices(volume: &Arc<Volume>) -> Vec<(String, SliceScene)> {
         scenes.push((format!("slice {name} linear"), make(plane, Interpolation::Linear, plain)));
         scenes.push((format!("slice {name} nearest"), make(plane, Interpolation::Nearest, plain)));
         scenes.push((format!("slice {name} slab 10 mm"), make(plane, Interpolation::Linear, thick)));
+        for (what, layer) in &layers {
+            let bare = make(plane, Interpolation::Linear, plain);
+            scenes.push((format!("slice {name} {what}"), SliceScene { layers: vec![layer.clone()], ..bare }));
+        }
+        let map = ColorMap::by_id("hot-iron");
+        let mapped = SliceScene { color_map: map, ..make(plane, Interpolation::Linear, plain) };
+        scenes.push((format!("slice {name} hot iron"), mapped));
     }
     scenes
+}
+
+/// Labels all over the image, and a volume of a quarter of its resolution over it.
+fn layers(volume: &Volume) -> Option<Vec<(&'static str, SliceLayer)>> {
+    let g = volume.geometry();
+    let d = g.dims();
+    let label = |i: usize| ((i % d.x / 40 + i / d.x % d.y / 40 + i / (d.x * d.y) / 40) % 5) as u8;
+    let labels: Vec<u8> = (0..d.checked_count()?).map(label).collect();
+    let labels = Arc::new(Volume::new(VolumeMeta::scalar(*g), labels).ok()?);
+    let labels = LabelLayer {
+        labels: Arc::new(LabelVolume::from_volume(&labels, 0).ok()?),
+        colors: Arc::new(LabelColors::new()),
+        fill_opacity: 0.4,
+        outline_opacity: 1.0,
+        outline_px: 2,
+    };
+    let coarse = Dims::new(d.x.div_ceil(4), d.y.div_ceil(4), d.z.div_ceil(4));
+    let grid = Geometry::axis_aligned(coarse, g.origin_lps(), g.spacing_mm() * 4.0).ok()?;
+    let uptake: Vec<u16> = (0..coarse.checked_count()?).map(|i| (i * 7919 % 65_536) as u16).collect();
+    let uptake = ScalarLayer {
+        volume: Arc::new(Volume::new(VolumeMeta::scalar(grid), uptake).ok()?),
+        time_point: 0,
+        window: GreyMapping { window: Window::linear(32_768.0, 65_536.0), is_inverted: false },
+        color_map: ColorMap::by_id("hot-iron")?,
+        opacity: 0.5,
+        threshold: None,
+        interpolation: Interpolation::Linear,
+    };
+    Some(vec![("labels", SliceLayer::Labels(labels)), ("fusion", SliceLayer::Scalar(uptake))])
 }
 
 fn slice_case(

@@ -13,6 +13,7 @@ use imaging::volume::{Volume, VolumeId};
 
 use crate::RenderError;
 use crate::image::{Image8, ImageF32};
+use crate::layers::LabelLayer;
 use crate::reference;
 use crate::scene::{CubeScene, SliceScene, VolumeMode, VolumeScene};
 
@@ -21,9 +22,11 @@ mod cache;
 mod composite;
 mod cube;
 mod grid;
+mod label_bands;
 mod lanes;
 mod light_queue;
 mod mip;
+mod paint;
 mod patch;
 mod rays;
 mod sampler;
@@ -31,6 +34,7 @@ mod shading;
 mod skip;
 mod slice;
 mod slice_any;
+mod slice_kernel;
 mod traverse;
 mod volume;
 
@@ -116,6 +120,15 @@ impl CpuRenderer {
         scene.validate()?;
         let image = slice::draw(scene, self.options(None));
         Ok(image.unwrap_or_else(|| Image8::black(scene.size_px[0], scene.size_px[1])))
+    }
+
+    /// See [`reference::slice_labels`].
+    ///
+    /// # Errors
+    /// If the scene does not validate.
+    pub fn slice_labels(&self, scene: &SliceScene, layer: &LabelLayer) -> Result<Vec<u16>, RenderError> {
+        scene.validate()?;
+        Ok(label_bands::labels(layer, scene))
     }
 
     /// As [`CpuRenderer::slice`]; `None` soon after `cancel` is set.

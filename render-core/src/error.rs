@@ -19,6 +19,10 @@ pub enum RenderError {
     OutOfMemory { needed_bytes: u64, budget_bytes: u64 },
     #[error("a colour image has no transfer function; show it in slices")]
     ColorVolume,
+    #[error("the graphics device has no room for labels at full resolution")]
+    ReducedLabels,
+    #[error("a colour image has no colour map; only scalar images can be laid over others")]
+    ColorLayer,
     #[error("time point {time_point} does not exist; the volume has {count}")]
     TimePoint { time_point: usize, count: usize },
 }

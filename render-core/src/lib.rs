@@ -9,9 +9,11 @@
 #![warn(missing_docs)]
 
 pub mod camera;
+pub mod color_map;
 pub mod cpu;
 pub mod gpu;
 pub mod image;
+pub mod layers;
 pub mod progressive;
 pub mod reference;
 pub mod scene;

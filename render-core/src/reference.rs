@@ -15,6 +15,10 @@ use crate::scene::{
 };
 use crate::transfer_function::TransferLut;
 
+mod layers;
+
+pub use layers::slice_labels;
+
 /// Modality values of a slice, one per pixel; NaN outside the volume. For colour volumes channel `channel`.
 ///
 /// # Errors
@@ -63,19 +67,33 @@ fn combine(samples: &[f64], mode: SlabMode) -> f64 {
     }
 }
 
-/// A slice as shown: windowed grey, or the colours of a colour volume; black outside.
+/// A slice as shown: windowed grey or the colours of the map, or those of a colour volume; black outside; with its
+/// layers.
 ///
 /// # Errors
 /// If the scene does not validate.
 pub fn slice(scene: &SliceScene) -> Result<Image8, RenderError> {
+    let mut image = image_slice(scene)?;
+    for layer in &scene.layers {
+        layers::blend(scene, layer, &mut image)?;
+    }
+    Ok(image)
+}
+
+/// The image of a slice without its layers.
+fn image_slice(scene: &SliceScene) -> Result<Image8, RenderError> {
     let [width, height] = scene.size_px;
     let byte = |v: f64| (v.clamp(0.0, 1.0) * 255.0 + 0.5) as u8;
     let rgba: Vec<u8> = match scene.volume.channels() {
         Channels::Scalar => slice_values(scene, 0)?
             .into_iter()
             .flat_map(|v| {
-                let grey = if v.is_nan() { 0 } else { byte(scene.grey.apply(v)) };
-                [grey, grey, grey, 255]
+                let [red, green, blue] = match &scene.color_map {
+                    _ if v.is_nan() => [0; 3],
+                    None => [byte(scene.grey.apply(v)); 3],
+                    Some(map) => map.color_at(scene.grey.apply(v)).map(|c| (c + 0.5) as u8),
+                };
+                [red, green, blue, 255]
             })
             .collect(),
         Channels::Rgb | Channels::Rgba => {

@@ -10,6 +10,7 @@ use crate::RenderError;
 use crate::cpu::CpuRenderer;
 use crate::gpu::{AdapterChoice, ContextId, DeviceWatch, GpuContext, GpuOptions, GpuRenderer};
 use crate::image::{Image8, ImageF32};
+use crate::layers::SliceLayer;
 use crate::reference;
 use crate::scene::{CubeScene, SliceScene, VolumeMode, VolumeScene};
 
@@ -305,7 +306,7 @@ impl Renderer {
     /// # Errors
     /// If the scene does not validate or the device fails.
     pub fn slice_values(&mut self, scene: &SliceScene, channel: usize) -> Result<Vec<f64>, RenderError> {
-        if !self.draws_slice(scene) {
+        if !self.draws_image(scene) {
             return reference::slice_values(scene, channel);
         }
         self.on_either(|gpu| gpu.slice_values(scene, channel), |_| reference::slice_values(scene, channel))
@@ -397,7 +398,7 @@ impl Renderer {
     /// # Errors
     /// If the scene does not validate or the device fails.
     pub fn cube(&mut self, scene: &CubeScene) -> Result<ImageF32, RenderError> {
-        if !self.draws_slice(&scene.slice) {
+        if !self.draws_image(&scene.slice) {
             return self.cpu.cube(scene);
         }
         self.on_either(|gpu| gpu.cube(scene), |cpu| cpu.cube(scene))
@@ -409,7 +410,7 @@ impl Renderer {
     /// If the scene does not validate or the device fails.
     pub fn cube_picture(&mut self, scene: &CubeScene, background: [f32; 3]) -> Result<Picture, RenderError> {
         let on_cpu = |cpu: &mut CpuRenderer| Ok(Picture::Cpu(cpu.cube(scene)?.to_srgb8(background)));
-        if !self.draws_slice(&scene.slice) {
+        if !self.draws_image(&scene.slice) {
             return on_cpu(&mut self.cpu);
         }
         self.on_either(
@@ -438,15 +439,27 @@ impl Renderer {
         self.gpu.as_ref()?.volume_pass_ms()
     }
 
-    /// Whether the GPU draws this slice: only at full resolution, numbers must not come from means; and only with
-    /// windows that its shaders know, which lookup tables of single images are not worth.
+    /// Whether the GPU draws this slice with its layers.
     fn draws_slice(&self, scene: &SliceScene) -> bool {
-        let volume = &scene.volume;
-        !scene.grey.window.is_table()
-            && self
-                .gpu
-                .as_ref()
-                .is_some_and(|gpu| has_usable_rescale(volume) && gpu.reduction(volume) == Some(1))
+        self.draws_image(scene)
+            && scene.layers.iter().all(|layer| match layer {
+                SliceLayer::Labels(layer) => self.draws_at_full_resolution(layer.labels.volume()),
+                SliceLayer::Scalar(layer) => {
+                    !layer.window.window.is_table() && self.draws_at_full_resolution(&layer.volume)
+                }
+            })
+    }
+
+    /// Whether the GPU draws the image of this slice: only with windows that its shaders know, which lookup tables of
+    /// single images are not worth.
+    fn draws_image(&self, scene: &SliceScene) -> bool {
+        !scene.grey.window.is_table() && self.draws_at_full_resolution(&scene.volume)
+    }
+
+    /// Numbers and labels must not come from means.
+    fn draws_at_full_resolution(&self, volume: &Volume) -> bool {
+        let gpu = self.gpu.as_ref();
+        gpu.is_some_and(|gpu| has_usable_rescale(volume) && gpu.reduction(volume) == Some(1))
     }
 
     fn draws_volume(&mut self, scene: &VolumeScene) -> bool {
@@ -478,6 +491,8 @@ impl Renderer {
             let context = gpu.context().clone();
             let error = match context.catching(|| draw_gpu(gpu)) {
                 Err(e) if gpu.context().is_lost() || is_device_failure(&e) => e,
+                // The device has less memory than it said; means of labels would be other labels.
+                Err(RenderError::ReducedLabels) => return draw_cpu(&mut self.cpu),
                 result => return result,
             };
             self.replace_device(&error);

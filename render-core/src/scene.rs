@@ -5,10 +5,12 @@ use std::sync::Arc;
 use glam::DVec3;
 use imaging::geometry::{AnatomicalPlane, Geometry};
 use imaging::intensity::Window;
-use imaging::volume::{Channels, Volume};
+use imaging::volume::{Channels, Volume, VolumeId};
 
 use crate::RenderError;
 use crate::camera::Camera;
+use crate::color_map::ColorMap;
+use crate::layers::SliceLayer;
 use crate::transfer_function::TransferFunction;
 
 /// Largest picture edge that is drawn.
@@ -161,7 +163,7 @@ impl GreyMapping {
 /// One slice view. Outside the volume the picture is black.
 ///
 /// Display values are sRGB-coded grey (as monitors are calibrated), not linear light. Colour volumes are shown as
-/// they are and ignore `grey`.
+/// they are and ignore `grey` and `color_map`. Layers are blended over the finished picture, see [`crate::layers`].
 #[derive(Debug, Clone)]
 pub struct SliceScene {
     /// What to cut.
@@ -178,14 +180,20 @@ pub struct SliceScene {
     pub slab: Slab,
     /// Value to grey.
     pub grey: GreyMapping,
+    /// Display value to colour; `None` is grey.
+    pub color_map: Option<Arc<ColorMap>>,
+    /// What lies over it, in the order of drawing.
+    pub layers: Vec<SliceLayer>,
 }
 
 impl SliceScene {
     /// Checks what a renderer relies on.
     ///
     /// # Errors
-    /// [`RenderError`] for empty or huge pictures, numbers that are not finite, time points that do not exist.
+    /// [`RenderError`] for empty or huge pictures, numbers that are not finite, time points that do not exist, colour
+    /// volumes as layers.
     pub fn validate(&self) -> Result<(), RenderError> {
+        self.layers.iter().try_for_each(SliceLayer::validate)?;
         validate_size(self.size_px)?;
         validate_time(&self.volume, self.time_point)?;
         let p = &self.plane;
@@ -194,6 +202,11 @@ impl SliceScene {
             return Err(RenderError::NotFinite { what: "slice plane" });
         }
         Ok(())
+    }
+
+    /// Whether a volume is the image or one of the layers.
+    pub fn shows(&self, volume: VolumeId) -> bool {
+        self.volume.id() == volume || self.layers.iter().any(|layer| layer.volume_id() == volume)
     }
 }
 
@@ -385,7 +398,7 @@ pub fn pixel_offset(frame: u32) -> [f64; 2] {
 /// The 3-D context of a slice: the plane cut inside the volume's edges, which are coloured by axis.
 #[derive(Debug, Clone)]
 pub struct CubeScene {
-    /// The slice: volume, plane, window. Its `size_px` is ignored.
+    /// The slice: volume, plane, window. Its `size_px` is ignored, and so are `color_map` and `layers`.
     pub slice: SliceScene,
     /// From where.
     pub camera: Camera,

@@ -61,6 +61,8 @@ fn scene(volume: &Arc<Volume>, plane: SlicePlane, size_px: [u32; 2]) -> SliceSce
         interpolation: Interpolation::Linear,
         slab: Slab::default(),
         grey: GreyMapping { window: window_over(volume, VoiFunction::Linear), is_inverted: false },
+        color_map: None,
+        layers: Vec::new(),
     }
 }
 

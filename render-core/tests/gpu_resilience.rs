@@ -35,6 +35,8 @@ fn slice(volume: &Arc<Volume>) -> SliceScene {
         interpolation: Interpolation::Linear,
         slab: Slab::default(),
         grey: GreyMapping { window: Window::linear(40.0, 400.0), is_inverted: false },
+        color_map: None,
+        layers: Vec::new(),
     }
 }
 

@@ -24,6 +24,8 @@ fn scene(volume: &Arc<Volume>, plane: SlicePlane) -> SliceScene {
         interpolation: Interpolation::Linear,
         slab: Slab::default(),
         grey: GreyMapping { window: Window::linear(40.0, 400.0), is_inverted: false },
+        color_map: None,
+        layers: Vec::new(),
     }
 }
 

@@ -298,6 +298,8 @@ fn check_cubes(gpu: &mut GpuRenderer, volume: &Arc<Volume>) {
             interpolation: Interpolation::Linear,
             slab: Slab::default(),
             grey: GreyMapping { window: Window::linear(40.0, 400.0), is_inverted: false },
+            color_map: None,
+            layers: Vec::new(),
         };
         let axis_colors = [[1.0, 0.3, 0.3], [0.3, 1.0, 0.3], [0.4, 0.5, 1.0]];
         let scene = CubeScene { slice, camera, size_px: [120, 100], axis_colors };

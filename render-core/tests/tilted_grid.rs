@@ -78,6 +78,8 @@ fn a_cube_scanned_with_a_tilted_gantry_has_right_angles_in_every_plane() {
                 interpolation: Interpolation::Linear,
                 slab: Slab::default(),
                 grey: GreyMapping { window, is_inverted: false },
+                color_map: None,
+                layers: Vec::new(),
             };
             let what = format!("{} at {degrees}°", plane.name());
             check(&reference::slice(&scene).unwrap(), 0.25, &format!("reference, {what}"));

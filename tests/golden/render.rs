@@ -7,16 +7,19 @@
 
 use std::sync::{Arc, OnceLock};
 
-use glam::DVec3;
+use glam::{DMat3, DVec3};
 use image::RgbaImage;
 use imaging::geometry::{AnatomicalPlane, Dims, Geometry};
 use imaging::intensity::Window;
+use imaging::label_volume::LabelVolume;
 use imaging::phantom;
 use imaging::volume::Volume;
 use render_core::camera::Camera;
+use render_core::color_map::ColorMap;
 use render_core::cpu::CpuRenderer;
 use render_core::gpu::GpuOptions;
 use render_core::image::Image8;
+use render_core::layers::{LabelColors, LabelLayer, ScalarLayer, SliceLayer};
 use render_core::scene::{
     ClipPlane, CropBox, CubeScene, GreyMapping, Interpolation, Lighting, Slab, SlabMode, SlicePlane,
     SliceScene, VolumeMode, VolumeScene,
@@ -121,6 +124,8 @@ fn slice(right: DVec3, down: DVec3, through_lps: DVec3, slab: Slab) -> SliceScen
         interpolation: Interpolation::Linear,
         slab,
         grey: GreyMapping { window: Window::linear(120.0, 600.0), is_inverted: false },
+        color_map: None,
+        layers: Vec::new(),
     }
 }
 
@@ -186,6 +191,62 @@ fn thick_slab_shows_the_greatest_values() {
     let mut scene = slice(right, down, DVec3::new(0.0, 0.0, 5.0), slab);
     scene.grey.window = Window::linear(400.0, 1400.0);
     hold_slice("slab_mip", &scene);
+}
+
+/// Skull, brain, ball and vessel as labels 1 to 4, on a grid that is coarser than the image and turned against it.
+fn parts_of_the_head() -> LabelLayer {
+    let direction = DMat3::from_rotation_z(0.3) * DMat3::from_rotation_x(0.2);
+    let (dims, spacing) = (Dims::new(64, 64, 64), DVec3::splat(2.3));
+    let origin = direction * ((dims.as_dvec3() - 1.0) * spacing * -0.5);
+    let geometry = Geometry::new(dims, origin, spacing, direction).unwrap();
+    let part_of = |hu: f64| match hu {
+        _ if hu < -400.0 => 0,
+        _ if hu < 170.0 => 2,
+        _ if hu < 370.0 => 3,
+        _ if hu < 500.0 => 4,
+        _ => 1,
+    };
+    let parts = phantom::volume_from_lps(geometry, |p| f64::from(part_of(blurred_head_hu(p))));
+    LabelLayer {
+        labels: Arc::new(LabelVolume::from_volume(&Arc::new(parts), 1 << 20).unwrap()),
+        colors: Arc::new(LabelColors::new()),
+        fill_opacity: 0.35,
+        outline_opacity: 1.0,
+        outline_px: 1,
+    }
+}
+
+#[test]
+fn labels_are_filled_and_outlined_over_the_image() {
+    let (right, down) = AnatomicalPlane::Axial.screen_axes_lps();
+    let mut scene = slice(right, down, BALL_LPS, Slab::default());
+    scene.layers = vec![SliceLayer::Labels(parts_of_the_head())];
+    hold_slice("slice_labels", &scene);
+}
+
+#[test]
+fn activity_glows_over_the_anatomy() {
+    // Two spots of uptake, one in the ball, at a quarter of the image's resolution.
+    let (dims, spacing) = (Dims::new(30, 30, 26), DVec3::new(5.0, 5.0, 6.0));
+    let origin = (dims.as_dvec3() - 1.0) * spacing * -0.5 + DVec3::new(1.3, -0.7, 2.1);
+    let geometry = Geometry::axis_aligned(dims, origin, spacing).unwrap();
+    let spot = |p: DVec3, at: DVec3, mm: f64| (-p.distance_squared(at) / (2.0 * mm * mm)).exp();
+    let other = DVec3::new(-30.0, 25.0, BALL_LPS.z);
+    let uptake = phantom::volume_from_lps(geometry, |p| {
+        8000.0 * spot(p, BALL_LPS, 9.0) + 5000.0 * spot(p, other, 14.0)
+    });
+    let (right, down) = AnatomicalPlane::Axial.screen_axes_lps();
+    let mut scene = slice(right, down, BALL_LPS, Slab::default());
+    scene.layers = vec![SliceLayer::Scalar(ScalarLayer {
+        volume: Arc::new(uptake),
+        time_point: 0,
+        window: GreyMapping { window: Window::linear(3500.0, 7000.0), is_inverted: false },
+        color_map: ColorMap::by_id("hot-iron").unwrap(),
+        opacity: 0.6,
+        threshold: Some(800.0),
+        interpolation: Interpolation::Linear,
+    })];
+    hold_slice("slice_fusion", &scene);
 }
 
 #[test]

@@ -221,6 +221,8 @@ fn slice(
                 interpolation: Interpolation::Linear,
                 slab: Slab::default(),
                 grey,
+                color_map: None,
+                layers: Vec::new(),
             };
             let start = Instant::now();
             renderer.slice(&scene)?;

@@ -229,6 +229,8 @@ fn slice_scene(
             },
         },
         grey: grey(arguments, entry, volume)?,
+        color_map: None,
+        layers: Vec::new(),
     })
 }
 

@@ -71,11 +71,12 @@ pub enum Scene {
 }
 
 impl Scene {
-    fn volume_id(&self) -> VolumeId {
+    /// Whether a volume is part of the picture.
+    fn shows(&self, volume: VolumeId) -> bool {
         match self {
-            Self::Slice(scene) => scene.volume.id(),
-            Self::Volume { scene, .. } => scene.volume.id(),
-            Self::Cube(scene) => scene.slice.volume.id(),
+            Self::Slice(scene) => scene.shows(volume),
+            Self::Volume { scene, .. } => scene.volume.id() == volume,
+            Self::Cube(scene) => scene.slice.shows(volume),
         }
     }
 }
@@ -304,8 +305,8 @@ impl Worker {
         match work {
             RenderWork::Draw(request) => self.accept_request(*request),
             RenderWork::Forget(volume) => {
-                self.jobs.retain(|_, request| request.scene.volume_id() != volume);
-                self.views.retain(|_, view| view.request.scene.volume_id() != volume);
+                self.jobs.retain(|_, request| !request.scene.shows(volume));
+                self.views.retain(|_, view| !view.request.scene.shows(volume));
                 self.renderer.forget(volume);
                 if let Some(worker) = &self.volumes {
                     let _ = worker.sender.send(RenderWork::Forget(volume));

@@ -73,6 +73,8 @@ fn draw(volume: Arc<Volume>, window: Option<Window>, is_inverted: bool) -> Optio
         interpolation: Interpolation::Linear,
         slab: Slab::default(),
         grey: GreyMapping { window, is_inverted },
+        color_map: None,
+        layers: Vec::new(),
     };
     reference::slice(&scene).ok()
 }

@@ -56,6 +56,8 @@ fn slice_wanted(
         interpolation: display.interpolation,
         slab: view.slab,
         grey: display.grey(),
+        color_map: None,
+        layers: Vec::new(),
     };
     let key = SceneKey::Slice {
         volume: volume.id(),
@@ -64,6 +66,8 @@ fn slice_wanted(
         interpolation: display.interpolation,
         slab: view.slab,
         grey: display.grey(),
+        color_map: scene.color_map.clone(),
+        layers: scene.layers.clone(),
     };
     let wanted = Wanted {
         viewport: viewport.id,

@@ -4,6 +4,7 @@ use glam::DVec3;
 use imaging::geometry::Dims;
 use imaging::volume::{Channels, Rescale, Sample};
 
+use super::paint::Paint;
 use crate::reference::color_white;
 use crate::scene::{Interpolation, SlabMode, SliceScene};
 
@@ -60,11 +61,12 @@ impl<'a, T: Sample> AnyGrid<'a, T> {
     }
 }
 
-/// Draws rows of a slice from `first_row` on.
-pub(crate) fn draw_band<T: Sample>(
+/// Draws rows of a slice from `first_row` on; colours are shown as they are and not painted.
+pub(crate) fn draw_band<T: Sample, P: Paint>(
     scene: &SliceScene,
     all: &[T],
     offsets: &[f64],
+    paint: &P,
     first_row: usize,
     bytes: &mut [u8],
 ) {
@@ -83,17 +85,14 @@ pub(crate) fn draw_band<T: Sample>(
             };
             combine(offsets.iter().filter_map(at), scene.slab.mode)
         };
-        let rgb = match scene.volume.channels() {
-            Channels::Scalar => {
-                let v = value(0);
-                [if v.is_nan() { 0 } else { byte(scene.grey.apply(v)) }; 3]
-            }
+        match scene.volume.channels() {
+            Channels::Scalar => paint.pixel(value(0), pixel),
             channels => {
                 let alpha = if channels == Channels::Rgba { value(3) } else { white };
-                [0, 1, 2].map(|c| byte(value(c) / white * alpha / white))
+                let [r, g, b] = [0, 1, 2].map(|c| byte(value(c) / white * alpha / white));
+                pixel.copy_from_slice(&[r, g, b, 255]);
             }
-        };
-        pixel.copy_from_slice(&[rgb[0], rgb[1], rgb[2], 255]);
+        }
     }
 }
 

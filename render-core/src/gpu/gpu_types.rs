@@ -4,7 +4,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::color_map;
 use crate::cpu::stored_bias;
+use crate::layers::MAX_OUTLINE_PX;
 use crate::scene::{MAX_CLIP_PLANES, MAX_RAY_SAMPLES, MAX_SLAB_SAMPLES};
 use crate::transfer_function::LUT_ENTRIES;
 
@@ -149,6 +151,16 @@ mirror! {
 }
 
 mirror! {
+    /// Mirror of `shaders/scalar_layer.wgsl`.
+    ScalarLayerParams { opacity: f32, threshold: f32, threshold_side: f32, pad: f32, }
+}
+
+mirror! {
+    /// Mirror of `shaders/label_layer.wgsl`.
+    LabelLayerParams { fill_opacity: f32, edge_opacity: f32, outline_px: u32, pad: u32, }
+}
+
+mirror! {
     /// Mirror of `shaders/composite.wgsl`.
     CompositeParams { background: [f32; 3], newest_share: f32, }
 }
@@ -159,6 +171,8 @@ pub(crate) const CUBE_EDGES: usize = 12;
 pub(crate) const MAX_ATLASES: usize = 8;
 /// Width of the texture that holds the lookup table.
 pub(crate) const LUT_ROW: usize = 64;
+/// Width of the texture that holds the colours of labels.
+pub(crate) const LABEL_ROW: usize = 256;
 /// Rays end where less than 1 % of what lies behind would show; the picture then counts as opaque.
 pub(crate) const EARLY_TERMINATION_ALPHA: f32 = 0.99;
 
@@ -183,6 +197,9 @@ pub(crate) fn wgsl_constants() -> String {
         ("MAX_RAY_SAMPLES", MAX_RAY_SAMPLES),
         ("MAX_SLAB_SAMPLES", MAX_SLAB_SAMPLES as u32),
         ("MAX_CLIP_PLANES", MAX_CLIP_PLANES as u32),
+        ("MAX_OUTLINE_PX", MAX_OUTLINE_PX),
+        ("COLOR_MAP_ENTRIES", color_map::ENTRIES as u32),
+        ("LABEL_ROW", LABEL_ROW as u32),
         ("CUBE_EDGES", CUBE_EDGES as u32),
         ("CUBE_LAYERS", CUBE_EDGES as u32 + 1),
         ("WINDOW_LINEAR", WINDOW_LINEAR),

@@ -16,13 +16,16 @@ pub use context::{AdapterChoice, ContextId, DeviceWatch, GpuContext};
 
 use crate::RenderError;
 use crate::image::{Image8, ImageF32};
+use crate::layers::{LabelLayer, SliceLayer};
 use crate::scene::{CubeScene, SliceScene, VolumeScene};
-use imaging::volume::{Volume, VolumeId};
+use imaging::volume::{Channels, Volume, VolumeId};
 use passes::VolumeLayouts;
 use passes::composite::CompositePass;
 use passes::cube::CubePass;
+use passes::label_layer::{FoundLabels, LabelLayerPass};
 use passes::pipelines::Pipelines;
 use passes::ray_march::{RayMarchInputs, RayMarchPass};
+use passes::scalar_layer::{Mapped, ScalarLayerPass};
 use passes::slice::{SliceOutput, SlicePass};
 use resources::VolumeCache;
 use resources::transfer::TransferCache;
@@ -56,6 +59,8 @@ pub struct GpuRenderer {
     layouts: VolumeLayouts,
     pipelines: Pipelines,
     slice_pass: SlicePass,
+    scalar_layer_pass: ScalarLayerPass,
+    label_layer_pass: LabelLayerPass,
     ray_march_pass: RayMarchPass,
     cube_pass: CubePass,
     composite_pass: CompositePass,
@@ -74,6 +79,8 @@ impl GpuRenderer {
             layouts: VolumeLayouts::new(device),
             pipelines: Pipelines::new(ShaderSource::from_environment()),
             slice_pass: SlicePass::new(device),
+            scalar_layer_pass: ScalarLayerPass::new(device),
+            label_layer_pass: LabelLayerPass::new(device),
             ray_march_pass: RayMarchPass::new(device),
             cube_pass: CubePass::new(device),
             composite_pass: CompositePass::new(device),
@@ -125,7 +132,15 @@ impl GpuRenderer {
     /// # Errors
     /// If the scene does not validate or the device fails.
     pub fn slice_texture(&mut self, scene: &SliceScene) -> Result<wgpu::Texture, RenderError> {
-        let shown = self.draw_slice(scene, SliceOutput::Picture)?;
+        let mut shown = match &scene.color_map {
+            Some(map) if scene.volume.channels() == Channels::Scalar => {
+                self.draw_mapped(scene, &Mapped::Image(map))?
+            }
+            _ => self.draw_slice(scene, SliceOutput::Picture)?,
+        };
+        for layer in &scene.layers {
+            shown = self.draw_layer(scene, layer, &shown)?;
+        }
         self.context.check()?;
         Ok(shown)
     }
@@ -153,6 +168,50 @@ impl GpuRenderer {
             if inside > 0.5 { slope * f64::from(stored) + intercept } else { f64::NAN }
         };
         Ok(pixels.into_iter().map(value).collect())
+    }
+
+    /// Labels of a layer as they are shown. Twin of [`crate::reference::slice_labels`].
+    ///
+    /// # Errors
+    /// If the scene does not validate or the device fails.
+    pub fn slice_labels(&mut self, scene: &SliceScene, layer: &LabelLayer) -> Result<Vec<u16>, RenderError> {
+        let found = self.find_labels(scene, layer)?;
+        let bytes = readback::read_texture(&self.context, &found.labels)?;
+        Ok(bytemuck::pod_collect_to_vec(&bytes))
+    }
+
+    /// A layer over the picture so far.
+    fn draw_layer(
+        &mut self,
+        scene: &SliceScene,
+        layer: &SliceLayer,
+        below: &wgpu::Texture,
+    ) -> Result<wgpu::Texture, RenderError> {
+        match layer {
+            SliceLayer::Scalar(layer) => self.draw_mapped(&layer.cut(scene), &Mapped::Layer(layer, below)),
+            SliceLayer::Labels(layer) => {
+                let found = self.find_labels(scene, layer)?;
+                self.label_layer_pass.blend(&self.context, &mut self.pipelines, &found, layer, below)
+            }
+        }
+    }
+
+    fn draw_mapped(&mut self, scene: &SliceScene, mapped: &Mapped<'_>) -> Result<wgpu::Texture, RenderError> {
+        scene.validate()?;
+        self.context.check()?;
+        let volume = self.volumes.get(&self.context, &self.layouts, &scene.volume, scene.time_point)?;
+        self.scalar_layer_pass.draw(&self.context, &mut self.pipelines, &self.layouts, &volume, scene, mapped)
+    }
+
+    fn find_labels(&mut self, scene: &SliceScene, layer: &LabelLayer) -> Result<FoundLabels, RenderError> {
+        scene.validate()?;
+        self.context.check()?;
+        let cut = layer.cut(scene);
+        let volume = self.volumes.get(&self.context, &self.layouts, &cut.volume, cut.time_point)?;
+        if volume.factor > 1 {
+            return Err(RenderError::ReducedLabels);
+        }
+        self.label_layer_pass.find(&self.context, &mut self.pipelines, &self.layouts, &volume, &cut, layer)
     }
 
     fn draw_slice(&mut self, scene: &SliceScene, output: SliceOutput) -> Result<wgpu::Texture, RenderError> {

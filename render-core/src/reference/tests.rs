@@ -20,6 +20,8 @@ fn slice_scene(volume: Arc<Volume>, plane: SlicePlane, size_px: [u32; 2]) -> Sli
         interpolation: Interpolation::Linear,
         slab: Slab::default(),
         grey: GreyMapping { window: Window::linear(40.0, 400.0), is_inverted: false },
+        color_map: None,
+        layers: Vec::new(),
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) fn draw_pixels(
         slab: Slab::default(),
         grey,
         volume: volume.into(),
+        color_map: None,
+        layers: Vec::new(),
     };
     Ok(painter.slice(&scene)?)
 }

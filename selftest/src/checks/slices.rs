@@ -26,6 +26,8 @@ fn scene(volume: &Arc<Volume>, plane: SlicePlane, grey: GreyMapping) -> SliceSce
         interpolation: Interpolation::Linear,
         slab: Slab::default(),
         grey,
+        color_map: None,
+        layers: Vec::new(),
     }
 }
 

@@ -128,6 +128,8 @@ pub(super) fn cube(_: &Workplace, painter: &mut Painter) -> Result<Measured, Sel
         slab: Slab::default(),
         grey: GreyMapping { window: Window::linear(40.0, 400.0), is_inverted: false },
         volume,
+        color_map: None,
+        layers: Vec::new(),
     };
     let axis_colors = [[0.9, 0.2, 0.2], [0.2, 0.9, 0.2], [0.3, 0.4, 1.0]];
     let camera = Camera::orbit(&geometry, 0.6, 0.4, 1.2);

@@ -4,10 +4,14 @@
 
 pub(crate) mod composite;
 pub(crate) mod cube;
+pub(crate) mod label_layer;
 pub(crate) mod params;
 pub(crate) mod pipelines;
 pub(crate) mod ray_march;
+pub(crate) mod scalar_layer;
 pub(crate) mod slice;
+
+use wgpu::util::DeviceExt;
 
 use super::context::GpuContext;
 use super::gpu_types::MAX_ATLASES;
@@ -123,6 +127,47 @@ pub(crate) fn uniform_group<T: bytemuck::Pod>(
         layout,
         entries: &[wgpu::BindGroupEntry { binding: 0, resource: buffer.as_entire_binding() }],
     })
+}
+
+/// A uniform buffer at binding 0 and textures at the bindings after it.
+pub(crate) fn params_group<T: bytemuck::Pod>(
+    context: &GpuContext,
+    layout: &wgpu::BindGroupLayout,
+    params: &T,
+    views: &[&wgpu::TextureView],
+) -> wgpu::BindGroup {
+    let buffer = uniform_buffer(context, params);
+    let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: buffer.as_entire_binding() }];
+    entries.extend((1..).zip(views).map(|(binding, view)| wgpu::BindGroupEntry {
+        binding,
+        resource: wgpu::BindingResource::TextureView(view),
+    }));
+    context.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some("layer"),
+        layout,
+        entries: &entries,
+    })
+}
+
+/// A small table of RGBA bytes as an `Rgba8Unorm` texture with rows of `width`; the last row is filled up with zeros.
+pub(crate) fn color_table(context: &GpuContext, colors: &[[u8; 4]], width: usize) -> wgpu::TextureView {
+    let height = colors.len().div_ceil(width).max(1);
+    let mut texels = colors.to_vec();
+    texels.resize(width * height, [0; 4]);
+    let descriptor = wgpu::TextureDescriptor {
+        label: Some("colours"),
+        size: wgpu::Extent3d { width: width as u32, height: height as u32, depth_or_array_layers: 1 },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format: wgpu::TextureFormat::Rgba8Unorm,
+        usage: wgpu::TextureUsages::TEXTURE_BINDING,
+        view_formats: &[],
+    };
+    let order = wgpu::util::TextureDataOrder::LayerMajor;
+    let texture =
+        context.device.create_texture_with_data(&context.queue, &descriptor, order, texels.as_flattened());
+    texture.create_view(&wgpu::TextureViewDescriptor::default())
 }
 
 /// Textures in a bind group, at bindings 0, 1, …

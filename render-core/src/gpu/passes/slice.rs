@@ -58,7 +58,8 @@ impl SlicePass {
     }
 }
 
-fn slice_params(scene: &SliceScene, volume: &VolumeTexture, channel: usize) -> SliceParams {
+/// Where the pixels of a scene lie in its volume, and how values are shown.
+pub(crate) fn slice_params(scene: &SliceScene, volume: &VolumeTexture, channel: usize) -> SliceParams {
     let geometry = scene.volume.geometry();
     let level_from_lps = volume.level_from_lps(&scene.volume);
     let per_mm = level_from_lps.matrix3;

@@ -5,7 +5,8 @@ use naga::valid::{Capabilities, ValidationFlags, Validator};
 use super::*;
 use crate::gpu::gpu_types as mirrors;
 
-const ENTRY_FILES: [&str; 4] = ["slice.wgsl", "ray_march.wgsl", "cube.wgsl", "composite.wgsl"];
+const ENTRY_FILES: [&str; 6] =
+    ["slice.wgsl", "scalar_layer.wgsl", "label_layer.wgsl", "ray_march.wgsl", "cube.wgsl", "composite.wgsl"];
 
 fn bindings() -> impl Iterator<Item = VolumeBinding> {
     [(false, false), (false, true), (true, false), (true, true)]
@@ -41,11 +42,13 @@ fn structs_shared_with_rust_have_the_same_members_at_the_same_places() {
             [$((stringify!($name), mirrors::$name::MEMBERS, size_of::<mirrors::$name>())),*]
         };
     }
-    let expected: [Mirror; 8] = mirrors!(
+    let expected: [Mirror; 10] = mirrors!(
         WindowParams,
         RayCamera,
         VolumeParams,
         SliceParams,
+        ScalarLayerParams,
+        LabelLayerParams,
         RayMarchParams,
         CubeEdge,
         CubeParams,
