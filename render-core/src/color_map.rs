@@ -171,7 +171,7 @@ mod tests {
         let rises = |from: usize, slope: usize| {
             move |i: usize| if i == 255 { 255 } else { (i.saturating_sub(from) * slope).min(255) as u8 }
         };
-        let (red, green, blue) = (rises(0, 2), rises(128, 2), rises(192, 4));
+        let (red, green, blue) = (rises(0, 2), rises(128, 2), rises(191, 4));
         for (i, &color) in map("hot-iron").lut().iter().enumerate() {
             assert_eq!(color, [red(i), green(i), blue(i)], "hot iron, entry {i}");
         }

@@ -139,7 +139,7 @@ fn waves(g: Geometry, type_name: &str, rescale: Rescale) -> Arc<Volume> {
 
 fn over(volume: &Arc<Volume>, interpolation: Interpolation) -> ScalarLayer {
     let s = volume.statistics();
-    let window = Window::new(s.mean, (s.max - s.min) * 0.8, VoiFunction::LinearExact).unwrap();
+    let window = Window::new(s.mean, (s.max - s.min).max(1.0) * 0.8, VoiFunction::LinearExact).unwrap();
     ScalarLayer {
         volume: volume.clone(),
         time_point: 0,
