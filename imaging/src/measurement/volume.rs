@@ -30,7 +30,7 @@ pub enum NoVolume {
     NotARegion { kind: &'static str },
     #[error("the regions lie in planes that are not parallel")]
     NotParallel,
-    #[error("a single region that lies along no layer of voxels has no thickness")]
+    #[error("there is no distance across the plane: it is a single oblique one, or an ultrasound picture")]
     NoThickness,
     #[error("a region crosses itself too often to have an area")]
     NoArea,
@@ -165,7 +165,9 @@ fn slabs<'a>(drawings: &[&'a Drawing], voxel_mm: f64) -> Vec<Slab<'a>> {
 /// Volume and how far it may be off: half a voxel all along every edge, and half a layer at both ends.
 fn sum(slabs: &[Slab<'_>], metric: &Metric, layer_mm: Option<f64>) -> Result<(f64, f64), NoVolume> {
     let normal = slabs.first().and_then(|slab| slab.regions.first()).map(|drawing| drawing.plane().normal());
-    let scale = normal.map_or(0.0, |normal| metric.length(normal));
+    // Regions of ultrasound pictures have no millimetres across the picture.
+    let scale = normal.map(|normal| metric.length(normal)).filter(|scale| *scale > 0.0);
+    let scale = scale.ok_or(NoVolume::NoThickness)?;
     let height = |i: usize| slabs.get(i).map(|slab| slab.height_mm);
     let (mut volume, mut plus_minus) = (0.0, 0.0);
     for (i, slab) in slabs.iter().enumerate() {

@@ -7,6 +7,7 @@ use imaging::geometry::{Dims, Geometry};
 use imaging::measurement::{
     Drawing, DrawingKind, DrawingPlane, MeasureInput, NoVolume, RegionPixels, region_volume,
 };
+use imaging::spacing::{RegionFormat, RegionUnit, SpacingSource, UltrasoundRegion};
 use imaging::volume::{Volume, VolumeMeta};
 
 use crate::{GREEN, PATIENT};
@@ -121,6 +122,28 @@ fn oblique_planes_have_a_volume_where_their_distance_says_so() {
     let RegionPixels::Statistics(pixels) = &found.pixels else { panic!() };
     assert_eq!(pixels.mean, 100.0);
     assert_eq!(region_volume(&[&discs[0]], &input), Err(NoVolume::NoThickness));
+}
+
+#[test]
+fn ultrasound_pictures_have_no_volume() {
+    let (volume, center) = ball(15.0);
+    let disc = circle(&volume, center, 15.0, 14.0).unwrap();
+    let region = UltrasoundRegion {
+        min_px: [0, 0],
+        max_px: [99, 99],
+        format: RegionFormat::TwoDimensional,
+        data_type: 1,
+        is_high_priority: true,
+        units: [RegionUnit::Centimeters; 2],
+        delta: [0.05, 0.05],
+        reference_px: None,
+        reference_value: [0.0, 0.0],
+    };
+    let input = MeasureInput {
+        ultrasound_regions: std::slice::from_ref(&region),
+        ..MeasureInput::new(&volume, &SpacingSource::UltrasoundRegions, &GREEN)
+    };
+    assert_eq!(region_volume(&[&disc], &input), Err(NoVolume::NoThickness));
 }
 
 #[test]

@@ -11,8 +11,9 @@ impl UidSeed {
     ///
     /// Source: PS3.5 B.2; RFC 9562 5.8 (version 8, made in a way of one's own).
     pub fn uid(self, purpose: u64) -> String {
-        let high = mixed((self.0 >> 64) as u64 ^ mixed(purpose));
-        let low = mixed(self.0 as u64 ^ mixed(high ^ purpose));
+        let low_seed = self.0 as u64;
+        let high = mixed((self.0 >> 64) as u64 ^ mixed(low_seed ^ mixed(purpose)));
+        let low = mixed(low_seed ^ mixed(high ^ purpose));
         let bits = (u128::from(high) << 64) | u128::from(low);
         let versioned = (bits & !(0xF << 76)) | (8 << 76);
         let uuid = (versioned & !(0b11 << 62)) | (0b10 << 62);

@@ -10,6 +10,7 @@ use super::item::Item;
 use super::{ReportEntry, ReportError, ReportInfo, wtags};
 use crate::derived::InstanceReference;
 use crate::formats::dicom::{derived_tags as dtags, tags};
+use crate::measurement::codes::LOCAL_SCHEME;
 use crate::series::SeriesAttributes;
 
 const COMPREHENSIVE_3D_SR: &str = "1.2.840.10008.5.1.4.1.1.88.34";
@@ -38,7 +39,8 @@ pub(super) fn encoded(
         // Every number is there, and nobody but its author has signed it.
         .text(dtags::COMPLETION_FLAG, VR::CS, "COMPLETE")
         .text(dtags::VERIFICATION_FLAG, VR::CS, "UNVERIFIED")
-        .seq(wtags::PERFORMED_PROCEDURE_CODE, Vec::new());
+        .seq(wtags::PERFORMED_PROCEDURE_CODE, Vec::new())
+        .seq(wtags::CODING_SCHEME_IDENTIFICATION, vec![own_scheme()]);
     let item = evidence(item, study, entries);
     let encoding = |reason: &dyn std::error::Error| ReportError::Encoding { reason: reason.to_string() };
     let meta = FileMetaTableBuilder::new()
@@ -49,6 +51,14 @@ pub(super) fn encoded(
     let mut bytes = Vec::new();
     file.write_all(&mut bytes).map_err(|error| encoding(&error))?;
     Ok(bytes)
+}
+
+/// Whose codes those of our own scheme are (PS3.3 C.12.1).
+fn own_scheme() -> Item {
+    Item::new()
+        .text(dtags::CODING_SCHEME_DESIGNATOR, VR::SH, LOCAL_SCHEME)
+        .text(wtags::CODING_SCHEME_NAME, VR::ST, "Lantern drawings")
+        .text(wtags::CODING_SCHEME_ORGANIZATION, VR::ST, "Lantern")
 }
 
 /// Patient and study, as far as they are known.

@@ -84,6 +84,9 @@ pub fn write_report(entries: &[ReportEntry<'_>], info: &ReportInfo<'_>) -> Resul
 /// Elements that only a writer needs.
 mod wtags {
     pub(super) const MAPPING_RESOURCE: u32 = 0x0008_0105;
+    pub(super) const CODING_SCHEME_IDENTIFICATION: u32 = 0x0008_0110;
+    pub(super) const CODING_SCHEME_NAME: u32 = 0x0008_0115;
+    pub(super) const CODING_SCHEME_ORGANIZATION: u32 = 0x0008_0116;
     pub(super) const CONTINUITY_OF_CONTENT: u32 = 0x0040_A050;
     pub(super) const CONTENT_DATE: u32 = 0x0008_0023;
     pub(super) const CONTENT_TIME: u32 = 0x0008_0033;
