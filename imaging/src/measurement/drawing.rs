@@ -176,12 +176,11 @@ fn bidirectional_moved(old: [DVec3; 4], index: usize, to: DVec3, plane: &Drawing
             at = share(to);
             let [own, other] = if index == 2 { [0, 1] } else { [1, 0] };
             // Both ends may touch the long diameter, not lie on the same side of it.
-            let bound = |height: f64| match heights[other] {
-                h if h > 0.0 => height.min(0.0),
-                h if h < 0.0 => height.max(0.0),
-                _ => height,
+            heights[own] = match heights[other] {
+                h if h > 0.0 => height(to).min(0.0),
+                h if h < 0.0 => height(to).max(0.0),
+                _ => height(to),
             };
-            heights[own] = bound(height(to));
         }
     }
     let foot = long[0].lerp(long[1], at);
