@@ -49,6 +49,13 @@ pub enum PayloadError {
     Repository { source: RepositoryError },
 }
 
+impl PayloadError {
+    /// True when the same may succeed later, because only the record could not be kept for the moment.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Repository { source } if source.is_transient())
+    }
+}
+
 impl From<io::Error> for PayloadError {
     fn from(source: io::Error) -> Self {
         match source.kind() {

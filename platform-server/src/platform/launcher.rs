@@ -18,10 +18,13 @@ use crate::events::{Change, EventHub};
 use crate::executor::bundle::Bundles;
 use crate::executor::spec::Gpu;
 use crate::executor::{self, Cancel, CancelCause, Executor, Release, Report, RunEvent, RunSpec};
-use crate::payloads::{AdoptLimits, PayloadStore};
+use crate::payloads::{AdoptLimits, Adopted, PayloadError, PayloadStore};
 use crate::repository::Repository;
 use crate::scheduler::{Fault, Outcome, Request, RunToken};
 use crate::trace;
+
+/// Between two attempts to take in what an operator wrote.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Starts runs and tells the engine what becomes of them.
 #[derive(Clone)]
@@ -303,8 +306,7 @@ impl Launcher {
                 RunEvent::Reported { token, report } => self.note(token, report),
                 RunEvent::Ended { token, end } => {
                     let Some(running) = self.running(token) else { continue };
-                    let launcher = self.clone();
-                    tokio::task::spawn_blocking(move || launcher.end(token, running, &end));
+                    tokio::spawn(self.clone().end(token, running, end));
                 }
             }
         }
@@ -321,9 +323,23 @@ impl Launcher {
         self.0.runs.lock().unwrap_or_else(PoisonError::into_inner).get(&token).cloned()
     }
 
-    /// Takes in what a run wrote, then tells its end.
-    fn end(&self, token: executor::RunToken, running: Running, end: &executor::RunEnd) {
-        let (outcome, record) = take_in(&self.0.parts.payloads, running.payload, &running.operator, end);
+    /// Takes in what a run wrote, then tells its end. Waits for a database that takes nothing for a while: a run that
+    /// completed must not fail for it.
+    async fn end(self, token: executor::RunToken, running: Running, end: executor::RunEnd) {
+        let adopted = loop {
+            let (launcher, payload, operator) = (self.clone(), running.payload, running.operator.clone());
+            let adopt = move || launcher.0.parts.payloads.adopt(payload, &operator, AdoptLimits::default());
+            match tokio::task::spawn_blocking(adopt).await {
+                Ok(Err(error)) if error.is_transient() => {
+                    tracing::warn!(%error, "what an operator wrote cannot be taken in now; trying again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Ok(adopted) => break adopted,
+                // It is found again when the server starts.
+                Err(error) => return tracing::error!(%error, "what an operator wrote was not taken in"),
+            }
+        };
+        let (outcome, record) = with_files(&end, adopted);
         self.0.runs.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
         trace::run_ended(&running.span, &outcome);
         let run = running.run;
@@ -344,8 +360,13 @@ pub(super) fn take_in(
     operator: &str,
     end: &executor::RunEnd,
 ) -> (Outcome, EndRecord) {
+    with_files(end, payloads.adopt(payload, operator, AdoptLimits::default()))
+}
+
+/// How a run ended, also by what became of its files.
+fn with_files(end: &executor::RunEnd, adopted: Result<Adopted, PayloadError>) -> (Outcome, EndRecord) {
     let (mut outcome, mut record) = outcome(end);
-    match payloads.adopt(payload, operator, AdoptLimits::default()) {
+    match adopted {
         Ok(adopted) if adopted.skipped_count > 0 => {
             let first = adopted.skipped.first().map(|s| format!("`{}`: {}", s.name, s.reason));
             let text =

@@ -26,6 +26,8 @@ pub enum RepositoryError {
     Locked,
     #[error("the database took too long")]
     TooSlow,
+    #[error("the database cannot do that now: {why}")]
+    Busy { why: String },
     #[error("the database cannot be reached: {why}")]
     Unreachable { why: String },
     #[error("the database was lost while it wrote; whether it kept the changes is unknown")]
@@ -71,7 +73,12 @@ impl RepositoryError {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Locked | Self::DiskFull | Self::Overloaded | Self::TooSlow | Self::Unreachable { .. }
+            Self::Locked
+                | Self::DiskFull
+                | Self::Overloaded
+                | Self::TooSlow
+                | Self::Busy { .. }
+                | Self::Unreachable { .. }
         )
     }
 

@@ -77,3 +77,49 @@ fn jobs_run_and_outlive_their_server_with_records_in_postgresql() {
         assert_eq!(end(platform, waiting.job).await.details.status, JobStatus::Healthy);
     });
 }
+
+#[test]
+fn a_job_that_ends_while_the_database_takes_nothing_is_as_good_as_any() {
+    let Some(cluster) = Cluster::shared() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (data, settings) = (folder.path().join("data"), folder.path().join("settings.toml"));
+    let database = cluster.database();
+    let text = format!(
+        "data = {data:?}\n[storage]\nthreshold-percent = 100\n[database]\nurl = {:?}\n",
+        database.url
+    );
+    std::fs::write(&settings, text).unwrap();
+    let sql = |statements: &str| cluster.sql(&database.name, statements);
+    life(async {
+        let Some(running) = serve(&settings).await else { return };
+        let platform = running.platform();
+        let pipeline = create_pipeline(
+            platform,
+            &COUNT.replace("cat /in", "until [ -e /out/go ]; do sleep 0.02; done; cat /in"),
+        )
+        .await;
+        let made = create_job(platform, pipeline, "ends meanwhile").await;
+        upload(platform, made.payload, "a", "one\ntwo\n").await;
+        start(platform, made.job).await;
+        let mut changes = platform.events().last();
+        while platform.job(made.job).await.unwrap().details.state != JobState::Running {
+            changes.changed().await.unwrap();
+        }
+        // As on a server that was made a standby. What a sequence counts is not taken back.
+        sql("CREATE SEQUENCE attempts;
+            CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            PERFORM nextval('attempts'); RAISE EXCEPTION 'takes no writes' USING ERRCODE = '25006'; END $$;
+            CREATE TRIGGER refuse BEFORE UPDATE ON lantern EXECUTE FUNCTION refuse()");
+        let output = data.join("payloads").join(made.payload.to_string()).join("operators/only");
+        std::fs::write(output.join("go"), "").unwrap();
+        while sql("SELECT last_value FROM attempts").parse::<u32>().unwrap() < 5 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        assert_eq!(platform.job(made.job).await.unwrap().details.state, JobState::Running);
+        sql("DROP TRIGGER refuse ON lantern");
+        let report = end(platform, made.job).await;
+        assert_eq!(report.details.status, JobStatus::Healthy, "{report:?}");
+        let found = files(platform, made.payload).await;
+        assert!(found.iter().any(|(path, _)| path.ends_with("/lines")), "{found:?}");
+    });
+}

@@ -33,6 +33,8 @@ impl From<Error> for RepositoryError {
             Self::TooSlow
         } else if is_end(said) {
             Self::Unreachable { why: ServerError::from(said).to_string() }
+        } else if is_passing(said.code()) {
+            Self::Busy { why: ServerError::from(said).to_string() }
         } else {
             Self::Database { source: ServerError::from(said).into() }
         }
@@ -46,12 +48,30 @@ fn is_end(said: &DbError) -> bool {
     ends || *said.code() == SqlState::TOO_MANY_CONNECTIONS || said.code().code().starts_with("08")
 }
 
+/// Whether the same may be done later, unchanged: what is written down of jobs waits for it rather than be dropped.
+fn is_passing(code: &SqlState) -> bool {
+    let known = [
+        SqlState::READ_ONLY_SQL_TRANSACTION,
+        SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::IO_ERROR,
+    ];
+    // All of class 53: the server is short of something.
+    known.contains(code) || code.code().starts_with("53")
+}
+
 /// An error of the connection itself, or of this program.
 fn without_word(error: Error) -> RepositoryError {
     if error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>()) {
         return RepositoryError::Unreachable { why: chain(&error) };
     }
     RepositoryError::Database { source: error.into() }
+}
+
+/// An error of connecting once more. Whatever it is, it says nothing about what was to be written.
+pub(super) fn of_reaching(error: &Error) -> RepositoryError {
+    let why = error.as_db_error().map_or_else(|| chain(error), |said| ServerError::from(said).to_string());
+    RepositoryError::Unreachable { why }
 }
 
 /// An error of opening, with the server's own word where there is one.

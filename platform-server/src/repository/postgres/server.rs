@@ -49,7 +49,7 @@ impl Server {
 
     /// Connects once more.
     pub(super) fn connect(&self) -> Result<Session, RepositoryError> {
-        self.session(RepositoryError::from)
+        self.session(|error| failure::of_reaching(&error))
     }
 
     fn session(
