@@ -19,6 +19,9 @@ type Result<T> = std::result::Result<T, RepositoryError>;
 /// Between two attempts to get through.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How often a connection that is not used is looked at.
+const IDLE: Duration = Duration::from_secs(2);
+
 /// How long a repository that closes waits to learn what became of its last commit.
 const LAST_WAIT: Duration = Duration::from_secs(10);
 
@@ -105,17 +108,22 @@ impl Link {
     }
 
     /// Connects again where nothing was under way.
+    fn find_again(&mut self) -> Result<()> {
+        if self.found()? != self.commits {
+            return Err(self.ended(|| RepositoryError::WentBack));
+        }
+        self.lost = None;
+        tracing::info!("the database is reached again");
+        Ok(())
+    }
+
+    /// Connects again, also to a server that blinks.
     fn reconnect(&mut self) -> Result<()> {
         // A blink is waited for; when it lasts, everybody is told at once.
         let deadline = *self.lost.get_or_insert_with(Instant::now) + self.server.options().patience;
         loop {
-            match self.found() {
-                Ok(commits) if commits == self.commits => {
-                    self.lost = None;
-                    tracing::info!("the database is reached again");
-                    return Ok(());
-                }
-                Ok(_) => return Err(self.ended(|| RepositoryError::WentBack)),
+            match self.find_again() {
+                Ok(()) => return Ok(()),
                 Err(error @ RepositoryError::Unreachable { .. }) => {
                     if Instant::now() >= deadline {
                         return Err(error);
@@ -196,6 +204,19 @@ impl Database for Link {
 }
 
 impl Transactions for Link {
+    const IDLE: Option<Duration> = Some(IDLE);
+
+    /// A server that has nothing to write keeps its lock: another one would take the database over.
+    fn idle(&mut self) {
+        if self.end.is_some() || self.session().is_ok() {
+            return;
+        }
+        self.lost.get_or_insert_with(Instant::now);
+        if let Err(error) = self.find_again() {
+            tracing::debug!(%error, "the database is not reached");
+        }
+    }
+
     fn begin(&mut self) -> Result<()> {
         if let Some(end) = self.end {
             return Err(end());

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -23,6 +24,12 @@ const WAITING_WEIGHT: usize = 1 << 20;
 
 /// The one connection that writes.
 pub(in crate::repository) trait Transactions: Database + Send + 'static {
+    /// How often [`idle`](Transactions::idle) is called while nobody writes; never, if none.
+    const IDLE: Option<Duration> = None;
+
+    /// Sees to it that the database is still held.
+    fn idle(&mut self) {}
+
     /// Begins a transaction; nobody else writes until it ends.
     fn begin(&mut self) -> Result<(), RepositoryError>;
 
@@ -79,14 +86,24 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next group in order of arrival; none when the queue is closed and empty.
-    fn next_group(&self) -> Option<Vec<Request>> {
+    /// The next group in order of arrival, an empty one when nothing came for so long; none when the queue is closed
+    /// and empty.
+    fn next_group(&self, idle: Option<Duration>) -> Option<Vec<Request>> {
         let mut queue = self.queue();
         while queue.waiting.is_empty() {
             if queue.is_closed {
                 return None;
             }
-            queue = self.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            let Some(idle) = idle else {
+                queue = self.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let waited = self.filled.wait_timeout(queue, idle);
+            let (woken, timer) = waited.unwrap_or_else(PoisonError::into_inner);
+            if timer.timed_out() && woken.waiting.is_empty() && !woken.is_closed {
+                return Some(Vec::new());
+            }
+            queue = woken;
         }
         let mut group = Vec::new();
         let mut weight = 0;
@@ -123,12 +140,9 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let queue = Arc::clone(&shared);
-        let mut work = Work { connection, queue, events_kept, last_event, trimmed_at: 0 };
+        let work = Work { connection, queue, events_kept, last_event, trimmed_at: 0 };
         let thread = std::thread::Builder::new().name("repository-writer".into()).spawn(move || {
-            while let Some(group) = work.queue.next_group() {
-                work.write(group);
-            }
-            work.connection.close();
+            work.serve();
         })?;
         Ok(Self { shared, thread: Some(thread) })
     }
@@ -186,6 +200,17 @@ enum Lost {
 }
 
 impl<T: Transactions> Work<T> {
+    fn serve(mut self) {
+        while let Some(group) = self.queue.next_group(T::IDLE) {
+            if group.is_empty() {
+                self.connection.idle();
+            } else {
+                self.write(group);
+            }
+        }
+        self.connection.close();
+    }
+
     fn write(&mut self, group: Vec<Request>) {
         match self.try_group(&group) {
             Ok((results, last_event)) => {
