@@ -353,6 +353,37 @@ fn a_server_that_lost_its_database_to_another_never_writes_again() {
 }
 
 #[test]
+fn a_server_with_nothing_to_write_takes_its_database_back_before_another_comes() {
+    let Some(cluster) = Cluster::shared() else { return };
+    let database = cluster.database();
+    let between = Between::start(cluster);
+    let first = connect(&between.url(&database)).unwrap();
+    first.commit(vec![event("first")]).wait().unwrap();
+    let name = &database.name;
+    let holders = format!(
+        "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+            WHERE locktype = 'advisory' AND granted AND datname = '{name}'"
+    );
+    between.accept(false);
+    between.break_all();
+    let wait_for = |count: &str| {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while cluster.sql("postgres", &holders) != count {
+            assert!(Instant::now() < deadline, "not {count}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    wait_for("0");
+    between.accept(true);
+    wait_for("1");
+    let soon = PostgresOptions { patience: Duration::from_millis(300), ..options() };
+    let second = PostgresRepository::open(&database.url.parse().unwrap(), soon);
+    assert!(matches!(second, Err(RepositoryError::InUse { .. })));
+    first.commit(vec![event("second")]).wait().unwrap();
+    assert_eq!(bodies(&first), ["first", "second"]);
+}
+
+#[test]
 fn a_database_that_went_back_in_time_is_noticed() {
     let Some(cluster) = Cluster::shared() else { return };
     let database = cluster.database();
@@ -449,6 +480,72 @@ fn a_full_disk_is_told_and_small_changes_do_not_fail_for_a_large_neighbour() {
     }
     let found = bodies(&repository);
     assert!(found.len() == 40 && found.iter().all(|body| body == "small"));
+}
+
+#[test]
+fn what_passes_is_told_as_such_and_what_does_not_is_not() {
+    let Some(cluster) = Cluster::shared() else { return };
+    let database = cluster.database();
+    let repository = connect(&database.url).unwrap();
+    // The server's own errors, by the name that an event has.
+    let refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        RAISE EXCEPTION 'refused' USING ERRCODE = NEW.body; END $$;
+        CREATE TRIGGER refuse BEFORE INSERT ON events FOR EACH ROW WHEN (NEW.kind = 'k')
+        EXECUTE FUNCTION refuse()";
+    cluster.sql(&database.name, refuse);
+    for (code, passes) in [
+        ("25006", true),
+        ("40001", true),
+        ("40P01", true),
+        ("53000", true),
+        ("53100", true),
+        ("53200", true),
+        ("53400", true),
+        ("55P03", true),
+        ("57014", true),
+        ("58030", true),
+        ("22000", false),
+        ("23505", false),
+        ("XX001", false),
+    ] {
+        let error = repository.commit(vec![event(code)]).wait().unwrap_err();
+        assert_eq!(error.is_transient(), passes, "{code}: {error:?}");
+    }
+    cluster.sql(&database.name, "DROP TRIGGER refuse ON events");
+    repository.commit(vec![event("kept")]).wait().unwrap();
+    assert_eq!(bodies(&repository), ["kept"]);
+}
+
+#[test]
+fn a_standby_is_never_settled_on() {
+    let (Some(cluster), Some(other)) = (Cluster::start(&["-F"]), Cluster::shared()) else { return };
+    let database = cluster.database();
+    let soon = PostgresOptions { patience: Duration::from_millis(300), ..options() };
+    let repository = PostgresRepository::open(&database.url.parse().unwrap(), soon).unwrap();
+    repository.commit(vec![event("before")]).wait().unwrap();
+    cluster.crash();
+    cluster.restart_as_standby();
+    let error = repository.commit(vec![event("refused")]).wait().unwrap_err();
+    assert!(matches!(error, RepositoryError::Unreachable { .. }) && error.is_transient(), "{error}");
+    let error = repository.events(0, 1).unwrap_err();
+    assert!(matches!(error, RepositoryError::Unreachable { .. }), "{error}");
+
+    let place =
+        |cluster: &Cluster| cluster.socket().parent().unwrap().display().to_string().replace('/', "%2F");
+    other.sql("postgres", "CREATE DATABASE elsewhere");
+    cluster.promote();
+    cluster.sql("postgres", "CREATE DATABASE elsewhere");
+    insist(&repository, "after");
+    assert_eq!(bodies(&repository), ["before", "after"]);
+    drop(repository);
+
+    cluster.crash();
+    cluster.restart_as_standby();
+    let hosts = format!("{},{}", place(&cluster), place(other));
+    let both = connect(&format!("postgres://{OWNER}@{hosts}/elsewhere")).unwrap();
+    both.commit(vec![event("written")]).wait().unwrap();
+    assert_eq!(bodies(&both), ["written"]);
+    assert_eq!(other.sql("elsewhere", "SELECT body FROM events"), "written");
 }
 
 #[test]

@@ -38,6 +38,11 @@ while read -r what; do
         kill -9 "$pid"
         while kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
         echo done ;;
+    standby)
+        $AS touch "$DIR/data/standby.signal"
+        start ;;
+    promote)
+        if $AS "$BIN/pg_ctl" -s -w -D "$DIR/data" promote >&2; then echo done; else echo failed; fi ;;
     esac
 done
 $AS "$BIN/pg_ctl" -s -D "$DIR/data" -m immediate stop
@@ -183,6 +188,16 @@ impl Cluster {
     /// Starts the server again after a crash.
     pub fn restart(&self) {
         self.keeper.lock().unwrap_or_else(PoisonError::into_inner).ask("start");
+    }
+
+    /// Starts the server again after a crash, as a standby of nobody: it can be read, and not written.
+    pub fn restart_as_standby(&self) {
+        self.keeper.lock().unwrap_or_else(PoisonError::into_inner).ask("standby");
+    }
+
+    /// Lets a standby be written from now on.
+    pub fn promote(&self) {
+        self.keeper.lock().unwrap_or_else(PoisonError::into_inner).ask("promote");
     }
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
 /// Why a connection URL cannot be used. The texts hold nothing of it: it may hold a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -90,6 +90,8 @@ impl FromStr for Address {
         let (ssl, proof) = trust(mode, certificate)?;
         config.ssl_mode(ssl);
         config.application_name("lantern");
+        // A standby answers too, and would be kept for as long as its connection lasts.
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         // A host that vanished is noticed within a minute or so.
         config.keepalives_idle(Duration::from_secs(30)).keepalives_interval(Duration::from_secs(10));
         config.keepalives_retries(3).tcp_user_timeout(Duration::from_secs(30));
