@@ -128,6 +128,21 @@ fn instead(folder: &Path, verb: &str, script: &str) -> PathBuf {
 }
 
 #[tokio::test]
+async fn files_of_the_engine_neither_show_a_run_the_hosts_processes_nor_take_its_limits_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let (files, engine) = (folder.path().join("containers.conf"), folder.path().join("engine"));
+    fs::write(&files, "[containers]\npidns = \"host\"\ncgroups = \"disabled\"\n").unwrap();
+    let script = format!("#!/bin/sh\nCONTAINERS_CONF='{}' exec podman \"$@\"\n", files.display());
+    fs::write(&engine, script).unwrap();
+    fs::set_permissions(&engine, fs::Permissions::from_mode(0o755)).unwrap();
+    let Some(bench) = contained_with(|config| config.program = Some(engine)).await else { return };
+    let limits = Limits { memory_bytes: Some(64 << 20), ..Limits::default() };
+    let (end, printed) = bench.output(RunSpec { limits, ..sh("readlink /proc/self/ns/pid") }).await;
+    assert_eq!(end.outcome, Outcome::Exited { code: 0 });
+    assert_ne!(printed.trim(), fs::read_link("/proc/self/ns/pid").unwrap().to_str().unwrap());
+}
+
+#[tokio::test]
 async fn a_run_can_be_canceled_while_its_image_is_pulled() {
     let folder = tempfile::tempdir().unwrap();
     let engine = instead(folder.path(), "pull", "echo > \"$0.pulls\"; exec sleep 1000");

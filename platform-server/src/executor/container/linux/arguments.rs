@@ -74,6 +74,8 @@ fn walls(list: &mut List, host: &ContainerHost, run: &RunSpec) {
     if host.kind == Kind::Podman {
         // Else it would put folders without limit over the read-only root.
         list.add(["--read-only-tmpfs=false"]);
+        // The init ends everybody whom it sees, and groups are what holds a run to its limits.
+        list.add(["--pid", "private", "--cgroups", "enabled"]);
     }
     if let Some((user, group)) = host.user {
         list.add(["--user".to_owned(), format!("{user}:{group}")]);
@@ -292,14 +294,16 @@ mod tests {
     #[test]
     fn each_engine_gets_only_what_it_knows() {
         let podman = line(&host(Kind::Podman), &run());
-        assert!(
-            podman.contains(" --read-only-tmpfs=false ") && podman.contains(" --ulimit nofile=1024:4096 ")
-        );
+        for part in
+            [" --read-only-tmpfs=false ", " --pid private --cgroups enabled ", " --ulimit nofile=1024:4096 "]
+        {
+            assert!(podman.contains(part), "{part}");
+        }
         assert!(!podman.contains("keep-id") && !podman.contains("nproc"));
         let rootless = ContainerHost { is_rootless: true, ..host(Kind::Podman) };
         assert!(line(&rootless, &run()).contains(" --userns keep-id "));
         let docker = line(&ContainerHost { is_rootless: true, ..host(Kind::Docker) }, &run());
-        for unknown in ["--read-only-tmpfs", "nofile", "keep-id", "--userns"] {
+        for unknown in ["--read-only-tmpfs", "--pid ", "--cgroups", "nofile", "keep-id", "--userns"] {
             assert!(!docker.contains(unknown), "{unknown}");
         }
     }

@@ -39,6 +39,10 @@ pub(super) fn run(inside: Inside) -> ExitCode {
 }
 
 fn serve(inside: Inside) -> io::Result<()> {
+    // To end everybody, it signals all whom it sees: anywhere else they would not be the run's alone.
+    if !rustix::process::getpid().is_init() {
+        return Err(io::Error::other("the init of a run has to be pid 1"));
+    }
     let counters = IoCounters::open();
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let (socket, output, error) = match inside {
@@ -141,4 +145,15 @@ fn take_pipes(socket: &UnixStream) -> io::Result<[OwnedFd; 2]> {
         })
         .collect();
     <[OwnedFd; 2]>::try_from(files).map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_not_pid_1_of_a_namespace_serves_nobody() {
+        let refusal = serve(Inside::Container).unwrap_err();
+        assert!(refusal.to_string().contains("pid 1"), "{refusal}");
+    }
 }
