@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use platform_api::job::{JobState, JobStatus};
@@ -14,7 +15,7 @@ use crate::access::{self, AccessError, AuditLog, Register};
 use crate::config::{AtJobEnd, Config, DatabaseUrl, Engine};
 use crate::executor::bundle::Bundles;
 use crate::executor::container::{self, ContainerConfig};
-use crate::executor::process::{Isolate, ProcessConfig, ProcessExecutor};
+use crate::executor::process::{Claim, Isolate, ProcessConfig, ProcessExecutor};
 use crate::executor::{Executor, ExecutorError};
 use crate::gpu::{self, GpuError, Gpus};
 use crate::grpc;
@@ -31,7 +32,7 @@ use crate::serve::{self, Addresses, Front, InProcess, ServeError};
 #[expect(missing_docs, reason = "the messages are the documentation")]
 pub enum StartError {
     #[error("cannot use the data folder `{}`", .path.display())]
-    Folder { path: std::path::PathBuf, source: std::io::Error },
+    Folder { path: PathBuf, source: std::io::Error },
     #[error("cannot use the GPUs")]
     Gpus(#[from] GpuError),
     #[error("cannot run operators")]
@@ -44,6 +45,12 @@ pub enum StartError {
     Serve(#[from] ServeError),
     #[error("cannot show the server's figures")]
     Observe(#[from] ObserveError),
+    #[error("a server runs on the folder `{}`; ask it with `--server`", .path.display())]
+    InUse { path: PathBuf },
+    #[error("users of this server are kept in `{}`, which is edited by hand", .path.display())]
+    UsersElsewhere { path: PathBuf },
+    #[error("`{}` belongs to another user; whoever runs the server can do this", .path.display())]
+    NotOurs { path: PathBuf },
 }
 
 impl StartError {
@@ -51,7 +58,8 @@ impl StartError {
     pub fn is_in_use(&self) -> bool {
         matches!(
             self,
-            Self::Executor(ExecutorError::InUse { .. })
+            Self::InUse { .. }
+                | Self::Executor(ExecutorError::InUse { .. })
                 | Self::Platform(
                     OpenError::Executor(ExecutorError::InUse { .. })
                         | OpenError::Repository(RepositoryError::InUse { .. })
@@ -132,26 +140,68 @@ pub async fn start(config: &Config, shim: Vec<String>) -> Result<Running, StartE
 
 /// The users of a server that does not run, for the owner of its data folder; made where there is none. Blocks.
 ///
+/// No server starts on the folder while this is held.
+///
 /// # Errors
-/// [`StartError`], also while a server runs on them.
+/// [`StartError`]: while a server runs on the folder, where users are kept in a file, and where the folder is another
+/// user's.
 pub fn open_register(config: &Config) -> Result<Register, StartError> {
+    match &config.access.users_file {
+        Some(path) => Err(StartError::UsersElsewhere { path: path.clone() }),
+        None => open_audit(config),
+    }
+}
+
+/// As [`open_register`], for its audit log alone, which a server with a file of users has too.
+///
+/// # Errors
+/// See there.
+pub fn open_audit(config: &Config) -> Result<Register, StartError> {
+    let database = config.database_url();
+    let of_ours =
+        |path: &Path| if is_ours(path) { Ok(()) } else { Err(StartError::NotOurs { path: path.into() }) };
+    of_ours(&config.data)?;
     private_folder(&config.data)
         .map_err(|source| StartError::Folder { path: config.data.clone(), source })?;
+    // A server that has lost its connection for the moment holds no lock of a database, and this one always.
+    let claim = Claim::take(&executor_folder(config)).map_err(|error| match error {
+        ExecutorError::InUse { .. } => StartError::InUse { path: config.data.clone() },
+        error => error.into(),
+    })?;
     let defaults = Options::new(&config.data);
-    let repository: Arc<dyn Repository> = match config.database_url() {
+    let repository: Arc<dyn Repository> = match database {
         DatabaseUrl::Sqlite(path) => {
+            of_ours(&path)?;
             Arc::new(SqliteRepository::open(&path, defaults.sqlite).map_err(OpenError::from)?)
         }
         DatabaseUrl::Postgres(address) => {
             Arc::new(PostgresRepository::open(&address, defaults.postgres).map_err(OpenError::from)?)
         }
     };
-    Ok(Register::new(repository))
+    Ok(Register::of_owner(repository, claim))
+}
+
+/// Whether a file or folder is this user's, or not there. What root makes for another user, that one's server cannot
+/// open.
+#[cfg(target_os = "linux")]
+fn is_ours(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).map_or(true, |found| found.uid() == rustix::process::geteuid().as_raw())
+}
+
+/// Not asked here: only Linux runs servers.
+#[cfg(not(target_os = "linux"))]
+fn is_ours(_path: &Path) -> bool {
+    true
+}
+
+fn executor_folder(config: &Config) -> PathBuf {
+    config.data.join("executor")
 }
 
 /// What runs operators, as the settings want it.
 async fn executor(config: &Config, shim: Vec<String>) -> Result<ProcessExecutor, ExecutorError> {
-    let state_dir = config.data.join("executor");
+    let state_dir = executor_folder(config);
     let settings = &config.executor;
     match settings.engine {
         Engine::Process => {
@@ -177,7 +227,7 @@ async fn executor(config: &Config, shim: Vec<String>) -> Result<ProcessExecutor,
 }
 
 /// Makes the data folder, closed to everybody else.
-fn private_folder(path: &std::path::Path) -> std::io::Result<()> {
+fn private_folder(path: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(path)?;
     #[cfg(unix)]
     {
@@ -247,7 +297,7 @@ fn retention(config: &Config) -> Option<Retention> {
     }
 }
 
-fn bundle_folders(config: &Config) -> Vec<std::path::PathBuf> {
+fn bundle_folders(config: &Config) -> Vec<PathBuf> {
     let folder = config.bundles_folder();
     // One that somebody named has to be there; the others are looked for.
     if config.operators.bundles.is_some() {

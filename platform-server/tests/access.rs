@@ -394,3 +394,117 @@ async fn the_audit_log_tells_who_did_what_on_what_and_how_it_ended() {
     );
     assert!(!format!("{rows:?}").contains("swordfish"), "names that nobody has may be passwords");
 }
+
+/// Answers every call with a stream that never ends.
+#[derive(Clone)]
+struct Endless;
+
+impl Service<http::Request<()>> for Endless {
+    type Response = http::Response<tonic::body::Body>;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: http::Request<()>) -> Self::Future {
+        let pieces = futures_util::stream::pending::<Result<http_body::Frame<bytes::Bytes>, Status>>();
+        let body = tonic::body::Body::new(http_body_util::StreamBody::new(pieces));
+        std::future::ready(Ok(http::Response::new(body)))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_within_a_minute_of_the_right_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let repository = with_users(&folder).await;
+    let guarded = Guarded::new(Endless, Arc::new(gate(&repository)), None);
+    let (token, row) = new_token("operator", "", 0, None).unwrap();
+    let digest = row.digest;
+    repository.commit(vec![Change::AddToken(row)]).await.unwrap();
+    let bearer = format!("Bearer {}", token.reveal()).into_bytes();
+    let changed = |change: fn(&mut platform_server::repository::UserRow)| {
+        let mut row = repository.user("operator").unwrap().unwrap();
+        change(&mut row);
+        Change::PutUser(row)
+    };
+    let steps = [
+        (basic("operator", "operatoroperator"), CREATE, changed(|row| row.roles = vec!["viewer".into()]), 7),
+        (basic("operator", "operatoroperator"), DOWNLOAD, changed(|row| row.may_download = false), 7),
+        (basic("operator", "operatoroperator"), LIST, changed(|row| row.is_enabled = false), 16),
+        (basic("operator", "operatoroperator"), LIST, changed(|row| row.password_hash = None), 16),
+        (bearer.clone(), LIST, changed(|row| row.is_enabled = false), 16),
+        (bearer, LIST, Change::RemoveToken(digest), 16),
+    ];
+    let as_before = changed(|_| ());
+    for (with, path, change, code) in steps {
+        repository.commit(vec![as_before.clone()]).await.unwrap();
+        let mut request = http::Request::builder().uri(path).header("authorization", with).body(()).unwrap();
+        request.extensions_mut().insert(network(1));
+        let answer = guarded.clone().call(request).await.unwrap();
+        assert!(answer.headers().get("grpc-status").is_none(), "{path}: {:?}", answer.headers());
+        let reading = tokio::spawn(http_body_util::BodyExt::collect(answer.into_body()));
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        assert!(!reading.is_finished(), "{path}: nothing has changed yet");
+        repository.commit(vec![change]).await.unwrap();
+        let since = tokio::time::Instant::now();
+        let ended = reading.await.unwrap().unwrap();
+        assert!(since.elapsed() <= Duration::from_secs(61), "{:?}", since.elapsed());
+        assert_eq!(ended.trailers().unwrap()["grpc-status"], code.to_string().as_str(), "{path}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn users_are_changed_by_the_owner_only_while_no_server_could_write() {
+    use platform_server::executor::ExecutorError;
+    use platform_server::executor::process::Claim;
+    use platform_server::server::{StartError, open_audit, open_register};
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut config = platform_server::config::Config::embedded(&data);
+    let executor = data.join("executor");
+    let server = Claim::take(&executor).unwrap();
+    for open in [open_register, open_audit] {
+        let refused = open(&config).err().unwrap();
+        assert!(matches!(refused, StartError::InUse { .. }) && refused.is_in_use(), "{refused}");
+    }
+    assert!(!data.join("records.sqlite").exists(), "its database is left alone");
+    drop(server);
+    let register = open_register(&config).unwrap();
+    assert!(matches!(Claim::take(&executor), Err(ExecutorError::InUse { .. })), "no server starts meanwhile");
+    drop(register);
+    Claim::take(&executor).unwrap();
+    config.access.users_file = Some("/etc/lantern/users.toml".into());
+    assert!(matches!(open_register(&config), Err(StartError::UsersElsewhere { .. })));
+    open_audit(&config).unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn root_makes_no_files_in_the_folder_of_another_user() {
+    use platform_server::server::{StartError, open_register};
+    use std::os::unix::fs::chown;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    if chown(&data, Some(65_534), None).is_err() {
+        eprintln!("not tested here: only root gives folders away");
+        return;
+    }
+    let config = platform_server::config::Config::embedded(&data);
+    assert!(matches!(open_register(&config), Err(StartError::NotOurs { .. })));
+    assert_eq!(std::fs::read_dir(&data).unwrap().count(), 0);
+    // The same for a database that lies elsewhere.
+    chown(&data, Some(0), None).unwrap();
+    let elsewhere = folder.path().join("elsewhere.sqlite");
+    std::fs::write(&elsewhere, "").unwrap();
+    chown(&elsewhere, Some(65_534), None).unwrap();
+    let url = Some(platform_server::config::DatabaseUrl::Sqlite(elsewhere));
+    let config = platform_server::config::Config {
+        database: platform_server::config::DatabaseConfig { url },
+        ..config
+    };
+    assert!(matches!(open_register(&config), Err(StartError::NotOurs { .. })));
+}

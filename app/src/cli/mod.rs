@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use platform_server::config::ConfigError;
 use render_core::RendererChoice;
 
 /// Viewer for medical images: slices, oblique planes and lit volumes of DICOM, NIfTI, MetaImage and NRRD.
@@ -102,6 +103,14 @@ impl From<RendererArgument> for RendererChoice {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct UsageError(String);
+
+/// Settings that cannot be used: mistakes in them are mistakes in how the program was called.
+fn wrong_settings(error: ConfigError) -> anyhow::Error {
+    match error {
+        ConfigError::Invalid { .. } => UsageError(error.to_string()).into(),
+        error => error.into(),
+    }
+}
 
 /// Runs the program with the process's own arguments.
 pub fn run() -> ExitCode {

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use platform_server::config::{Config, ConfigError};
+use platform_server::config::Config;
 use platform_server::server::{self, Running};
 use serde_json::json;
 
-use super::{UsageError, output, telemetry};
+use super::{output, telemetry, wrong_settings};
 
 /// Run the platform server: keeps pipelines, payloads, jobs and models, and runs operators
 ///
@@ -55,7 +55,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
 
 fn config(arguments: Arguments) -> anyhow::Result<Config> {
     let mut config = match &arguments.config {
-        Some(path) => Config::read(path).map_err(usage)?,
+        Some(path) => Config::read(path).map_err(wrong_settings)?,
         None => Config::default(),
     };
     if let Some(data) = arguments.data {
@@ -67,20 +67,13 @@ fn config(arguments: Arguments) -> anyhow::Result<Config> {
     if arguments.legacy_clara.is_some() {
         config.legacy.address = arguments.legacy_clara;
     }
-    config.check().map_err(usage)?;
+    config.check().map_err(wrong_settings)?;
     // Folders of payloads are handed to other processes, whose working folder is another one.
     std::fs::create_dir_all(&config.data)
         .and_then(|()| std::fs::canonicalize(&config.data))
         .map(|data| config.data = data)
         .with_context(|| format!("cannot use the data folder `{}`", config.data.display()))?;
     Ok(config)
-}
-
-fn usage(error: ConfigError) -> anyhow::Error {
-    match error {
-        ConfigError::Invalid { .. } => UsageError(error.to_string()).into(),
-        error => error.into(),
-    }
 }
 
 fn addresses(running: &Running) -> serde_json::Value {

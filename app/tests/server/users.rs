@@ -64,7 +64,7 @@ fn the_first_admin_is_made_on_the_folder_and_everybody_else_over_the_network() {
     let Some(server) = Server::start(&data, &settings(folder.path())) else { return };
     let busy = local(&["users", "list"], "");
     assert_eq!(busy.status.code(), Some(1));
-    assert!(told(&busy).contains("another server uses the database"), "{}", told(&busy));
+    assert!(told(&busy).contains("a server runs on the folder"), "{}", told(&busy));
 
     let fingerprint = server.fingerprint.as_str();
     let network = |who: &[(&str, &str)], arguments: &[&str], input: &str| {
@@ -162,6 +162,28 @@ fn users_of_a_server_on_postgresql_are_made_in_its_database() {
     assert!(!data.join("records.sqlite").exists(), "users were made where the server does not look");
     let alone = lantern(&["users", "list", "--settings", settings.to_str().unwrap()], &[], "");
     assert_eq!(alone.status.code(), Some(2), "{}", told(&alone));
+}
+
+#[test]
+fn settings_that_put_users_elsewhere_or_are_wrong_keep_them_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, settings) = (folder.path().join("data"), folder.path().join("settings.toml"));
+    let place = ["--data", data.to_str().unwrap(), "--settings", settings.to_str().unwrap(), "--json"];
+    let local = |arguments: &[&str]| lantern(&[arguments, &place].concat(), &[], "correct horse\n");
+    std::fs::write(&settings, "[database]\nurl = \"mysql://db\"\n").unwrap();
+    let wrong = local(&["users", "add", "anna"]);
+    assert_eq!((wrong.status.code(), told(&wrong).contains("line 2: `database.url`")), (Some(2), true));
+    let users = "[access]\nmode = \"users\"\nusers-file = \"/etc/lantern/users.toml\"\n";
+    std::fs::write(&settings, users).unwrap();
+    for verb in [&["users", "add", "anna"][..], &["tokens", "create", "anna"]] {
+        let elsewhere = local(verb);
+        assert_eq!(elsewhere.status.code(), Some(1));
+        let told = told(&elsewhere);
+        assert!(told.contains("users.toml") && told.contains("edited by hand"), "{told}");
+    }
+    assert!(!data.exists());
+    let audit = json("audit", local(&["audit"]));
+    assert_eq!(audit["lines"], Value::Array(Vec::new()));
 }
 
 #[test]

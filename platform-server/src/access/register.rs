@@ -67,20 +67,39 @@ pub struct Register {
     repository: Arc<dyn Repository>,
     /// Held from looking to writing, so that two admins cannot remove each other.
     changing: Mutex<()>,
+    /// What keeps servers away while there is none; a server's register has none.
+    claim: Option<Box<dyn Send + Sync>>,
 }
 
 impl Register {
-    /// Those of `repository`.
+    /// Those of `repository`, for the server that writes its audit log.
     pub fn new(repository: Arc<dyn Repository>) -> Self {
-        Self { repository, changing: Mutex::new(()) }
+        Self { repository, changing: Mutex::new(()), claim: None }
+    }
+
+    /// Those of `repository`, for its owner while no server runs: changes write their own lines of the audit log.
+    /// `claim` is held as long as this is.
+    pub fn of_owner(repository: Arc<dyn Repository>, claim: impl Send + Sync + 'static) -> Self {
+        Self { claim: Some(Box::new(claim)), ..Self::new(repository) }
     }
 
     fn change(&self) -> MutexGuard<'_, ()> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn commit(&self, change: Change) -> Result<(), RegisterError> {
-        Ok(self.repository.commit(vec![change]).wait().map(drop)?)
+    /// Writes a change of a user, and together with it a line about what the owner did.
+    fn commit(&self, change: Change, action: &str, user: &str) -> Result<(), RegisterError> {
+        let mut changes = vec![change];
+        if self.claim.is_some() {
+            changes.push(Change::Audit(AuditRow {
+                at_ms: now_ms(),
+                user: String::new(),
+                action: action.to_owned(),
+                object: user.to_owned(),
+                outcome: "done".to_owned(),
+            }));
+        }
+        Ok(self.repository.commit(changes).wait().map(drop)?)
     }
 
     fn user(&self, name: &str) -> Result<UserRow, RegisterError> {
@@ -106,7 +125,7 @@ impl Register {
         if self.repository.user(&row.name)?.is_some() {
             return Err(RegisterError::UserExists { name: row.name });
         }
-        self.commit(Change::PutUser(row.clone()))?;
+        self.commit(Change::PutUser(row.clone()), "users add", &row.name)?;
         Ok(row)
     }
 
@@ -123,10 +142,8 @@ impl Register {
         row.roles = update.role.map_or(row.roles, |role| vec![role.name().to_owned()]);
         row.may_download = update.may_download.unwrap_or(row.may_download);
         row.is_enabled = update.is_enabled.unwrap_or(row.is_enabled);
-        if is_admin(&before) && !is_admin(&row) {
-            self.keep_an_admin(&before)?;
-        }
-        self.commit(Change::PutUser(row.clone()))?;
+        self.keep_an_admin(&before, Some(&row), None)?;
+        self.commit(Change::PutUser(row.clone()), "users update", &row.name)?;
         Ok(row)
     }
 
@@ -137,18 +154,28 @@ impl Register {
     pub fn remove(&self, name: &str) -> Result<(), RegisterError> {
         let _changing = self.change();
         let row = self.user(name)?;
-        if is_admin(&row) {
-            self.keep_an_admin(&row)?;
-        }
-        self.commit(Change::RemoveUser(row.name))
+        self.keep_an_admin(&row, None, None)?;
+        self.commit(Change::RemoveUser(row.name.clone()), "users remove", &row.name)
     }
 
-    fn keep_an_admin(&self, leaving: &UserRow) -> Result<(), RegisterError> {
-        let is_other = |row: &UserRow| fold_case(&row.name) != fold_case(&leaving.name);
-        if self.repository.users()?.iter().any(|row| is_other(row) && is_admin(row)) {
+    /// Refuses to take away the last admin who can log in: what becomes of one user, and which token is lost.
+    fn keep_an_admin(
+        &self,
+        before: &UserRow,
+        after: Option<&UserRow>,
+        lost: Option<[u8; 32]>,
+    ) -> Result<(), RegisterError> {
+        let (users, mut tokens) = (self.repository.users()?, self.repository.tokens()?);
+        if !is_admin(before, &tokens) {
             return Ok(());
         }
-        Err(RegisterError::LastAdmin { name: leaving.name.clone() })
+        tokens.retain(|token| Some(token.digest) != lost);
+        let is_other = |row: &UserRow| fold_case(&row.name) != fold_case(&before.name);
+        let mut left = users.iter().filter(|row| is_other(row)).chain(after);
+        if left.any(|row| is_admin(row, &tokens)) {
+            return Ok(());
+        }
+        Err(RegisterError::LastAdmin { name: before.name.clone() })
     }
 
     /// All tokens, or those of one user.
@@ -184,7 +211,7 @@ impl Register {
         let _changing = self.change();
         let name = self.user(user)?.name;
         let (token, row) = new_token(&name, label, now_ms, expires_ms).map_err(RegisterError::Random)?;
-        self.commit(Change::AddToken(row.clone()))?;
+        self.commit(Change::AddToken(row.clone()), "tokens create", &name)?;
         Ok((token, row))
     }
 
@@ -195,7 +222,10 @@ impl Register {
     pub fn revoke_token(&self, digest: [u8; 32]) -> Result<String, RegisterError> {
         let _changing = self.change();
         let token = self.repository.token(&digest)?.ok_or(RegisterError::UnknownToken)?;
-        self.commit(Change::RemoveToken(digest))?;
+        if let Some(user) = self.repository.user(&token.user)? {
+            self.keep_an_admin(&user, Some(&user), Some(digest))?;
+        }
+        self.commit(Change::RemoveToken(digest), "tokens revoke", &token.user)?;
         Ok(token.user)
     }
 
@@ -206,24 +236,17 @@ impl Register {
     pub fn audit(&self, limit: usize) -> Result<Vec<AuditRow>, RegisterError> {
         Ok(self.repository.audit(limit.min(AUDIT_LIMIT))?)
     }
-
-    /// Writes a line about what the owner of the records did to them without a server.
-    ///
-    /// # Errors
-    /// [`RegisterError::Records`]
-    pub fn note(&self, action: &str, object: &str) -> Result<(), RegisterError> {
-        self.commit(Change::Audit(AuditRow {
-            at_ms: now_ms(),
-            user: String::new(),
-            action: action.to_owned(),
-            object: object.to_owned(),
-            outcome: "done".to_owned(),
-        }))
-    }
 }
 
-fn is_admin(row: &UserRow) -> bool {
-    row.is_enabled && row.roles.iter().any(|role| role == Role::Admin.name())
+/// Whether a user is an admin who can log in, with a password or one of `tokens`.
+fn is_admin(row: &UserRow, tokens: &[TokenRow]) -> bool {
+    let opens = |token: &TokenRow| {
+        let is_theirs = fold_case(&token.user) == fold_case(&row.name);
+        is_theirs && token.expires_ms.is_none_or(|end_ms| now_ms() < end_ms)
+    };
+    row.is_enabled
+        && row.roles.iter().any(|role| role == Role::Admin.name())
+        && (row.password_hash.is_some() || tokens.iter().any(opens))
 }
 
 #[cfg(test)]
@@ -237,8 +260,13 @@ mod tests {
     }
 
     fn add(register: &Register, name: &str, role: Role) {
-        let user = NewUser { name, password: None, role, may_download: false, created_ms: 1 };
-        register.add(user).unwrap();
+        let password = Some("correct horse");
+        register.add(NewUser { name, password, role, may_download: false, created_ms: 1 }).unwrap();
+    }
+
+    fn add_without_password(register: &Register, name: &str) {
+        let (password, role) = (None, Role::Admin);
+        register.add(NewUser { name, password, role, may_download: false, created_ms: 1 }).unwrap();
     }
 
     #[test]
@@ -261,6 +289,62 @@ mod tests {
         );
         register.remove("anna").unwrap();
         assert!(matches!(register.remove("anna"), Err(RegisterError::UnknownUser { .. })));
+    }
+
+    #[test]
+    fn an_admin_whom_nothing_lets_in_does_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let register = register(&folder);
+        add(&register, "anna", Role::Admin);
+        add_without_password(&register, "bert");
+        let is_last =
+            |result: Result<(), RegisterError>| matches!(result, Err(RegisterError::LastAdmin { .. }));
+        assert!(is_last(register.remove("anna")), "bert cannot log in");
+        let soon = SystemTime::now() + std::time::Duration::from_millis(50);
+        register.create_token("bert", "short", Some(soon)).unwrap();
+        while SystemTime::now() <= soon {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        assert!(is_last(register.remove("anna")), "bert's token has ended");
+        let (_, first) = register.create_token("bert", "first", None).unwrap();
+        register.remove("anna").unwrap();
+        assert!(is_last(register.revoke_token(first.digest).map(drop)), "bert has no other way in");
+        assert!(is_last(register.remove("bert")));
+        register.create_token("bert", "second", None).unwrap();
+        assert_eq!(register.revoke_token(first.digest).unwrap(), "bert");
+    }
+
+    #[test]
+    fn what_the_owner_does_and_the_line_about_it_are_kept_together_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("records.sqlite");
+        let repository = Arc::new(SqliteRepository::open(&path, SqliteOptions::default()).unwrap());
+        let register = Register::of_owner(repository, ());
+        add(&register, "anna", Role::Admin);
+        let other = rusqlite::Connection::open(&path).unwrap();
+        let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END";
+        other.execute_batch(refuse).unwrap();
+        let bert =
+            NewUser { name: "bert", password: None, role: Role::Viewer, may_download: false, created_ms: 1 };
+        assert!(matches!(register.add(bert), Err(RegisterError::Records(_))));
+        assert_eq!(register.users().unwrap().len(), 1);
+        other.execute_batch("DROP TRIGGER refuse").unwrap();
+        let (_, row) = register.create_token("ANNA", "laptop", None).unwrap();
+        register.revoke_token(row.digest).unwrap();
+        register.update("anna", UserUpdate { may_download: Some(true), ..UserUpdate::default() }).unwrap();
+        add(&register, "bert", Role::Viewer);
+        register.remove("Bert").unwrap();
+        let told: Vec<(String, String)> =
+            register.audit(100).unwrap().into_iter().rev().map(|line| (line.action, line.object)).collect();
+        let expected = [
+            ("users add", "anna"),
+            ("tokens create", "anna"),
+            ("tokens revoke", "anna"),
+            ("users update", "anna"),
+            ("users add", "bert"),
+            ("users remove", "bert"),
+        ];
+        assert_eq!(told, expected.map(|(action, object)| (action.to_owned(), object.to_owned())));
     }
 
     #[test]

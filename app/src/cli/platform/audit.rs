@@ -19,7 +19,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let lines = arguments.place.open().await?.audit(arguments.count).await?;
+    let lines = arguments.place.open_audit().await?.audit(arguments.count).await?;
     if arguments.place.target.json() {
         let lines = lines.iter().map(|line| {
             json!({

@@ -12,8 +12,10 @@ use platform_server::access::Register;
 use platform_server::config::Config;
 use platform_server::platform::{millis, system_time};
 use platform_server::repository::{AuditRow, TokenRow, UserRow};
+use platform_server::server::{StartError, open_audit, open_register};
 
 use super::connect::Target;
+use crate::cli::wrong_settings;
 
 /// Where users are kept.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -37,33 +39,34 @@ pub(super) enum Users {
 }
 
 impl Place {
-    /// Opens it.
+    /// Opens it, to change who may log in.
     pub(super) async fn open(&self) -> anyhow::Result<Users> {
+        self.open_with(open_register).await
+    }
+
+    /// Opens it, to see who did what.
+    pub(super) async fn open_audit(&self) -> anyhow::Result<Users> {
+        self.open_with(open_audit).await
+    }
+
+    async fn open_with(&self, open: fn(&Config) -> Result<Register, StartError>) -> anyhow::Result<Users> {
         let Some(data) = self.data.clone() else {
             return Ok(Users::Remote { access: self.target.client()?.access() });
         };
-        let settings = self.settings.as_deref().map_or_else(|| Ok(Config::default()), Config::read)?;
-        let config = Config { data, ..settings };
-        let opened = tokio::task::spawn_blocking(move || platform_server::server::open_register(&config));
+        let settings = self.settings.as_deref().map_or_else(|| Ok(Config::default()), Config::read);
+        let config = Config { data, ..settings.map_err(wrong_settings)? };
+        let opened = tokio::task::spawn_blocking(move || open(&config));
         Ok(Users::Local { register: Arc::new(opened.await??) })
     }
 }
 
-/// Works on the records away from the runtime's own threads, and writes a line of the audit log about it.
+/// Works on the records away from the runtime's own threads.
 async fn locally<T: Send + 'static>(
     register: &Arc<Register>,
-    noted: Option<(&'static str, String)>,
     work: impl FnOnce(&Register) -> Result<T, server::RegisterError> + Send + 'static,
 ) -> anyhow::Result<T> {
     let register = Arc::clone(register);
-    let done = tokio::task::spawn_blocking(move || {
-        let done = work(&register)?;
-        if let Some((action, object)) = noted {
-            register.note(action, &object)?;
-        }
-        Ok::<_, server::RegisterError>(done)
-    });
-    Ok(done.await??)
+    Ok(tokio::task::spawn_blocking(move || work(&register)).await??)
 }
 
 impl Users {
@@ -71,7 +74,7 @@ impl Users {
         match self {
             Self::Remote { access } => Ok(access.users().await?),
             Self::Local { register } => {
-                let rows = locally(register, None, Register::users).await?;
+                let rows = locally(register, Register::users).await?;
                 Ok(rows.into_iter().map(user).collect())
             }
         }
@@ -81,8 +84,7 @@ impl Users {
         match self {
             Self::Remote { access } => Ok(access.add_user(new).await?),
             Self::Local { register } => {
-                let noted = Some(("users add", new.name.clone()));
-                let added = locally(register, noted, move |register| {
+                let added = locally(register, move |register| {
                     register.add(server::NewUser {
                         name: &new.name,
                         password: new.password.as_deref(),
@@ -101,8 +103,7 @@ impl Users {
             Self::Remote { access } => Ok(access.update_user(name, update).await?),
             Self::Local { register } => {
                 let name = name.to_owned();
-                let noted = Some(("users update", name.clone()));
-                let updated = locally(register, noted, move |register| {
+                let updated = locally(register, move |register| {
                     let UserUpdate { password, role, may_download, is_enabled } = &update;
                     let (password, role) = (password.as_deref(), *role);
                     let (may_download, is_enabled) = (*may_download, *is_enabled);
@@ -118,10 +119,7 @@ impl Users {
             Self::Remote { access } => Ok(access.remove_user(name).await?),
             Self::Local { register } => {
                 let name = name.to_owned();
-                locally(register, Some(("users remove", name.clone())), move |register| {
-                    register.remove(&name)
-                })
-                .await
+                locally(register, move |register| register.remove(&name)).await
             }
         }
     }
@@ -130,7 +128,7 @@ impl Users {
         match self {
             Self::Remote { access } => Ok(access.tokens(of.as_deref()).await?),
             Self::Local { register } => {
-                let rows = locally(register, None, move |register| register.tokens(of.as_deref())).await?;
+                let rows = locally(register, move |register| register.tokens(of.as_deref())).await?;
                 Ok(rows.into_iter().map(token).collect())
             }
         }
@@ -145,9 +143,7 @@ impl Users {
         match self {
             Self::Remote { access } => Ok(access.create_token(&name, &label, expires).await?),
             Self::Local { register } => {
-                let made = locally(register, Some(("tokens create", name.clone())), move |register| {
-                    register.create_token(&name, &label, expires)
-                });
+                let made = locally(register, move |register| register.create_token(&name, &label, expires));
                 let (secret, row) = made.await?;
                 Ok((token(row), secret.reveal()))
             }
@@ -159,7 +155,7 @@ impl Users {
             Self::Remote { access } => Ok(access.revoke_token(&of.id).await?),
             Self::Local { register } => {
                 let id = of.id.clone();
-                let revoked = locally(register, Some(("tokens revoke", of.user.clone())), move |register| {
+                let revoked = locally(register, move |register| {
                     let digest = server::parse_digest(&id).ok_or(server::RegisterError::UnknownToken)?;
                     register.revoke_token(digest)
                 });
@@ -180,7 +176,7 @@ impl Users {
             }
             Self::Local { register } => {
                 let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-                let rows = locally(register, None, move |register| register.audit(limit)).await?;
+                let rows = locally(register, move |register| register.audit(limit)).await?;
                 Ok(rows.into_iter().map(audit_line).collect())
             }
         }

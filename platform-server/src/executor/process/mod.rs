@@ -21,6 +21,6 @@ mod unsupported;
 
 pub use config::{Isolate, ProcessConfig};
 #[cfg(target_os = "linux")]
-pub use linux::{ProcessExecutor, shim::shim_main};
+pub use linux::{Claim, ProcessExecutor, shim::shim_main};
 #[cfg(not(target_os = "linux"))]
-pub use unsupported::{ProcessExecutor, shim_main};
+pub use unsupported::{Claim, ProcessExecutor, shim_main};

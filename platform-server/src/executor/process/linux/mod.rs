@@ -15,4 +15,5 @@ mod sweep;
 
 pub use engine::ProcessExecutor;
 pub(in crate::executor) use engine::{Parts, Wall, blocking};
+pub use open::Claim;
 pub(in crate::executor) use open::{Home, find_program, version};

@@ -128,6 +128,19 @@ impl Home {
     }
 }
 
+/// Keeps servers away from an executor's folder for as long as it lives, and is kept away by them.
+pub struct Claim(#[expect(dead_code, reason = "it is held, not used")] Home);
+
+impl Claim {
+    /// Takes the folder, which is made where there is none.
+    ///
+    /// # Errors
+    /// [`ExecutorError::InUse`] if a server uses it; [`ExecutorError::Io`] if it cannot be used.
+    pub fn take(state_dir: &Path) -> Result<Self, ExecutorError> {
+        Home::claim(state_dir, &[]).map(Self)
+    }
+}
+
 fn canonical(path: &Path) -> Result<PathBuf, ExecutorError> {
     fs::canonicalize(path).map_err(ExecutorError::io("find", path))
 }
