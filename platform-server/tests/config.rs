@@ -122,7 +122,15 @@ fn an_open_server_stays_on_its_machine_unless_somebody_insists() {
         let text = format!("[listen]\naddresses = [\"{local}\"]\n[legacy]\naddress = \"{local}\"\n");
         assert!(Config::parse(&text).is_ok(), "{local}");
     }
-    assert_eq!(mistakes("[legacy]\naddress = \"0.0.0.0:0\"\n").len(), 1);
+    let legacy = "[legacy]\naddress = \"0.0.0.0:0\"\n";
+    assert_eq!(mistakes(legacy).len(), 2);
+    assert_eq!(mistakes(&format!("{legacy}[access]\nmode = \"users\"\n")).len(), 1);
+    let insists = format!("{legacy}allow-remote = true\nrole = \"viewer\"\n");
+    let [told] = mistakes(&insists).try_into().unwrap();
+    assert!(told.contains("`legacy.role` counts only where"), "{told}");
+    for more in ["[access]\nmode = \"users\"\n", "[listen]\nallow-open = true\n"] {
+        assert!(Config::parse(&format!("{insists}{more}")).is_ok(), "{more}");
+    }
     assert_eq!(mistakes("[observe]\naddress = \"[::]:0\"\n").len(), 1);
 }
 

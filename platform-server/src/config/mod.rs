@@ -62,7 +62,7 @@ pub struct ListenConfig {
     pub addresses: Vec<SocketAddr>,
     /// A Unix socket for the user that runs the server.
     pub unix: Option<PathBuf>,
-    /// Listens beyond this machine although nobody has to log in, or without encryption.
+    /// Listens beyond this machine although nobody has to log in, on the legacy port too, or without encryption.
     pub allow_open: bool,
     /// Connections at the same time, on all ports together.
     pub max_connections: u32,

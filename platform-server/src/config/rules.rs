@@ -39,6 +39,14 @@ pub(super) fn broken(config: &Config) -> Vec<Mistake> {
                  `legacy.allow-remote` to insist"
             ),
         );
+        must(
+            is_local(&address) || config.access.mode == AccessMode::Users || config.listen.allow_open,
+            "legacy.address",
+            format!(
+                "lets everybody at `{address}` do everything: `legacy.role` counts only where `access.mode` is \
+                 `users`; set that, or `listen.allow-open`"
+            ),
+        );
     }
     if let Some(address) = config.observe.address {
         must(

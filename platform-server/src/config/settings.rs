@@ -61,18 +61,18 @@ settings! {
     "legacy.address", "address", "none", "\"127.0.0.1:30031\"",
         "The plain-text port of published Clara clients, which can neither encrypt nor log in. It offers their services only. `--legacy-clara` goes before it.";
     "legacy.allow-remote", "yes or no", "`false`", "true",
-        "Takes a legacy address beyond this machine. Everything on that port can be read and changed on its way.";
+        "Takes a legacy address beyond this machine. Everything on that port can be read and changed on its way. With `access.mode` `open`, where its callers may do everything, `listen.allow-open` is needed too.";
     "legacy.role", "`viewer`, `operator` or `admin`", "`operator`", "\"admin\"",
         "What callers of the legacy port may do where others have to log in.";
     "legacy.may-download", "yes or no", "`false`", "true",
         "Whether callers of the legacy port may download payloads where others have to log in.";
 
     "access.mode", "`open` or `users`", "`open`", "\"users\"",
-        "Whether callers from the network log in. `open` lets everybody who reaches the server do everything.";
+        "Whether callers from the network log in. `open` lets everybody who reaches the server do everything. A change of a user counts from the next call on, and within a minute for answers that go on.";
     "access.users-file", "file", "the database", "\"/etc/lantern/users.toml\"",
         "Where users are kept, if not in the database. Read once at start.";
     "access.attempts", "1 to 1000", "5", "10",
-        "Failed log-ins of one user, or from one address, within the window; more are refused unseen.";
+        "Failed log-ins of one user, or from one address, within the window; more are refused unseen, but for tokens and for passwords that were right a moment ago.";
     "access.window-secs", "1 to 86400", "300", "600",
         "How long failed log-ins count.";
 
