@@ -204,6 +204,28 @@ async fn an_address_that_tries_many_names_is_refused_too() {
     admit(&gate, LIST, network(2), Some(&right)).await.unwrap();
 }
 
+#[tokio::test]
+async fn who_shares_an_address_with_a_client_that_fails_is_let_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let repository = with_users(&folder).await;
+    let gate = gate(&repository);
+    let (token, row) = new_token("operator", "", 0, None).unwrap();
+    repository.commit(vec![Change::AddToken(row)]).await.unwrap();
+    let bearer = format!("Bearer {}", token.reveal());
+    let (known, unknown) = (basic("operator", "operatoroperator"), basic("viewer", "viewerviewer"));
+    admit(&gate, LIST, network(1), Some(&known)).await.unwrap();
+    for _ in 0..3 {
+        assert!(is_wrong(admit(&gate, LIST, network(1), Some(b"Bearer lantern_x")).await));
+    }
+    for broken in [b"Bearer lantern_x".as_slice(), b"Digest x", b"Basic !!!", &unknown] {
+        let result = admit(&gate, LIST, network(1), Some(broken)).await;
+        assert!(matches!(result, Err(Denied::TooManyFailures { .. })), "{result:?}");
+    }
+    for right in [bearer.as_bytes(), &known] {
+        admit(&gate, LIST, network(1), Some(right)).await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_calls_at_once_with_the_right_password_all_go_on() {
     let folder = tempfile::tempdir().unwrap();

@@ -43,6 +43,23 @@ pub struct Caller {
     pub peer: Peer,
 }
 
+/// A call that goes on.
+pub(super) struct Admitted {
+    pub(super) caller: Caller,
+    pub(super) right: &'static Right,
+    /// What the caller logged in with; none for who need not.
+    pub(super) proof: Option<Proof>,
+}
+
+/// What somebody logged in with, for looking again later: nothing that could be used elsewhere.
+#[derive(Clone)]
+pub(super) enum Proof {
+    /// The user, and the hash of the password that was right.
+    Password { user: String, hash: String },
+    /// What is kept of the token.
+    Token([u8; 32]),
+}
+
 /// Why a call goes no further.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -137,32 +154,55 @@ impl Gate {
         peer: Peer,
         authorization: Option<&[u8]>,
     ) -> Result<(Caller, &'static Right), Denied> {
+        self.judge(path, peer, authorization).await.map(|Admitted { caller, right, .. }| (caller, right))
+    }
+
+    /// As [`Gate::admit`], with what is needed to look again later.
+    pub(super) async fn judge(
+        &self,
+        path: &str,
+        peer: Peer,
+        authorization: Option<&[u8]>,
+    ) -> Result<Admitted, Denied> {
         let right = Right::of(path).ok_or(Denied::NoSuchCall)?;
         if matches!(peer, Peer::Legacy(_)) && !right.is_legacy() {
             return Err(Denied::NoSuchCall);
         }
         let nobody = Caller { user: "".into(), role: None, may_download: false, peer };
-        let Some(needed) = right.role else { return Ok((nobody, right)) };
-        let caller = match &self.doors {
+        if right.role.is_none() {
+            return Ok(Admitted { caller: nobody, right, proof: None });
+        }
+        let (caller, proof) = match &self.doors {
             Doors::Users { accounts, .. } if matches!(peer, Peer::Network(_)) => {
-                let account = self.log_in(accounts, peer, authorization).await?;
-                let user = account.name.as_str().into();
-                Caller { user, role: account.role, may_download: account.may_download, peer }
+                let (account, proof) = self.log_in(accounts, peer, authorization).await?;
+                (caller(&account, peer), Some(proof))
             }
             Doors::Users { legacy: (role, may_download), .. } if matches!(peer, Peer::Legacy(_)) => {
-                Caller { role: Some(*role), may_download: *may_download, ..nobody }
+                (Caller { role: Some(*role), may_download: *may_download, ..nobody }, None)
             }
             Doors::Users { .. } | Doors::Open => {
-                Caller { role: Some(Role::Admin), may_download: true, ..nobody }
+                (Caller { role: Some(Role::Admin), may_download: true, ..nobody }, None)
             }
         };
-        if caller.role.is_none_or(|role| role < needed) {
-            return Err(Denied::RoleTooWeak { needed, user: caller.user });
-        }
-        if right.downloads && !caller.may_download {
-            return Err(Denied::NoDownloads { user: caller.user });
-        }
-        Ok((caller, right))
+        may(&caller, right)?;
+        Ok(Admitted { caller, right, proof })
+    }
+
+    /// Whether a call that was admitted would be so now. Counts nothing and hashes nothing.
+    ///
+    /// # Errors
+    /// [`Denied`] when it would not, or when that cannot be known now.
+    pub(super) async fn admits_still(&self, peer: Peer, right: &Right, proof: &Proof) -> Result<(), Denied> {
+        let Doors::Users { accounts, .. } = &self.doors else { return Ok(()) };
+        let account = match proof.clone() {
+            Proof::Token(digest) => by_digest(accounts, digest).await?,
+            Proof::Password { user, hash } => {
+                let found = look_up(accounts, move |accounts| accounts.user(&user)).await?;
+                let found = found.filter(|found| found.is_enabled && found.password_hash == Some(hash));
+                found.ok_or(Denied::WrongCredentials { user: None })?
+            }
+        };
+        may(&caller(&account, peer), right)
     }
 
     async fn log_in(
@@ -170,34 +210,40 @@ impl Gate {
         accounts: &Arc<dyn Accounts>,
         peer: Peer,
         authorization: Option<&[u8]>,
-    ) -> Result<Account, Denied> {
+    ) -> Result<(Account, Proof), Denied> {
         let authorization = authorization.ok_or(Denied::NotLoggedIn)?;
         let origin = peer.origin();
-        self.origins.check(&origin, Instant::now()).map_err(|wait| Denied::TooManyFailures { wait })?;
         let scheme = authorization.iter().position(|byte| *byte == b' ').unwrap_or(authorization.len());
         let (scheme, rest) = authorization.split_at(scheme);
-        let result = if rest.len() > CREDENTIALS_LIMIT_BYTES {
-            Err(Denied::WrongCredentials { user: None })
-        } else if scheme.eq_ignore_ascii_case(b"bearer") {
-            by_token(accounts, rest.trim_ascii()).await
-        } else if scheme.eq_ignore_ascii_case(b"basic") {
-            // Counts for itself, before the password is tried.
-            return match credentials(rest.trim_ascii()) {
-                Some(credentials) => self.by_password(accounts, origin, credentials).await,
-                None => self.fail(origin),
-            };
-        } else {
-            Err(Denied::WrongCredentials { user: None })
-        };
-        if matches!(result, Err(Denied::WrongCredentials { .. })) {
-            let _ = self.origins.begin(&origin, Instant::now());
+        if rest.len() > CREDENTIALS_LIMIT_BYTES {
+            return Err(self.fail(origin, None));
         }
-        result
+        // Whoever shares an address with a client that fails, and has what opens the door, is let in all the same.
+        if scheme.eq_ignore_ascii_case(b"bearer") {
+            return match by_token(accounts, rest.trim_ascii()).await {
+                Err(Denied::WrongCredentials { user }) => Err(self.fail(origin, user)),
+                other => other,
+            };
+        }
+        let credentials =
+            if scheme.eq_ignore_ascii_case(b"basic") { credentials(rest.trim_ascii()) } else { None };
+        match credentials {
+            // Counts for itself, before the password is tried.
+            Some(credentials) => {
+                let account = self.by_password(accounts, origin, credentials).await?;
+                let (user, hash) = (account.name.clone(), account.password_hash.clone().unwrap_or_default());
+                Ok((account, Proof::Password { user, hash }))
+            }
+            None => Err(self.fail(origin, None)),
+        }
     }
 
-    fn fail<T>(&self, origin: Option<std::net::IpAddr>) -> Result<T, Denied> {
-        let _ = self.origins.begin(&origin, Instant::now());
-        Err(Denied::WrongCredentials { user: None })
+    /// Counts a failure, and says what it is told as.
+    fn fail(&self, origin: Option<std::net::IpAddr>, user: Option<Arc<str>>) -> Denied {
+        match self.origins.begin(&origin, Instant::now()) {
+            Ok(()) => Denied::WrongCredentials { user },
+            Err(wait) => Denied::TooManyFailures { wait },
+        }
     }
 
     async fn by_password(
@@ -213,6 +259,9 @@ impl Gate {
         if let Some(account) = self.remembered(account.as_ref(), &sum) {
             return Ok(account);
         }
+        let too_many = |wait| Denied::TooManyFailures { wait };
+        // Those who would be refused anyway do not keep others waiting.
+        self.origins.check(&origin, Instant::now()).map_err(too_many)?;
         let _waits = self.waiting.try_acquire().map_err(|_| Denied::Busy)?;
         let _works = self.workers.acquire().await.map_err(|_| Denied::Busy)?;
         // Whoever had the worker before may have had the same password.
@@ -220,7 +269,6 @@ impl Gate {
             return Ok(account);
         }
         let now = Instant::now();
-        let too_many = |wait| Denied::TooManyFailures { wait };
         self.origins.begin(&origin, now).map_err(too_many)?;
         self.users.begin(&name, now).map_err(too_many)?;
         let hash = account.as_ref().and_then(|account| account.password_hash.clone());
@@ -290,10 +338,14 @@ async fn look_up<T: Send + 'static>(
     }
 }
 
-async fn by_token(accounts: &Arc<dyn Accounts>, text: &[u8]) -> Result<Account, Denied> {
+async fn by_token(accounts: &Arc<dyn Accounts>, text: &[u8]) -> Result<(Account, Proof), Denied> {
+    let token = std::str::from_utf8(text).ok().and_then(ApiToken::parse);
+    let digest = token.ok_or(Denied::WrongCredentials { user: None })?.digest();
+    Ok((by_digest(accounts, digest).await?, Proof::Token(digest)))
+}
+
+async fn by_digest(accounts: &Arc<dyn Accounts>, digest: [u8; 32]) -> Result<Account, Denied> {
     let wrong = |user| Denied::WrongCredentials { user };
-    let token = std::str::from_utf8(text).ok().and_then(ApiToken::parse).ok_or(wrong(None))?;
-    let digest = token.digest();
     let found = look_up(accounts, move |accounts| {
         let Some(grant) = accounts.token(&digest)? else { return Ok(None) };
         Ok(accounts.user(&grant.user)?.map(|account| (grant, account)))
@@ -304,6 +356,24 @@ async fn by_token(accounts: &Arc<dyn Accounts>, text: &[u8]) -> Result<Account, 
     } else {
         Err(wrong(Some(account.name.as_str().into())))
     }
+}
+
+fn caller(account: &Account, peer: Peer) -> Caller {
+    let user = account.name.as_str().into();
+    Caller { user, role: account.role, may_download: account.may_download, peer }
+}
+
+/// Whether a caller may make a call.
+fn may(caller: &Caller, right: &Right) -> Result<(), Denied> {
+    if let Some(needed) = right.role
+        && caller.role.is_none_or(|role| role < needed)
+    {
+        return Err(Denied::RoleTooWeak { needed, user: caller.user.clone() });
+    }
+    if right.downloads && !caller.may_download {
+        return Err(Denied::NoDownloads { user: caller.user.clone() });
+    }
+    Ok(())
 }
 
 fn credentials(encoded: &[u8]) -> Option<Credentials> {

@@ -18,9 +18,10 @@ use tonic::{Code, Status};
 use tower_service::Service;
 
 use super::audit::{AuditLog, AuditNote, outcome};
-use super::gate::{Denied, Gate};
+use super::gate::{Admitted, Denied, Gate};
 use super::outcome::watch;
 use super::peer::Peer;
+use super::standing::Standing;
 
 type Answer = Response<tonic::body::Body>;
 
@@ -66,8 +67,8 @@ where
             // Credentials go no further than this.
             let authorization = request.headers_mut().remove(AUTHORIZATION);
             let path = request.uri().path();
-            let admitted = gate.admit(path, peer, authorization.as_ref().map(|value| value.as_bytes())).await;
-            let (caller, right) = match admitted {
+            let judged = gate.judge(path, peer, authorization.as_ref().map(|value| value.as_bytes())).await;
+            let Admitted { caller, right, proof } = match judged {
                 Ok(admitted) => admitted,
                 Err(denied) => {
                     if let Some(audit) = &audit {
@@ -79,15 +80,20 @@ where
                     return Ok(answer);
                 }
             };
+            let standing = proof.map(|proof| Standing { gate, peer, right, proof });
+            let guard = |answer: Answer| match standing {
+                Some(standing) => answer.map(|body| standing.guard(body)),
+                None => answer,
+            };
             let Some(audit) = audit.filter(|_| right.is_audited) else {
                 request.extensions_mut().insert(caller);
-                return inner.call(request).await;
+                return inner.call(request).await.map(guard);
             };
             let (note, user) = (AuditNote::default(), Arc::clone(&caller.user));
             request.extensions_mut().insert(note.clone());
             request.extensions_mut().insert(caller);
             let answer = note.clone().scope(async move { inner.call(request).await }).await?;
-            Ok(watch(answer, move |code: Code| {
+            Ok(watch(guard(answer), move |code: Code| {
                 let (object, outcome) = note.end(code);
                 audit.write(&user, right.path, &object, &outcome);
             }))
@@ -135,7 +141,7 @@ fn answer(peer: Peer, denied: &Denied) -> Answer {
     answer
 }
 
-fn status(denied: &Denied) -> Status {
+pub(super) fn status(denied: &Denied) -> Status {
     let code = match denied {
         Denied::NoSuchCall => Code::Unimplemented,
         Denied::NotLoggedIn | Denied::WrongCredentials { .. } => Code::Unauthenticated,

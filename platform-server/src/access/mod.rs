@@ -14,6 +14,7 @@ mod password;
 mod peer;
 mod register;
 mod rights;
+mod standing;
 mod throttle;
 mod token;
 mod users_file;
