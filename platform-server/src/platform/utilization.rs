@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use platform_api::code;
 use platform_api::job::{JobState, JobStatus};
 use platform_api::pipeline::BYTES_PER_MB;
 use tokio::sync::{Notify, oneshot, watch};
@@ -106,14 +107,18 @@ impl Platform {
         watch
     }
 
-    async fn look(&self, before: Option<CpuTime>, now: Option<CpuTime>) -> Answer<Utilization> {
+    async fn look(
+        &self,
+        gpus: Vec<GpuUtilization>,
+        before: Option<CpuTime>,
+        now: Option<CpuTime>,
+    ) -> Answer<Utilization> {
         let assigned = self.assigned().await;
-        let gpus = self.utilization().await?;
         let capacity = self.inner.definition_capacity();
         self.blocking(move |inner| {
             let memory = machine::memory();
             let disk = machine::disk(&inner.options.data).unwrap_or(Share { used: 0, total: 0 });
-            let sums = inner.repository.job_sums().unwrap_or_default();
+            let sums = inner.repository.job_sums().map_err(super::refuse(code::INTERNAL))?;
             let running: u64 = JobStatus::ALL
                 .iter()
                 .filter_map(|status| sums.counts.get(&(JobState::Running, *status)))
@@ -153,26 +158,49 @@ pub(super) fn start(platform: &Platform) {
             gauge.wanted.notified().await;
             let mut before = machine::cpu_time();
             let mut told: Option<Utilization> = None;
+            let (mut gpu_trouble, mut trouble) = (Trouble::default(), Trouble::default());
             while gauge.latest.receiver_count() > 0 {
                 tokio::time::sleep(PERIOD).await;
                 let Some(platform) = alive(&inner) else { return };
                 let now = machine::cpu_time();
-                match platform.look(before, now).await {
-                    Ok(seen) => {
-                        let is_new = gauge.is_new.swap(false, Ordering::SeqCst);
-                        let rounded = seen.rounded();
-                        if is_new || told.as_ref() != Some(&rounded) {
-                            told = Some(rounded);
-                            gauge.latest.send_replace(Some(Arc::new(seen)));
-                            platform.events().publish([Change::Utilization]);
-                        }
-                    }
-                    Err(refusal) => tracing::warn!(%refusal, "nobody can tell how busy the machine is"),
-                }
+                // A driver that does not answer hides its GPUs, and nothing else.
+                let gpus = gpu_trouble.sift(platform.utilization().await, "how busy the GPUs are");
+                let looked = platform.look(gpus.unwrap_or_default(), before, now).await;
                 before = now;
+                let Some(seen) = trouble.sift(looked, "how busy the machine is") else { continue };
+                let is_new = gauge.is_new.swap(false, Ordering::SeqCst);
+                let rounded = seen.rounded();
+                if is_new || told.as_ref() != Some(&rounded) {
+                    told = Some(rounded);
+                    gauge.latest.send_replace(Some(Arc::new(seen)));
+                    platform.events().publish([Change::Utilization]);
+                }
             }
         }
     });
+}
+
+/// Tells the log of a trouble once, however long it lasts.
+#[derive(Default)]
+struct Trouble {
+    lasts: bool,
+}
+
+impl Trouble {
+    fn sift<T>(&mut self, answer: Answer<T>, what: &str) -> Option<T> {
+        match answer {
+            Ok(value) => {
+                self.lasts = false;
+                Some(value)
+            }
+            Err(refusal) => {
+                if !std::mem::replace(&mut self.lasts, true) {
+                    tracing::warn!(%refusal, "nobody can tell {what}");
+                }
+                None
+            }
+        }
+    }
 }
 
 fn alive(inner: &Weak<Inner>) -> Option<Platform> {

@@ -14,3 +14,4 @@ mod jobs;
 mod operators;
 mod restart;
 mod server;
+mod utilization;
