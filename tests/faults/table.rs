@@ -17,6 +17,7 @@ const LIMITS: &str = "platform-server/tests/executor_limits.rs";
 const SANDBOX: &str = "platform-server/tests/executor_sandbox.rs";
 const RESTART: &str = "platform-server/tests/executor_restart.rs";
 const REPOSITORY: &str = "platform-server/tests/repository_faults.rs";
+const POSTGRES: &str = "platform-server/tests/repository_postgres.rs";
 const PAYLOADS: &str = "platform-server/tests/payloads_faults.rs";
 const PLANTED: &str = "platform-server/tests/payloads_operators.rs";
 const SERVE: &str = "platform-server/tests/serve.rs";
@@ -52,6 +53,10 @@ pub(crate) const FAULTS: &[Fault] = faults! {
     "The process that makes those is killed" =>
         "runs go on, and another one takes its place", [
         (RESTART, "runs_go_on_when_the_process_that_makes_shims_is_killed_and_it_goes_with_its_server"),
+    ];
+    "There is no room for another process" =>
+        "the run that was to be started is lost, those that wait behind it are not", [
+        ("platform-server/tests/executor_spawner.rs", "a_run_that_finds_no_room_is_lost_alone"),
     ];
     // operators
     "An operator crashes or fails" =>
@@ -114,6 +119,17 @@ pub(crate) const FAULTS: &[Fault] = faults! {
         "readers are answered, jobs go on, and what happened is written when the lock is gone", [
         (OPERATORS, "a_job_goes_on_while_somebody_holds_the_database_and_is_written_down_afterwards"),
         (REPOSITORY, "a_database_locked_by_another_process_is_told_and_nothing_is_lost"),
+    ];
+    "The database takes no writes for a while: it is a standby, or short of something" =>
+        "calls are refused; jobs go on, and how they ended is written when it takes writes again", [
+        ("platform-server/tests/platform/database.rs",
+            "a_job_that_ends_while_the_database_takes_nothing_is_as_good_as_any"),
+        (POSTGRES, "what_passes_is_told_as_such_and_what_does_not_is_not"),
+        (POSTGRES, "a_standby_is_never_settled_on"),
+    ];
+    "The connection to the database breaks while there is nothing to write" =>
+        "it is made again, before another server could take the database over", [
+        (POSTGRES, "a_server_with_nothing_to_write_takes_its_database_back_before_another_comes"),
     ];
     "The clock on the wall jumps" =>
         "time limits count elapsed time, records stay in order, nothing ends before it began", [

@@ -35,7 +35,9 @@ fn make_shims() -> io::Result<Role> {
     write_argument(place, SPAWNER_ARGUMENT)?;
     rustix::io::write(stdio::stdin(), b"+")?;
     while let Some((token, [input, output])) = receive(stdio::stdin())? {
-        if fork()? {
+        // Where there is room for no more processes, this run is lost, and none that waits behind it: the server sees
+        // that its files are closed.
+        if let Ok(true) = fork() {
             become_shim(place, &token, &input, &output)?;
             return Ok(Role::Shim);
         }
