@@ -191,10 +191,51 @@ impl RunSpec {
     }
 }
 
-/// What names of images are made of. None of them can be taken for an option.
+/// Where else than from a registry Podman would take an image, `docker` excepted, which needs a `//` behind it.
+const TRANSPORTS: [&str; 9] = [
+    "containers-storage",
+    "dir",
+    "docker-archive",
+    "docker-daemon",
+    "oci",
+    "oci-archive",
+    "ostree",
+    "sif",
+    "tarball",
+];
+
+/// Whether this is a name of an image: `[host[:port]/]part/…[:tag][@digest]`. None of them can be taken for an option,
+/// nor for a folder or file of this machine.
 fn is_image_name(name: &str) -> bool {
-    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || b"./:_-@+".contains(&byte);
-    name.len() <= 1024 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.bytes().all(is_fit)
+    let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let is_word =
+        |word: &str| word.starts_with(|c: char| c.is_ascii_alphanumeric()) && word.bytes().all(is_fit);
+    let is_tag = |tag: &str| !tag.starts_with(['.', '-']) && !tag.is_empty() && tag.bytes().all(is_fit);
+    let is_port = |port: &str| port.parse::<u16>().is_ok() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_digest = |digest: &str| {
+        let (kind, hex) = cut(digest, ':');
+        let is_hex = |hex: &str| !hex.is_empty() && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+        kind.split('+').all(is_word) && hex.is_some_and(is_hex)
+    };
+    let (path, digest) = cut(name, '@');
+    let mut parts: Vec<&str> = path.split('/').collect();
+    let (last, tag) = cut(parts.pop().unwrap_or_default(), ':');
+    let (host, port) = parts.first().map_or(("", None), |host| cut(host, ':'));
+    if let Some(first) = parts.first_mut() {
+        *first = host;
+    }
+    name.len() <= 1024
+        && is_word(last)
+        && parts.into_iter().all(is_word)
+        && tag.is_none_or(is_tag)
+        && port.is_none_or(is_port)
+        && digest.is_none_or(is_digest)
+        && name.split_once(':').is_none_or(|(first, _)| !TRANSPORTS.contains(&first))
+}
+
+/// What comes before a separator, and behind it if it is there.
+fn cut(text: &str, separator: char) -> (&str, Option<&str>) {
+    text.split_once(separator).map_or((text, None), |(before, behind)| (before, Some(behind)))
 }
 
 /// Absolute, without `.`, `..`, empty parts or control characters, and not the root itself.
@@ -245,10 +286,40 @@ mod tests {
     #[test]
     fn an_image_may_bring_its_command_and_has_a_plain_name() {
         let named = |name: &str| RunSpec { image: Some(name.into()), ..RunSpec::default() }.check();
-        for good in ["a", "localhost/a_b:1.2", "registry.example.org:5000/x/y-z@sha256:00ff"] {
+        for good in [
+            "a",
+            "docker:24",
+            "oci",
+            "localhost/a_b:1.2",
+            "library/oci:1",
+            "registry.example.org:5000/x/y-z@sha256:00ff",
+            "registry:5000/x/y/z:1.2-rc_3@sha256:00ff",
+            "a:_1",
+            "sha256:00ff",
+        ] {
             named(good).unwrap();
         }
         for bad in ["", "--privileged", "a b", "a\nb", "/a", "ä", &"a".repeat(1025)] {
+            assert!(named(bad).is_err(), "{bad:?}");
+        }
+        for elsewhere in [
+            "dir:/srv/x",
+            "dir:srv",
+            "oci:5000/x:1",
+            "docker-archive:/srv/x.tar",
+            "oci:x:1",
+            "oci:/srv/x:latest",
+            "docker-daemon:x:1",
+            "docker://registry/x",
+            "containers-storage:x",
+            "ostree:x@/repo",
+            "http://registry/x",
+        ] {
+            assert!(named(elsewhere).is_err(), "{elsewhere:?}");
+        }
+        for bad in
+            ["a:", "a@", "a@sha256", "a//b", "a/", "../a", "a/../b", "a:b/c", "a:1:2", "a/-b", "h:70000/a"]
+        {
             assert!(named(bad).is_err(), "{bad:?}");
         }
     }
