@@ -2,6 +2,7 @@
 //!
 //! Everything that matters is said, also where it is the engine's default, since configuration files change defaults.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::host::{ContainerHost, Kind, RUN_LABEL, SERVER_LABEL, container_name};
@@ -118,8 +119,9 @@ fn storage(list: &mut List, host: &ContainerHost, image: &Image, run: &RunSpec, 
     let scratch = |place: &str| format!("{place}:rw,nosuid,nodev,size={temporary},mode=1777");
     list.add(["--shm-size".to_owned(), format!("{temporary}b"), "--tmpfs".to_owned(), scratch("/tmp")]);
     let is_given = |place: &str| run.mounts.iter().any(|mount| mount.place == place);
-    let is_clear = |place: &str| place.starts_with('/') && !place.contains([':', ',']) && place != "/tmp";
-    for volume in image.volumes.iter().filter(|place| is_clear(place) && !is_given(place)) {
+    let is_clear = |place: &str| !matches!(place, "" | "/tmp") && !place.contains([':', ',']);
+    let volumes: BTreeSet<String> = image.volumes.iter().filter_map(|place| cleaned(place)).collect();
+    for volume in volumes.iter().filter(|place| is_clear(place) && !is_given(place)) {
         list.add(["--tmpfs".to_owned(), scratch(volume)]);
     }
     let mut mount = |source: &Path, place: &str, access: Access| {
@@ -140,6 +142,19 @@ fn storage(list: &mut List, host: &ContainerHost, image: &Image, run: &RunSpec, 
     for given in mounts {
         mount(&given.host, &given.place, given.access);
     }
+}
+
+/// An absolute place as engines take it, without what leads nowhere; the root itself is empty.
+fn cleaned(place: &str) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in place.strip_prefix('/')?.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.iter().map(|part| format!("/{part}")).collect())
 }
 
 /// The GPUs that are the run's own; images and engines that would show all of them are told that there is none.
@@ -289,6 +304,21 @@ mod tests {
             }
             assert!(!line.contains("--tmpfs /output") && !line.contains("--tmpfs /a"), "{line}");
         }
+    }
+
+    #[test]
+    fn volumes_of_an_image_never_cover_the_runs_own_folders() {
+        let volumes = r#"{"/output/":{},"//output":{},"/output/./":{},"/x/../output":{},"/":{},"/tmp/":{},
+            "/cache/":{},"/cache":{},"relative":{}}"#;
+        let text = format!(r#"[{{"Id":"sha256:ab","Config":{{"Volumes":{volumes}}}}}]"#);
+        let image = Image::parse(text.as_bytes()).unwrap();
+        let list = run_arguments(&host(Kind::Docker), &image, &run(), &own(&[]));
+        let scratch: Vec<&str> = list
+            .windows(2)
+            .filter(|pair| pair[0] == "--tmpfs")
+            .map(|pair| pair[1].split(':').next().unwrap())
+            .collect();
+        assert_eq!(scratch, ["/tmp", "/cache"]);
     }
 
     #[test]
