@@ -8,8 +8,8 @@ file, and where the system looks for libraries. numpy is optional.
     channel = lantern_fastio.connect()
     voxels = channel.open("voxels")                  # memoryview in voxels.data, numpy array by voxels.array()
     with channel.allocate("halves", "int16", voxels.shape) as halves:
-        halves.array()[...] = voxels.array() // 2    # gone with the next line: publishing closes the pages to writing
-        halves.publish()
+        halves.array()[...] = voxels.array() // 2
+        halves.publish()                             # closes the pages to writing; no array of them may be left
     channel.progress(1.0, "done")
 """
 
@@ -17,6 +17,7 @@ import array
 import ctypes
 import ctypes.util
 import os
+import weakref
 
 ELEMENTS = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "float32", "float64")
 _FORMATS = {"uint8": "B", "uint16": "H", "uint32": "I", "uint64": "Q", "int8": "b", "int16": "h", "int32": "i",
@@ -87,7 +88,8 @@ class Buffer:
     """A buffer: writable if it was allocated, else read-only.
 
     `data` is a flat memoryview of its numbers (of its bytes for float16), `array()` a numpy array of its shape.
-    Neither may be used after `publish` or `close`.
+    The pages go with `publish` and `close`, which therefore refuse (code 9) as long as somebody else has either of
+    them, or a part: the next buffer may lie at the same address. The buffer stays as it is then.
     """
 
     def __init__(self, pointer, writable):
@@ -100,13 +102,21 @@ class Buffer:
         self.shape = tuple(lib.lantern_fastio_shape(pointer)[at] for at in range(rank))
         self.bytes = lib.lantern_fastio_bytes(pointer)
         self.writable = writable
-        letter = _FORMATS.get(self.element, "B")
+        self._letter = _FORMATS.get(self.element, "B")
         if self.bytes == 0:
-            view = memoryview(array.array(letter))
+            self._pages = lambda: None
+            self.data = self._view(memoryview(array.array(self._letter)))
         else:
-            raw = (ctypes.c_ubyte * self.bytes).from_address(lib.lantern_fastio_data(pointer))
-            view = memoryview(raw).cast("B").cast(letter)
-        self.data = view if writable else view.toreadonly()
+            pages = (ctypes.c_ubyte * self.bytes).from_address(lib.lantern_fastio_data(pointer))
+            # Every view and array holds it, also one that was made of another one.
+            self._pages = weakref.ref(pages)
+            self.data = self._view_of(pages)
+
+    def _view_of(self, pages):
+        return self._view(memoryview(pages).cast("B").cast(self._letter))
+
+    def _view(self, view):
+        return view if self.writable else view.toreadonly()
 
     def array(self):
         """A numpy array over the pages."""
@@ -129,13 +139,24 @@ class Buffer:
         if self._pointer is None:
             raise FastIoError(-3, "the buffer is published or closed")
         self.data = None
+        pages = self._pages()
+        if pages is not None:
+            self.data = self._view_of(pages)
+            # Nor may it hang on the error's traceback.
+            del pages
+            raise FastIoError(9, "arrays or views of the buffer are still in use")
         return self._pointer
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self.close()
+    def __exit__(self, kind, *_):
+        try:
+            self.close()
+        except FastIoError:
+            # What went wrong inside, whose traceback may hold arrays, is what the caller wants to know.
+            if kind is None:
+                raise
 
 
 class Channel:

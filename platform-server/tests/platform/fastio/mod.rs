@@ -213,6 +213,12 @@ async fn what_is_not_allowed_is_refused_by_name_and_everything_goes_in_the_end()
             ("mapped", "wrong state"),
             ("count", "256 too many"),
             ("empty", "0"),
+            ("in-use", "wrong state"),
+            ("part", "wrong state"),
+            ("unused", "ok"),
+            ("view", "wrong state"),
+            ("closed", "ok"),
+            ("broken", "own"),
         ] {
             assert_eq!(said(&lines, what), how, "{what}: {lines:?}");
         }

@@ -57,6 +57,34 @@ for buffer in buffers:
 empty = channel.allocate("empty", "uint8", [0])
 empty.publish()
 print("empty", channel.open("empty").bytes)
+
+# Pages that somebody still looks at are not unmapped: the next buffer would lie at the same address.
+used = channel.allocate("used", "int16", [2048])
+whole = used.data
+part = whole[10:20].toreadonly()
+attempt("in-use", used.publish)
+attempt("in-use", used.close)
+whole[15] = 7
+whole = None
+attempt("part", used.publish)
+part = None
+attempt("unused", used.publish)
+again = channel.open("used")
+assert again.data[15] == 7 and sum(again.data) == 7
+view = again.data
+attempt("view", again.close)
+assert view[15] == 7
+view = None
+attempt("closed", again.close)
+try:
+    with channel.allocate("broken", "uint8", [1]) as broken:
+        held = broken.data
+        raise ValueError("own")
+except ValueError as error:
+    print("broken", error)
+held = None
+broken.close()
+
 left = channel.allocate("left", "uint8", [MIB])
 sys.stdout.flush()
 if sys.argv[1:] == ["die"]:
