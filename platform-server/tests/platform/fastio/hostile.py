@@ -51,6 +51,14 @@ try:
         for at in range(5000):
             line.send(frame(18, b"\x02" + text(b"line %d" % at)))
             line.send(frame(16, struct.pack("<f", at / 5000) + text(b"x" * 4000)))
+    elif what == "endless":
+        line.send(frame(17))
+        time.sleep(0.2)
+        for _ in range(63):
+            if os.fork() == 0:
+                break
+        while True:
+            line.send(frame(18, b"\x01" + text(b"x" * 4000)))
     elif what == "files":
         own = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0] * 3))]
         for _ in range(2000):

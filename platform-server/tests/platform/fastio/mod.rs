@@ -257,6 +257,26 @@ async fn a_hostile_operator_is_answered_or_cut_and_harms_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_operator_that_floods_its_channel_without_end_can_be_canceled() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(bench) = bench(folder.path(), 16).await else { return };
+    let text = head("endless") + &script("endless", "/opt/operator/hostile.py, endless, \"0\"", "");
+    let pipeline = create_pipeline(&bench.platform, &text).await;
+    let made = create_job(&bench.platform, pipeline, "floods").await;
+    start(&bench.platform, made.job).await;
+    let mut changes = bench.platform.events().last();
+    while bench.extras(made.job, 0).await.report.is_none_or(|report| !report.is_ready) {
+        next(&mut changes).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let begun = Instant::now();
+    bench.platform.cancel_job(made.job, None).await.unwrap();
+    let report = end(&bench.platform, made.job).await;
+    assert_eq!(report.details.status, JobStatus::Canceled, "{:?}", report.messages);
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn progress_and_readiness_are_told_while_the_operator_works() {
     let folder = tempfile::tempdir().unwrap();
     let Some(bench) = bench(folder.path(), 160).await else { return };
