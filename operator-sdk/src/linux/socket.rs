@@ -148,6 +148,12 @@ pub fn send(socket: impl AsFd, bytes: &[u8], file: Option<BorrowedFd<'_>>, wait:
     }
 }
 
+/// Whether a file could not be sent because too many of this user's are under way already. That may change, and says
+/// nothing about who is at the other end.
+pub fn is_crowded(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ETOOMANYREFS)
+}
+
 /// Takes one packet and keeps the first file that comes with it.
 ///
 /// # Errors

@@ -222,6 +222,9 @@ async fn what_is_not_allowed_is_refused_by_name_and_everything_goes_in_the_end()
         ] {
             assert_eq!(said(&lines, what), how, "{what}: {lines:?}");
         }
+        let files: Vec<u64> = said(&lines, "files").split(' ').map(|word| word.parse().unwrap()).collect();
+        let allowed = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap();
+        assert!(files[1] < allowed && files[0] <= files[1], "operators have fewer than {allowed}: {files:?}");
         let is_well = report.details.status == JobStatus::Healthy;
         assert_eq!(is_well, end == "live", "{lines:?} {:?}", report.messages);
         bench.until_empty().await;

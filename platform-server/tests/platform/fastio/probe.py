@@ -1,5 +1,6 @@
 """Tries what an operator may not do, and prints how each attempt ended."""
 import os
+import resource
 import signal
 import sys
 
@@ -17,6 +18,7 @@ def attempt(what, work):
     sys.stdout.flush()
 
 
+print("files", *resource.getrlimit(resource.RLIMIT_NOFILE))
 MIB = 1 << 20
 attempt("type", lambda: channel.allocate("typed", "uint8", [4]))
 attempt("shape", lambda: channel.allocate("typed", "int16", [5]))

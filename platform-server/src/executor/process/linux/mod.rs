@@ -1,6 +1,8 @@
 //! The engine itself, by Linux's means.
 
 mod cgroup;
+#[cfg(test)]
+mod crowd;
 mod engine;
 mod keeper;
 mod open;

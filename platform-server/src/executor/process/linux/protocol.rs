@@ -65,6 +65,7 @@ pub(super) enum ResourceLimit {
     FileBytes(u64),
     DataBytes(u64),
     Processes(u64),
+    OpenFiles { soft: u64, hard: u64 },
 }
 
 /// Shim to init, one line each.

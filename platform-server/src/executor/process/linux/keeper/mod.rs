@@ -9,6 +9,8 @@
 mod link;
 mod message;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
@@ -56,15 +58,7 @@ fn serve() -> io::Result<()> {
     // Each buffer and each run is an open file.
     let files = getrlimit(Resource::Nofile);
     _ = setrlimit(Resource::Nofile, Rlimit { current: files.maximum, maximum: files.maximum });
-    let mut keeper = Keeper {
-        listener: take_listener()?,
-        store: Store::default(),
-        peers: Vec::new(),
-        packet: vec![0; MAX_PACKET_BYTES],
-        last_server: Instant::now(),
-        has_had_server: false,
-        is_over: false,
-    };
+    let mut keeper = Keeper::new(take_listener()?);
     while !keeper.is_over && !keeper.is_done() {
         keeper.turn()?;
     }
@@ -108,6 +102,18 @@ struct Keeper {
 type Told = (FromKeeper, Option<OwnedFd>);
 
 impl Keeper {
+    fn new(listener: OwnedFd) -> Self {
+        Self {
+            listener,
+            store: Store::default(),
+            peers: Vec::new(),
+            packet: vec![0; MAX_PACKET_BYTES],
+            last_server: Instant::now(),
+            has_had_server: false,
+            is_over: false,
+        }
+    }
+
     fn is_done(&self) -> bool {
         let is_alone = self.peers.is_empty();
         let patience = match (self.has_had_server, self.store.is_empty()) {
@@ -201,10 +207,16 @@ impl Keeper {
     /// Peers are ours and read what they are told; one that does not is cut off.
     fn send(&mut self, at: usize, id: u64, answer: &FromKeeper, file: Option<&OwnedFd>) {
         let Some(peer) = self.peers.get_mut(at) else { return };
-        let bytes = serde_json::to_vec(&AnswerRef { id, answer });
-        let sent = bytes
-            .map_err(io::Error::from)
-            .and_then(|bytes| socket::send(&peer.socket, &bytes, file.map(OwnedFd::as_fd), Wait::No));
+        let send = |answer: &FromKeeper, file: Option<&OwnedFd>| {
+            let bytes = serde_json::to_vec(&AnswerRef { id, answer })?;
+            socket::send(&peer.socket, &bytes, file.map(OwnedFd::as_fd), Wait::No)
+        };
+        let sent = match send(answer, file) {
+            Err(error) if socket::is_crowded(&error) => {
+                send(&FromKeeper::Refused { code: RefusalCode::System as u16, text: error.to_string() }, None)
+            }
+            sent => sent,
+        };
         peer.is_gone |= sent.is_err();
     }
 

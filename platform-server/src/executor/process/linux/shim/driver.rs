@@ -282,6 +282,7 @@ impl Driver {
     fn ask(&mut self, number: u32, step: Step, ask: ToKeeper, file: Option<OwnedFd>, until: Option<Instant>) {
         match self.tell_keeper(ask, file.as_ref()) {
             Ok(asked) => self.pending = Some(Pending { number, asked, step, until }),
+            Err(error) if socket::is_crowded(&error) => self.refuse(number, system(&error)),
             Err(_) => {
                 self.refuse(number, lost());
                 self.lose_keeper();
@@ -299,10 +300,21 @@ impl Driver {
 
     fn finish(&mut self, pending: Pending, answer: FromKeeper, file: Option<OwnedFd>) {
         let number = pending.number;
-        match self.conclude(pending.step, answer, file) {
-            Ok((reply, file)) => self.reply(number, &reply, file.as_ref()),
-            Err(refused) => self.refuse(number, refused),
+        let reserved = match &pending.step {
+            Step::Reserve { key, .. } => Some(key.clone()),
+            _ => None,
+        };
+        let (reply, file) = match self.conclude(pending.step, answer, file) {
+            Ok(told) => told,
+            Err(refused) => return self.refuse(number, refused),
+        };
+        let Err(error) = self.reply(number, &reply, file.as_ref()) else { return };
+        // The operator never got it.
+        if let Some(key) = reserved {
+            self.allocated.remove(&key);
+            _ = self.tell_keeper(ToKeeper::Discard { key }, None);
         }
+        self.refuse(number, system(&error));
     }
 
     fn conclude(
@@ -381,16 +393,23 @@ impl Driver {
     }
 
     fn refuse(&mut self, number: u32, (code, text): Refused) {
-        self.reply(number, &Reply::Refused { code, text }, None);
+        // Without a file there is no error that does not cut the line.
+        _ = self.reply(number, &Reply::Refused { code, text }, None);
     }
 
     /// Who asks and does not read the answer is cut off.
-    fn reply(&mut self, number: u32, reply: &Reply, file: Option<&OwnedFd>) {
-        let Some(line) = &self.line else { return };
+    ///
+    /// # Errors
+    /// Where the file cannot be handed over now, and the answer has to be another one.
+    fn reply(&mut self, number: u32, reply: &Reply, file: Option<&OwnedFd>) -> io::Result<()> {
+        let Some(line) = &self.line else { return Ok(()) };
         let frame = wire::encode_reply(number, reply);
-        if socket::send(line, &frame, file.map(OwnedFd::as_fd), Wait::No).is_err() {
-            self.cut();
+        match socket::send(line, &frame, file.map(OwnedFd::as_fd), Wait::No) {
+            Err(error) if socket::is_crowded(&error) => return Err(error),
+            Err(_) => self.cut(),
+            Ok(()) => {}
         }
+        Ok(())
     }
 
     fn cut(&mut self) {

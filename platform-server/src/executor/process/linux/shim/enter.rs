@@ -15,9 +15,10 @@ use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_
 use rustix::process::Pid;
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
-use super::super::protocol::Sandbox;
+use super::super::protocol::{ResourceLimit, Sandbox};
 use super::super::sandbox::{CHANNEL_FD, INIT_SOCKET_FD, SECCOMP_FD, STAGE};
 use super::super::seccomp;
+use super::program::set_limit;
 
 /// Starts bubblewrap; returns its pid once its file runs.
 pub(super) fn start(
@@ -27,6 +28,7 @@ pub(super) fn start(
     error: OwnedFd,
     doors: Vec<File>,
     channel: Option<OwnedFd>,
+    limit: Option<ResourceLimit>,
 ) -> io::Result<Pid> {
     let filter = filter_file()?;
     let mut command = Command::new(&sandbox.program);
@@ -37,7 +39,7 @@ pub(super) fn start(
         filter.map(|filter| (filter.into(), SECCOMP_FD)),
         channel.map(|channel| (channel, CHANNEL_FD)),
     ];
-    prepare_child(&mut command, sandbox, inherited.into_iter().flatten().collect(), doors);
+    prepare_child(&mut command, sandbox, inherited.into_iter().flatten().collect(), doors, limit);
     let child = command.spawn()?;
     i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
@@ -57,6 +59,7 @@ fn prepare_child(
     sandbox: &Sandbox,
     inherited: Vec<(OwnedFd, i32)>,
     mut doors: Vec<File>,
+    limit: Option<ResourceLimit>,
 ) {
     let (runs_as, staged) = (sandbox.runs_as, sandbox.staged.clone());
     // SAFETY: this process has one thread, so the child may do what any process may.
@@ -68,6 +71,7 @@ fn prepare_child(
             for (file, number) in &inherited {
                 inherit(file.as_raw_fd(), *number)?;
             }
+            limit.map_or(Ok(()), set_limit)?;
             if let Some((user, group)) = runs_as {
                 stage(&staged)?;
                 become_user(user, group)?;

@@ -15,6 +15,7 @@ mod driver;
 mod enter;
 mod init;
 mod log_writer;
+mod open_files;
 mod outputs;
 mod program;
 mod reports;

@@ -148,16 +148,17 @@ fn prepare_child(
     }
 }
 
-fn set_limit(limit: ResourceLimit) -> io::Result<()> {
-    let (resource, value) = match limit {
-        ResourceLimit::FileBytes(bytes) => (Resource::Fsize, bytes),
-        ResourceLimit::DataBytes(bytes) => (Resource::Data, bytes),
-        ResourceLimit::Processes(count) => (Resource::Nproc, count),
+pub(super) fn set_limit(limit: ResourceLimit) -> io::Result<()> {
+    let (resource, soft, hard) = match limit {
+        ResourceLimit::FileBytes(bytes) => (Resource::Fsize, bytes, bytes),
+        ResourceLimit::DataBytes(bytes) => (Resource::Data, bytes, bytes),
+        ResourceLimit::Processes(count) => (Resource::Nproc, count, count),
+        ResourceLimit::OpenFiles { soft, hard } => (Resource::Nofile, soft, hard),
     };
     // A stricter limit of the server itself stays.
     let old = rustix::process::getrlimit(resource);
-    let value = old.maximum.map_or(value, |maximum| value.min(maximum));
-    Ok(setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })?)
+    let allowed = |value: u64| Some(old.maximum.map_or(value, |maximum| value.min(maximum)));
+    Ok(setrlimit(resource, Rlimit { current: allowed(soft), maximum: allowed(hard) })?)
 }
 
 /// `kill(-1)`: in one step, so that nobody can fork out of reach.

@@ -30,6 +30,7 @@ use super::container::Container;
 use super::driver::Driver;
 use super::enter;
 use super::log_writer::{LogWriter, Pumped};
+use super::open_files;
 use super::outputs;
 use super::program::{Everybody, IoCounters, Running};
 use super::signals::ChildSignals;
@@ -223,16 +224,13 @@ impl Supervised {
             let host = host.clone();
             return self.start_container(&host);
         }
-        let program = sandbox::program(&self.spec.run, &self.spec.token, self.resource_limits());
-        let channel = match &self.spec.run.fastio {
-            None => None,
-            Some(rules) => {
-                let keeper = self.spec.keeper.as_deref();
-                let (driver, operators_end) = Driver::new(rules.clone(), &self.spec.token, keeper)?;
-                self.driver = Some(driver);
-                Some(operators_end)
-            }
-        };
+        let channel = self.make_channel()?;
+        let files = channel.as_ref().and_then(|_| open_files::share());
+        let mut limits = self.resource_limits();
+        if matches!(self.spec.around, Around::Nothing) {
+            limits.extend(files);
+        }
+        let program = sandbox::program(&self.spec.run, &self.spec.token, limits);
         let (output, output_end) = pipe()?;
         let (error, error_end) = pipe()?;
         self.listen_to(output, error);
@@ -254,13 +252,22 @@ impl Supervised {
             Around::Bubblewrap(sandbox) => {
                 self.give_folders(sandbox.runs_as)?;
                 let (socket, inside) = UnixStream::pair()?;
-                let pid = enter::start(sandbox, inside.into(), output_end, error_end, doors, channel)?;
+                let pid = enter::start(sandbox, inside.into(), output_end, error_end, doors, channel, files)?;
                 // If nobody listens, bubblewrap has said why; that is heard with the rest.
                 _ = send(&socket, &ToInit::Start(program));
                 self.child = Child::Sandbox { pid, line: InitLine::new(socket)? };
             }
         }
         Ok(())
+    }
+
+    /// The operator's line to the platform; returns the operator's end of it.
+    fn make_channel(&mut self) -> io::Result<Option<OwnedFd>> {
+        let Some(rules) = &self.spec.run.fastio else { return Ok(None) };
+        let keeper = self.spec.keeper.as_deref();
+        let (driver, operators_end) = Driver::new(rules.clone(), &self.spec.token, keeper)?;
+        self.driver = Some(driver);
+        Ok(Some(operators_end))
     }
 
     fn listen_to(&mut self, output: OwnedFd, error: OwnedFd) {

@@ -1,7 +1,9 @@
 //! The operator and the keeper are sockets of the test's own.
 
+use lantern_fastio::ElementType;
 use lantern_fastio::wire::{decode_reply, encode_request};
 
+use super::super::super::crowd::while_crowded;
 use super::*;
 
 struct Bench {
@@ -31,4 +33,78 @@ fn a_flood_is_read_in_portions_also_after_a_long_silence() {
     driver.reports = Reports::default();
     driver.look_at_clock();
     assert!(driver.line().is_some(), "the window was over");
+}
+
+/// The keeper's end of the driver's line to it.
+struct Keeper(OwnedFd);
+
+impl Bench {
+    fn keeper(&mut self) -> Keeper {
+        let (ours, keepers) = socket::pair().unwrap();
+        self.driver.keeper = Some(ours);
+        Keeper(keepers)
+    }
+
+    fn ask(&mut self, number: u32, request: &Request) {
+        socket::send(&self.operator, &encode_request(number, request), None, Wait::No).unwrap();
+        self.driver.hear_operator(&mut self.log);
+    }
+
+    fn reply(&self) -> (u32, Reply, Option<OwnedFd>) {
+        let mut frame = vec![0; MAX_FRAME_BYTES];
+        let received = socket::receive(&self.operator, &mut frame, Wait::No).unwrap();
+        let (number, reply) = decode_reply(&frame[..received.len]).unwrap();
+        (number, reply, received.file)
+    }
+
+    fn refusal(&self) -> (u32, RefusalCode) {
+        match self.reply() {
+            (number, Reply::Refused { code, .. }, None) => (number, code),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+impl Keeper {
+    fn hear(&self) -> (u64, ToKeeper) {
+        let mut packet = vec![0; MAX_FRAME_BYTES];
+        let received = socket::receive(&self.0, &mut packet, Wait::No).unwrap();
+        let Ask { id, ask } = serde_json::from_slice(&packet[..received.len]).unwrap();
+        (id, ask)
+    }
+
+    /// Agrees to what was asked last.
+    fn agree(&self) {
+        let (id, _) = self.hear();
+        let answer = serde_json::to_vec(&Answer { id, answer: FromKeeper::Done }).unwrap();
+        socket::send(&self.0, &answer, None, Wait::No).unwrap();
+    }
+}
+
+fn allocate() -> Request {
+    let (name, text) = ("x".into(), String::new());
+    Request::Allocate(Description { name, element: ElementType::Uint8, shape: vec![4], text })
+}
+
+#[test]
+fn a_buffer_that_cannot_be_handed_over_now_is_refused_and_the_line_stays() {
+    let mut bench = bench();
+    let keeper = bench.keeper();
+    bench.ask(1, &allocate());
+    keeper.agree();
+    while_crowded(|| bench.driver.hear_keeper());
+    assert_eq!(bench.refusal(), (1, RefusalCode::System));
+    assert!(matches!(keeper.hear().1, ToKeeper::Discard { key } if key == "free/x"));
+    bench.ask(2, &allocate());
+    keeper.agree();
+    bench.driver.hear_keeper();
+    assert!(matches!(bench.reply(), (2, Reply::Buffer(_), Some(_))));
+
+    let publish = Request::Publish { name: "x".into() };
+    while_crowded(|| bench.ask(3, &publish));
+    assert_eq!(bench.refusal(), (3, RefusalCode::System));
+    bench.ask(4, &publish);
+    keeper.agree();
+    bench.driver.hear_keeper();
+    assert!(matches!(bench.reply(), (4, Reply::Done, None)));
 }

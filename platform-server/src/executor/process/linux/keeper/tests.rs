@@ -1,0 +1,102 @@
+//! A keeper in this process; its peers are the other ends of its sockets.
+
+use lantern_fastio::ElementType;
+use lantern_fastio::wire::Description;
+
+use super::super::crowd::while_crowded;
+use super::*;
+
+/// A keeper that nobody has found yet, and what keeps its door from being broken.
+fn keeper() -> (Keeper, OwnedFd) {
+    let (listener, other) = socket::pair().unwrap();
+    let mut keeper = Keeper::new(listener);
+    keeper.store.limit_bytes = 1000;
+    (keeper, other)
+}
+
+struct Other(OwnedFd);
+
+impl Other {
+    fn connect(keeper: &mut Keeper) -> Self {
+        let (socket, other) = socket::pair().unwrap();
+        keeper.peers.push(Peer { socket, role: Role::Unknown, waiting: Vec::new(), is_gone: false });
+        Self(other)
+    }
+
+    fn server(keeper: &mut Keeper) -> Self {
+        let other = Self::connect(keeper);
+        other.tell(1, ToKeeper::Server { version: VERSION, limit_bytes: 1000 }, None);
+        keeper.turn().unwrap();
+        assert_eq!(other.hear().0, FromKeeper::Done);
+        other
+    }
+
+    fn run(keeper: &mut Keeper, operator: &str) -> Self {
+        let other = Self::connect(keeper);
+        let holder = Holder {
+            job: "j".into(),
+            operator: operator.into(),
+            run: operator.into(),
+            budget_bytes: 1000,
+            max_buffers: 9,
+        };
+        other.tell(1, ToKeeper::Attach { version: VERSION, holder }, None);
+        keeper.turn().unwrap();
+        assert_eq!(other.hear().0, FromKeeper::Done);
+        other
+    }
+
+    fn tell(&self, id: u64, ask: ToKeeper, file: Option<&OwnedFd>) {
+        let bytes = serde_json::to_vec(&Ask { id, ask }).unwrap();
+        socket::send(&self.0, &bytes, file.map(OwnedFd::as_fd), Wait::No).unwrap();
+    }
+
+    fn hear(&self) -> (FromKeeper, Option<OwnedFd>) {
+        let mut packet = vec![0; MAX_PACKET_BYTES];
+        let received = socket::receive(&self.0, &mut packet, Wait::No).unwrap();
+        let Answer { answer, .. } = serde_json::from_slice(&packet[..received.len]).unwrap();
+        (answer, received.file)
+    }
+
+    fn reserve(&self, keeper: &mut Keeper, key: &str) {
+        self.tell(2, ToKeeper::Reserve { key: key.into(), array: array() }, None);
+        keeper.turn().unwrap();
+        assert_eq!(self.hear().0, FromKeeper::Done);
+    }
+
+    fn publish(&self, keeper: &mut Keeper, key: &str) {
+        self.tell(3, ToKeeper::Publish { key: key.into(), consumers: Vec::new() }, Some(&pages()));
+        keeper.turn().unwrap();
+        assert_eq!(self.hear().0, FromKeeper::Done);
+    }
+}
+
+fn array() -> Described {
+    let text = String::new();
+    Described::of(&Description { name: "x".into(), element: ElementType::Uint8, shape: vec![8], text })
+}
+
+/// A final buffer.
+fn pages() -> OwnedFd {
+    let flags = rustix::fs::MemfdFlags::CLOEXEC | rustix::fs::MemfdFlags::ALLOW_SEALING;
+    let file = rustix::fs::memfd_create("test", flags).unwrap();
+    rustix::fs::ftruncate(&file, 8).unwrap();
+    rustix::fs::fcntl_add_seals(&file, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW).unwrap();
+    file
+}
+
+#[test]
+fn a_buffer_that_cannot_be_handed_over_now_is_refused_and_can_be_had_later() {
+    let (mut keeper, _door) = keeper();
+    let run = Other::run(&mut keeper, "a");
+    run.reserve(&mut keeper, "free/x");
+    run.publish(&mut keeper, "free/x");
+    run.tell(4, ToKeeper::Get { key: "free/x".into(), waits: false }, None);
+    while_crowded(|| keeper.turn().unwrap());
+    let (answer, file) = run.hear();
+    assert!(matches!(answer, FromKeeper::Refused { code: 13, .. }) && file.is_none(), "{answer:?}");
+    run.tell(5, ToKeeper::Get { key: "free/x".into(), waits: false }, None);
+    keeper.turn().unwrap();
+    let (answer, file) = run.hear();
+    assert!(matches!(answer, FromKeeper::Found(_)) && file.is_some(), "{answer:?}");
+}
