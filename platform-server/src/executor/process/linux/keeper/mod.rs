@@ -1,8 +1,8 @@
 //! The process that holds the buffers of all jobs, so that they outlive producers and servers.
 //!
 //! One for each server, started with it. Shims put published memory there and take it out again; it knows nobody
-//! else. It goes when no server and no run is connected and it holds nothing, or when no server has come back for
-//! [`LINGER`]; what it held is freed then, and whoever asks for it is told.
+//! else. It goes when no server and no run has been connected for [`LINGER`], or for [`LINGER_EMPTY`] where it holds
+//! nothing; what it held is freed then, and whoever asks for it is told.
 //!
 //! Single-threaded, like the shim, and of the same program. Its standard input is the socket where it listens.
 
@@ -34,8 +34,10 @@ use crate::executor::fastio::Refused;
 /// What makes the shim's program the keeper.
 pub(super) const KEEPER_ARGUMENT: &str = "--keep";
 
-/// How long buffers wait for a server that has gone.
+/// How long buffers wait for a server after the last server or run has gone.
 const LINGER: Duration = Duration::from_secs(600);
+/// The same without buffers: a run that its server began just before it went may be on its way.
+const LINGER_EMPTY: Duration = Duration::from_secs(5);
 /// How long the first connection may take.
 const FIRST: Duration = Duration::from_secs(30);
 /// Packets of one connection before the others are heard.
@@ -59,7 +61,7 @@ fn serve() -> io::Result<()> {
     let files = getrlimit(Resource::Nofile);
     _ = setrlimit(Resource::Nofile, Rlimit { current: files.maximum, maximum: files.maximum });
     let mut keeper = Keeper::new(take_listener()?);
-    while !keeper.is_over && !keeper.is_done() {
+    while !keeper.is_over && !keeper.is_done(LINGER) {
         keeper.turn()?;
     }
     Ok(())
@@ -93,7 +95,8 @@ struct Keeper {
     store: Store,
     peers: Vec<Peer>,
     packet: Vec<u8>,
-    last_server: Instant,
+    /// When a server or a run was last there.
+    last_peer: Instant,
     has_had_server: bool,
     is_over: bool,
 }
@@ -108,20 +111,20 @@ impl Keeper {
             store: Store::default(),
             peers: Vec::new(),
             packet: vec![0; MAX_PACKET_BYTES],
-            last_server: Instant::now(),
+            last_peer: Instant::now(),
             has_had_server: false,
             is_over: false,
         }
     }
 
-    fn is_done(&self) -> bool {
+    fn is_done(&self, linger: Duration) -> bool {
         let is_alone = self.peers.is_empty();
         let patience = match (self.has_had_server, self.store.is_empty()) {
             (false, _) => FIRST,
-            (true, true) => Duration::ZERO,
-            (true, false) => LINGER,
+            (true, true) => LINGER_EMPTY.min(linger),
+            (true, false) => linger,
         };
-        is_alone && self.last_server.elapsed() >= patience
+        is_alone && self.last_peer.elapsed() >= patience
     }
 
     fn turn(&mut self) -> io::Result<()> {
@@ -148,10 +151,11 @@ impl Keeper {
     fn bury(&mut self, at: usize) {
         let Some(peer) = self.peers.get_mut(at).filter(|peer| peer.is_gone) else { return };
         match std::mem::replace(&mut peer.role, Role::Unknown) {
-            Role::Unknown => {}
-            Role::Server => self.last_server = Instant::now(),
+            Role::Unknown => return,
+            Role::Server => {}
             Role::Run(holder) => self.store.run_over(&holder),
         }
+        self.last_peer = Instant::now();
     }
 
     /// Who has something to say: the listener, then the peers.

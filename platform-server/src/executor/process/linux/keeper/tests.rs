@@ -100,3 +100,31 @@ fn a_buffer_that_cannot_be_handed_over_now_is_refused_and_can_be_had_later() {
     let (answer, file) = run.hear();
     assert!(matches!(answer, FromKeeper::Found(_)) && file.is_some(), "{answer:?}");
 }
+
+#[test]
+fn buffers_wait_for_a_server_from_the_end_of_the_last_run_on() {
+    let (mut keeper, _door) = keeper();
+    let linger = Duration::from_secs(1);
+    let server = Other::server(&mut keeper);
+    let run = Other::run(&mut keeper, "a");
+    run.reserve(&mut keeper, "free/x");
+    run.publish(&mut keeper, "free/x");
+    drop(server);
+    keeper.turn().unwrap();
+    std::thread::sleep(linger);
+    assert!(!keeper.is_done(linger), "a run is there");
+    drop(run);
+    keeper.turn().unwrap();
+    assert!(!keeper.is_done(linger), "the time begins with its end");
+    std::thread::sleep(linger);
+    assert!(keeper.is_done(linger));
+}
+
+#[test]
+fn a_keeper_without_buffers_waits_for_a_run_that_may_be_on_its_way() {
+    let (mut keeper, _door) = keeper();
+    drop(Other::server(&mut keeper));
+    keeper.turn().unwrap();
+    assert!(!keeper.is_done(LINGER));
+    assert!(keeper.is_done(Duration::ZERO), "nobody is there");
+}
