@@ -60,12 +60,13 @@ pub fn listen(path: &Path) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Connects to a socket file.
+/// Connects to a socket file. Connecting, sending and receiving wait for `patience` at most.
 ///
 /// # Errors
 /// The system's; [`io::ErrorKind::InvalidInput`] for paths that are too long for an address.
-pub fn connect(path: &Path) -> io::Result<OwnedFd> {
+pub fn connect(path: &Path, patience: Duration) -> io::Result<OwnedFd> {
     let socket = new_socket()?;
+    set_patience(&socket, patience)?;
     let (address, len) = address(path)?;
     // SAFETY: the address lives through the call and is as long as told.
     check(unsafe { libc::connect(socket.as_raw_fd(), (&raw const address).cast(), len) })?;
@@ -85,11 +86,7 @@ pub fn accept(listener: impl AsFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(socket) })
 }
 
-/// How long sending and receiving wait at most.
-///
-/// # Errors
-/// The system's.
-pub fn set_patience(socket: impl AsFd, patience: Duration) -> io::Result<()> {
+fn set_patience(socket: impl AsFd, patience: Duration) -> io::Result<()> {
     let limit = libc::timeval {
         tv_sec: libc::time_t::try_from(patience.as_secs()).unwrap_or(libc::time_t::MAX),
         tv_usec: libc::suseconds_t::from(patience.subsec_micros()),

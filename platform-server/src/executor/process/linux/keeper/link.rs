@@ -99,7 +99,7 @@ impl Link {
         // Through the open folder: addresses hold 107 bytes, and folders have longer names.
         let path =
             PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&dir))).join(SOCKET);
-        if let Ok(socket) = socket::connect(&path) {
+        if let Ok(socket) = socket::connect(&path, PATIENCE) {
             let mut link = Open { socket, child: None, asked: 0 };
             match link.greet(self.limit_bytes) {
                 Ok(FromKeeper::Done) => return Ok(link),
@@ -109,7 +109,7 @@ impl Link {
             }
         }
         let child = self.start(&path)?;
-        let mut link = Open { socket: socket::connect(&path)?, child: Some(child), asked: 0 };
+        let mut link = Open { socket: socket::connect(&path, PATIENCE)?, child: Some(child), asked: 0 };
         match link.greet(self.limit_bytes)? {
             FromKeeper::Done => Ok(link),
             _ => Err(io::Error::other("the keeper is of another make than the server")),
@@ -140,7 +140,6 @@ impl Link {
 
 impl Open {
     fn greet(&mut self, limit_bytes: u64) -> io::Result<FromKeeper> {
-        socket::set_patience(&self.socket, PATIENCE)?;
         self.ask(ToKeeper::Server { version: VERSION, limit_bytes })
     }
 

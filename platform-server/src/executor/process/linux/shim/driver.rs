@@ -29,6 +29,8 @@ const WINDOW: Duration = Duration::from_millis(50);
 const MAX_BAD_FRAMES: u32 = 100;
 /// How long the keeper may take for the first word.
 const GREETING: Duration = Duration::from_secs(2);
+/// How long it may take for an answer before it counts as gone.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The request that waits for the keeper.
 struct Pending {
@@ -37,8 +39,10 @@ struct Pending {
     /// Of the question to the keeper.
     asked: u64,
     step: Step,
+    /// Whether it waits for somebody else to publish.
+    waits: bool,
     /// When to give up.
-    until: Option<Instant>,
+    until: Instant,
 }
 
 enum Step {
@@ -105,7 +109,7 @@ impl Driver {
 
     /// When [`Self::look_at_clock`] has something to do.
     pub(super) fn wakes_at(&self) -> Option<Instant> {
-        let until = self.pending.as_ref().and_then(|pending| pending.until);
+        let until = self.pending.as_ref().map(|pending| pending.until);
         let thaw = self.line.as_ref().filter(|_| self.is_flooded()).map(|_| self.window.0 + WINDOW);
         [until, thaw, self.reports.due()].into_iter().flatten().min()
     }
@@ -115,15 +119,17 @@ impl Driver {
         if self.window.0 + WINDOW <= now {
             self.window = (now, 0);
         }
-        if self.pending.as_ref().and_then(|pending| pending.until).is_some_and(|until| until <= now)
-            && let Some(pending) = self.pending.take()
-        {
-            _ = self.tell_keeper(ToKeeper::Forget { waiting: pending.asked }, None);
-            let text = match &pending.step {
-                Step::Get { name } => format!("nobody published `{name}` in time"),
-                _ => "the keeper of shared memory did not answer".to_owned(),
-            };
-            self.refuse(pending.number, (RefusalCode::TimedOut, text));
+        match self.pending.take_if(|pending| pending.until <= now) {
+            Some(Pending { number, asked, step: Step::Get { name }, waits: true, .. }) => {
+                _ = self.tell_keeper(ToKeeper::Forget { waiting: asked }, None);
+                let text = format!("nobody published `{name}` in time");
+                self.refuse(number, (RefusalCode::TimedOut, text));
+            }
+            Some(Pending { number, .. }) => {
+                self.refuse(number, lost());
+                self.lose_keeper();
+            }
+            None => {}
         }
         self.reports.send(now);
     }
@@ -212,16 +218,11 @@ impl Driver {
             Request::Allocate(description) => self.allocate(description),
             Request::Publish { name } => self.publish(&name),
             Request::Discard { name } => self.discard(&name),
-            Request::Open { name, wait_ms } => {
-                return match self.open(&name, wait_ms) {
-                    Ok((step, ask, until)) => self.ask(number, step, ask, None, until),
-                    Err(refused) => self.refuse(number, refused),
-                };
-            }
-            Request::List => Ok((Step::List, ToKeeper::List, None)),
+            Request::Open { name, wait_ms } => self.open(&name, wait_ms),
+            Request::List => Ok(Begun::new(Step::List, ToKeeper::List)),
         };
         match begun {
-            Ok((step, ask, file)) => self.ask(number, step, ask, file, None),
+            Ok(begun) => self.ask(number, begun),
             Err(refused) => self.refuse(number, refused),
         }
     }
@@ -233,7 +234,7 @@ impl Driver {
         }
         let (key, array) = (resolved.key, Described::of(&description));
         let ask = ToKeeper::Reserve { key: key.clone(), array };
-        Ok((Step::Reserve { key, description }, ask, None))
+        Ok(Begun::new(Step::Reserve { key, description }, ask))
     }
 
     fn publish(&mut self, name: &str) -> Result<Begun, Refused> {
@@ -259,7 +260,8 @@ impl Driver {
         let path = format!("/proc/self/fd/{}", allocated.as_raw_fd());
         let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
         let file = file.map_err(|error| system(&error.into()))?;
-        Ok((Step::Publish { key: key.clone() }, ToKeeper::Publish { key, consumers }, Some(file)))
+        let begun = Begun::new(Step::Publish { key: key.clone() }, ToKeeper::Publish { key, consumers });
+        Ok(Begun { file: Some(file), ..begun })
     }
 
     fn discard(&mut self, name: &str) -> Result<Begun, Refused> {
@@ -267,21 +269,25 @@ impl Driver {
         if !self.allocated.contains_key(&key) {
             return Err((RefusalCode::WrongState, format!("`{name}` was not allocated here")));
         }
-        Ok((Step::Discard { key: key.clone() }, ToKeeper::Discard { key }, None))
+        Ok(Begun::new(Step::Discard { key: key.clone() }, ToKeeper::Discard { key }))
     }
 
-    fn open(&self, name: &str, wait_ms: u32) -> Result<(Step, ToKeeper, Option<Instant>), Refused> {
+    fn open(&self, name: &str, wait_ms: u32) -> Result<Begun, Refused> {
         let resolved = self.rules.to_open(name)?;
         // Who makes an input has ended before this operator began: nobody is left to wait for.
         let waits = wait_ms > 0 && resolved.declared == Declared::Free;
-        let until = waits.then(|| Instant::now() + Duration::from_millis(wait_ms.into()));
+        let wait = waits.then(|| Duration::from_millis(wait_ms.into()));
         let ask = ToKeeper::Get { key: resolved.key, waits };
-        Ok((Step::Get { name: name.to_owned() }, ask, until))
+        Ok(Begun { wait, ..Begun::new(Step::Get { name: name.to_owned() }, ask) })
     }
 
-    fn ask(&mut self, number: u32, step: Step, ask: ToKeeper, file: Option<OwnedFd>, until: Option<Instant>) {
+    fn ask(&mut self, number: u32, begun: Begun) {
+        let Begun { step, ask, file, wait } = begun;
         match self.tell_keeper(ask, file.as_ref()) {
-            Ok(asked) => self.pending = Some(Pending { number, asked, step, until }),
+            Ok(asked) => {
+                let until = Instant::now() + wait.unwrap_or(PATIENCE);
+                self.pending = Some(Pending { number, asked, step, waits: wait.is_some(), until });
+            }
             Err(error) if socket::is_crowded(&error) => self.refuse(number, system(&error)),
             Err(_) => {
                 self.refuse(number, lost());
@@ -429,8 +435,22 @@ impl Driver {
     }
 }
 
-/// What to remember, to ask, and to send along.
-type Begun = (Step, ToKeeper, Option<OwnedFd>);
+/// A request that was found to be sound.
+struct Begun {
+    /// What to remember.
+    step: Step,
+    ask: ToKeeper,
+    /// What to send along.
+    file: Option<OwnedFd>,
+    /// How long to wait for somebody else to publish.
+    wait: Option<Duration>,
+}
+
+impl Begun {
+    fn new(step: Step, ask: ToKeeper) -> Self {
+        Self { step, ask, file: None, wait: None }
+    }
+}
 
 fn lost() -> Refused {
     let text = "what keeps shared memory is not there, or is gone with all buffers";
@@ -454,8 +474,7 @@ fn is_sealed(file: &OwnedFd) -> bool {
 }
 
 fn attach(path: &Path, holder: Holder) -> io::Result<OwnedFd> {
-    let keeper = socket::connect(path)?;
-    socket::set_patience(&keeper, GREETING)?;
+    let keeper = socket::connect(path, GREETING)?;
     let hello = Ask { id: 1, ask: ToKeeper::Attach { version: VERSION, holder } };
     socket::send(&keeper, &serde_json::to_vec(&hello)?, None, Wait::Yes)?;
     let mut packet = [0; 4096];

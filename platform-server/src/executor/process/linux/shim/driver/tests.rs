@@ -50,6 +50,12 @@ impl Bench {
         self.driver.hear_operator(&mut self.log);
     }
 
+    /// What waits has waited long enough.
+    fn pass_time(&mut self) {
+        self.driver.pending.as_mut().unwrap().until = Instant::now();
+        self.driver.look_at_clock();
+    }
+
     fn reply(&self) -> (u32, Reply, Option<OwnedFd>) {
         let mut frame = vec![0; MAX_FRAME_BYTES];
         let received = socket::receive(&self.operator, &mut frame, Wait::No).unwrap();
@@ -107,4 +113,33 @@ fn a_buffer_that_cannot_be_handed_over_now_is_refused_and_the_line_stays() {
     keeper.agree();
     bench.driver.hear_keeper();
     assert!(matches!(bench.reply(), (4, Reply::Done, None)));
+}
+
+#[test]
+fn a_keeper_that_does_not_answer_counts_as_gone() {
+    let mut bench = bench();
+    for (number, request) in
+        [allocate(), Request::List, Request::Open { name: "x".into(), wait_ms: 0 }].into_iter().enumerate()
+    {
+        let number = u32::try_from(number).unwrap();
+        let _silent = bench.keeper();
+        bench.ask(number, &request);
+        let wakes = bench.driver.wakes_at().unwrap().saturating_duration_since(Instant::now());
+        assert!(wakes > PATIENCE / 2 && wakes <= PATIENCE, "{wakes:?}");
+        bench.pass_time();
+        assert_eq!(bench.refusal(), (number, RefusalCode::Lost));
+        assert!(bench.driver.keeper().is_none());
+    }
+}
+
+#[test]
+fn who_waits_for_a_buffer_in_vain_does_not_lose_the_keeper() {
+    let mut bench = bench();
+    let keeper = bench.keeper();
+    bench.ask(1, &Request::Open { name: "x".into(), wait_ms: u32::MAX });
+    let (asked, _) = keeper.hear();
+    bench.pass_time();
+    assert_eq!(bench.refusal(), (1, RefusalCode::TimedOut));
+    assert!(matches!(keeper.hear().1, ToKeeper::Forget { waiting } if waiting == asked));
+    assert!(bench.driver.keeper().is_some());
 }
