@@ -4,7 +4,7 @@
 //! else. It goes when no server and no run has been connected for [`LINGER`], or for [`LINGER_EMPTY`] where it holds
 //! nothing; what it held is freed then, and whoever asks for it is told.
 //!
-//! Single-threaded, like the shim, and of the same program. Its standard input is the socket where it listens.
+//! One thread answers, as in the shim, and it is of the same program. Its standard input is the socket where it listens.
 
 mod link;
 mod message;

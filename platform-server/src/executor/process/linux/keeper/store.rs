@@ -1,4 +1,7 @@
 //! Which buffers there are, whose they are, and how long they stay. Knows no socket.
+//!
+//! What goes is not counted any more at once; its pages are freed beside, since for large buffers that takes the system
+//! longer than those who have a question should wait.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
@@ -135,7 +138,7 @@ impl Store {
     }
 
     pub(super) fn end_job(&mut self, job: &str) {
-        self.jobs.remove(job);
+        free(self.jobs.remove(job).into_iter().flat_map(BTreeMap::into_values));
     }
 
     pub(super) fn jobs(&self, after: Option<&str>) -> impl Iterator<Item = &String> {
@@ -144,7 +147,7 @@ impl Store {
 
     fn retain(&mut self, job: &str, mut stays: impl FnMut(&str, &Kept) -> bool) {
         if let Some(buffers) = self.jobs.get_mut(job) {
-            buffers.retain(|key, kept| stays(key, kept));
+            free(buffers.extract_if(.., |key, kept| !stays(key, kept)).map(|(_, kept)| kept));
         }
         self.tidy(job);
     }
@@ -153,6 +156,14 @@ impl Store {
         if self.jobs.get(job).is_some_and(BTreeMap::is_empty) {
             self.jobs.remove(job);
         }
+    }
+}
+
+fn free(gone: impl Iterator<Item = Kept>) {
+    let files: Vec<OwnedFd> = gone.filter_map(|kept| kept.file).collect();
+    if !files.is_empty() {
+        // Where there can be no thread, they go here and now.
+        _ = std::thread::Builder::new().spawn(move || drop(files));
     }
 }
 

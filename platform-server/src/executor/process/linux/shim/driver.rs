@@ -27,9 +27,7 @@ const FRAMES_PER_WINDOW: u32 = 256;
 const WINDOW: Duration = Duration::from_millis(50);
 /// Frames without sense before the line is cut.
 const MAX_BAD_FRAMES: u32 = 100;
-/// How long the keeper may take for the first word.
-const GREETING: Duration = Duration::from_secs(2);
-/// How long it may take for an answer before it counts as gone.
+/// How long the keeper may take for an answer before it counts as gone.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The request that waits for the keeper.
@@ -68,6 +66,8 @@ pub(super) struct Driver {
     bad_frames: u32,
     window: (Instant, u32),
     pub(super) reports: Reports,
+    /// Why there is no keeper although there should be one, for the log.
+    pub(super) trouble: Option<String>,
 }
 
 impl Driver {
@@ -82,11 +82,12 @@ impl Driver {
             max_buffers: MAX_BUFFERS,
         };
         // Without a keeper the operator runs, and is told when it asks for memory.
-        let keeper = keeper.and_then(|path| attach(Path::new(path), holder).ok());
+        let attached = keeper.map(|path| attach(Path::new(path), holder)).transpose();
+        let trouble = attached.as_ref().err().map(|error| format!("there is no shared memory: {error}"));
         let driver = Self {
             rules,
             line: Some(line),
-            keeper,
+            keeper: attached.ok().flatten(),
             allocated: BTreeMap::new(),
             pending: None,
             asked: 1,
@@ -94,6 +95,7 @@ impl Driver {
             bad_frames: 0,
             window: (Instant::now(), 0),
             reports: Reports::default(),
+            trouble,
         };
         Ok((driver, operators_end))
     }
@@ -474,7 +476,7 @@ fn is_sealed(file: &OwnedFd) -> bool {
 }
 
 fn attach(path: &Path, holder: Holder) -> io::Result<OwnedFd> {
-    let keeper = socket::connect(path, GREETING)?;
+    let keeper = socket::connect(path, PATIENCE)?;
     let hello = Ask { id: 1, ask: ToKeeper::Attach { version: VERSION, holder } };
     socket::send(&keeper, &serde_json::to_vec(&hello)?, None, Wait::Yes)?;
     let mut packet = [0; 4096];

@@ -308,6 +308,9 @@ impl Supervised {
     fn started(&mut self, at_us: u64) {
         self.started_at_us = Some(at_us);
         self.log.note(STARTED);
+        if let Some(trouble) = self.driver.as_mut().and_then(|driver| driver.trouble.take()) {
+            self.log.note(&trouble);
+        }
         // The server may be gone; then the log tells the next one.
         _ = writeln!(io::stdout().lock(), "{STARTED} {at_us}");
         _ = io::stdout().lock().flush();

@@ -143,3 +143,10 @@ fn who_waits_for_a_buffer_in_vain_does_not_lose_the_keeper() {
     assert!(matches!(keeper.hear().1, ToKeeper::Forget { waiting } if waiting == asked));
     assert!(bench.driver.keeper().is_some());
 }
+
+#[test]
+fn a_keeper_that_cannot_be_reached_is_a_trouble_that_is_told() {
+    let (driver, _operator) = Driver::new(FastIo::default(), "run", Some("/nowhere/fastio")).unwrap();
+    assert!(driver.keeper().is_none());
+    assert!(driver.trouble.is_some_and(|trouble| trouble.starts_with("there is no shared memory: ")));
+}
