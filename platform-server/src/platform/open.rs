@@ -23,7 +23,7 @@ use crate::config::DatabaseUrl;
 use crate::events::EventHub;
 use crate::executor::bundle::Bundles;
 use crate::executor::spec::Gpu;
-use crate::executor::{self, Executor, ExecutorError, Found};
+use crate::executor::{self, Executor, ExecutorError, Found, Release};
 use crate::gpu::{GpuError, Gpus, NoGpus};
 use crate::observe::Metrics;
 use crate::payloads::{PayloadError, PayloadOptions, PayloadStore, Retention};
@@ -32,7 +32,7 @@ use crate::repository::{
     SqliteRepository,
 };
 use crate::scheduler::{
-    Capacity, Config, JobRecord, OnRestart, RestoreError, RunFate, RunToken, Scheduler, Snapshot,
+    Capacity, Config, JobRecord, OnRestart, Outcome, RestoreError, RunFate, RunToken, Scheduler, Snapshot,
 };
 
 /// How a platform is run.
@@ -190,9 +190,9 @@ impl Platform {
             let take_in = move || (fates(&payloads, &records.running, found), records);
             tokio::task::spawn_blocking(take_in).await.map_err(|_| OpenError::Random)?
         };
-        // Buffers of jobs that ended while nobody was there.
-        let jobs = records.jobs.iter().map(|record| record.row.job.to_string()).collect();
-        executor.release(executor::Release::AllBut(jobs)).await;
+        for release in releases(&records, &fates) {
+            executor.release(release).await;
+        }
         let snapshot = Snapshot {
             jobs: records.jobs,
             fates,
@@ -272,6 +272,8 @@ struct Records {
     jobs: Vec<JobRecord>,
     revived: Vec<Revived>,
     running: Vec<Left>,
+    /// Operators of these jobs that had completed.
+    completed: Vec<(JobId, String)>,
     /// All runs whose logs are kept.
     logged: HashSet<executor::RunToken>,
 }
@@ -298,7 +300,8 @@ fn read_jobs(
     }
     let filter = JobFilter { states: vec![JobState::Pending, JobState::Running], ..JobFilter::default() };
     let logged = repository.logged_runs()?.iter().map(|run| executor_token(run)).collect();
-    let mut records = Records { jobs: Vec::new(), revived: Vec::new(), running: Vec::new(), logged };
+    let mut records =
+        Records { jobs: Vec::new(), revived: Vec::new(), running: Vec::new(), completed: Vec::new(), logged };
     let mut after = None;
     loop {
         let page = repository.jobs(&filter, after, 256)?;
@@ -334,6 +337,9 @@ fn read_jobs(
                     {
                         let (payload, operator) = (job.payload, row.name.clone());
                         records.running.push(Left { run, payload, operator, gpus: note.gpus.clone() });
+                    }
+                    if row.status == OperatorStatus::Completed {
+                        records.completed.push((job.id, row.name.clone()));
                     }
                     records::scheduler_operator(job.id, row, note.map(|(_, note)| note))
                 })
@@ -390,4 +396,18 @@ fn fates(payloads: &PayloadStore, running: &[Left], found: Vec<Found>) -> BTreeM
         (left.run, fate)
     });
     fates.collect()
+}
+
+/// Buffers that nobody needs any more: those of jobs that ended while no server was there, and those whose last reader
+/// did.
+fn releases(records: &Records, fates: &BTreeMap<RunToken, RunFate>) -> Vec<Release> {
+    let jobs = records.jobs.iter().map(|record| record.row.job.to_string()).collect();
+    let has_completed = |left: &&Left| {
+        matches!(fates.get(&left.run), Some(RunFate::Gone { outcome: Some(Outcome::Completed), .. }))
+    };
+    let meanwhile = records.running.iter().filter(has_completed);
+    let meanwhile = meanwhile.map(|left| (left.run.job, left.operator.clone()));
+    let readers = records.completed.iter().cloned().chain(meanwhile);
+    let readers = readers.map(|(job, operator)| Release::Operator { job: job.to_string(), operator });
+    std::iter::once(Release::AllBut(jobs)).chain(readers).collect()
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use platform_api::id::JobId;
-use platform_api::job::{JobReport, JobStatus};
+use platform_api::job::{JobReport, JobState, JobStatus};
 use platform_server::executor::ExecutorError;
 use platform_server::executor::bundle::Bundles;
 use platform_server::executor::process::{ProcessConfig, ProcessExecutor};
@@ -357,6 +357,20 @@ fn until_keepers(folder: &Path, count: usize) -> Vec<i32> {
     panic!("not {count} keepers but {:?}", processes(&line));
 }
 
+/// Waits until so many runs have ended, whether a server is there or not.
+fn until_ended(folder: &Path, count: usize) {
+    let runs = folder.join("data/executor/runs");
+    let ended = || {
+        let names = std::fs::read_dir(&runs).unwrap().flatten().map(|entry| entry.file_name());
+        names.filter(|name| name.to_str().is_some_and(|name| name.ends_with("manifest.json"))).count()
+    };
+    let begun = Instant::now();
+    while ended() != count {
+        assert!(begun.elapsed() < PATIENCE, "{} runs have ended, not {count}", ended());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn a_buffer_that_is_published_while_no_server_is_there_is_found_by_the_next_one() {
     let folder = tempfile::tempdir().unwrap();
@@ -377,16 +391,7 @@ fn a_buffer_that_is_published_while_no_server_is_there_is_found_by_the_next_one(
     let keeper = until_keepers(&path, 1);
     go(&path, &made, "loader");
     go(&path, &made, "late");
-    let runs = path.join("data/executor/runs");
-    let has_manifest = || {
-        let names = std::fs::read_dir(&runs).unwrap().flatten().map(|entry| entry.file_name());
-        names.into_iter().any(|name| name.to_str().is_some_and(|name| name.ends_with("manifest.json")))
-    };
-    let begun = Instant::now();
-    while !has_manifest() {
-        assert!(begun.elapsed() < PATIENCE, "the run ends without a server");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until_ended(&path, 1);
     life(async {
         let bench = bench(&path, 160).await.unwrap();
         let report = end(&bench.platform, made.job).await;
@@ -397,6 +402,47 @@ fn a_buffer_that_is_published_while_no_server_is_there_is_found_by_the_next_one(
         assert_eq!(until_keepers(&path, 1), keeper, "the same one all along");
     });
     until_keepers(&path, 0);
+}
+
+#[test]
+fn a_buffer_whose_last_reader_completed_while_no_server_was_there_goes_before_its_job_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().canonicalize().unwrap();
+    let made = life(async {
+        let bench = bench(&path, 160).await?;
+        let (name, text) = waiting("bin/fill");
+        let pipeline = create_pipeline(&bench.platform, &(head(name) + &text + &holder())).await;
+        let made = create_job(&bench.platform, pipeline, "read").await;
+        start(&bench.platform, made.job).await;
+        let mut changes = bench.platform.events().last();
+        while bench.extras(made.job, 1).await.report.is_none_or(|report| !report.is_ready)
+            || bench.platform.job(made.job).await.unwrap().operators[2].started.is_none()
+        {
+            next(&mut changes).await;
+        }
+        assert_eq!(bench.executor.shared_memory().unwrap(), (64 << 20, 1));
+        Some(made)
+    });
+    let Some(made) = made else { return };
+    go(&path, &made, "late");
+    until_ended(&path, 2);
+    life(async {
+        let bench = bench(&path, 160).await.unwrap();
+        bench.until_empty().await;
+        assert_eq!(bench.platform.job(made.job).await.unwrap().details.state, JobState::Running);
+        go(&path, &made, "holder");
+        let report = end(&bench.platform, made.job).await;
+        assert_eq!(report.details.status, JobStatus::Healthy, "{:?}", report.messages);
+    });
+}
+
+/// An operator beside `late` that keeps the job from ending.
+fn holder() -> String {
+    let wait = "while [ ! -e /in/holder ]; do sleep 0.05; done";
+    format!(
+        "- name: holder\n  container:\n    image: test/fastio\n    tag: \"1\"\n    command: [/bin/sh, -c, \"{wait}\"]\n  \
+         input:\n  - path: /in\n    type: stream\n    element-type: any\n"
+    )
 }
 
 #[test]
