@@ -84,6 +84,8 @@ struct Running {
     payload: PayloadId,
     operator: String,
     gpus: Vec<String>,
+    /// Whether buffers may go with its end.
+    reads_memory: bool,
     span: Span,
     report: Report,
 }
@@ -187,10 +189,8 @@ impl Launcher {
     pub(super) fn remember(&self, run: RunToken, payload: PayloadId, operator: String, gpus: Vec<String>) {
         let token = executor_token(&run.to_string());
         let mut runs = self.0.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        runs.insert(
-            token,
-            Running { run, payload, operator, gpus, span: Span::none(), report: Report::default() },
-        );
+        let (span, report) = (Span::none(), Report::default());
+        runs.insert(token, Running { run, payload, operator, gpus, reads_memory: true, span, report });
     }
 
     fn tell(&self, command: Command) {
@@ -221,6 +221,7 @@ impl Launcher {
             payload: planned.payload,
             operator: operator.name.clone(),
             gpus: gpus.to_vec(),
+            reads_memory: spec.fastio.as_ref().is_some_and(|rules| !rules.inputs.is_empty()),
             span,
             report: Report::default(),
         };
@@ -323,8 +324,9 @@ impl Launcher {
         self.0.runs.lock().unwrap_or_else(PoisonError::into_inner).get(&token).cloned()
     }
 
-    /// Takes in what a run wrote, then tells its end. Waits for a database that takes nothing for a while: a run that
-    /// completed must not fail for it.
+    /// Takes in what a run wrote and lets go of what it was the last to read, then tells its end: whatever runs next
+    /// finds the files, and the room. Waits for a database that takes nothing for a while: a run that completed must not
+    /// fail for it.
     async fn end(self, token: executor::RunToken, running: Running, end: executor::RunEnd) {
         let adopted = loop {
             let (launcher, payload, operator) = (self.clone(), running.payload, running.operator.clone());
@@ -341,13 +343,13 @@ impl Launcher {
         };
         let (outcome, record) = with_files(&end, adopted);
         self.0.runs.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
-        trace::run_ended(&running.span, &outcome);
-        let run = running.run;
-        if outcome == Outcome::Completed {
-            let (job, operator) = (run.job.to_string(), running.operator.clone());
-            self.release(Release::Operator { job, operator });
+        let Running { run, operator, reads_memory, span, .. } = running;
+        trace::run_ended(&span, &outcome);
+        drop(span);
+        if outcome == Outcome::Completed && reads_memory {
+            let job = run.job.to_string();
+            self.0.parts.executor.release(Release::Operator { job, operator }).await;
         }
-        drop(running);
         self.tell(Command::Ended { run, outcome, end: record });
     }
 }

@@ -1,5 +1,7 @@
 //! Operators in C, Rust and Python that pass buffers through shared memory, and those that misbehave.
 
+mod sharing;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -7,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use platform_api::id::JobId;
 use platform_api::job::{JobReport, JobState, JobStatus};
-use platform_server::executor::ExecutorError;
+use platform_server::executor::{Executor, ExecutorError};
 use platform_server::executor::bundle::Bundles;
 use platform_server::executor::process::{ProcessConfig, ProcessExecutor};
 use platform_server::platform::{CreatedJob, OperatorExtras, Options, Platform};
@@ -25,6 +27,15 @@ struct Bench {
 
 /// `None` where there is no sandbox, no Python or no C compiler; `REQUIRE_SANDBOX=1` makes that a failure.
 async fn bench(folder: &Path, budget_mib: u64) -> Option<Bench> {
+    bench_with(folder, budget_mib, |executor| Arc::new(executor)).await
+}
+
+/// With something around the executor.
+async fn bench_with(
+    folder: &Path,
+    budget_mib: u64,
+    around: impl FnOnce(ProcessExecutor) -> Arc<dyn Executor>,
+) -> Option<Bench> {
     let data = folder.join("data");
     let shim = vec![env!("CARGO_BIN_EXE_lantern-shim").into()];
     let executor = match ProcessExecutor::open(ProcessConfig::new(data.join("executor"), shim)).await {
@@ -42,7 +53,9 @@ async fn bench(folder: &Path, budget_mib: u64) -> Option<Bench> {
     options.payloads.limit_percent = 100;
     options.limits.shared_memory_bytes = budget_mib << 20;
     options.bundles = Arc::new(bundles);
-    let platform = Platform::open(options, Arc::new(executor.clone())).await.unwrap();
+    // Some operators here have to run beside each other.
+    options.capacity.cpu_millis = options.capacity.cpu_millis.max(4000);
+    let platform = Platform::open(options, around(executor.clone())).await.unwrap();
     Some(Bench { platform, executor })
 }
 
