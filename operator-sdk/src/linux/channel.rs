@@ -86,13 +86,25 @@ impl Channel {
             Description { name: name.to_owned(), element, shape: shape.to_vec(), text: text.to_owned() };
         let bytes = description.bytes().ok_or(FastIoError::TooLarge)?;
         let len = usize::try_from(bytes).map_err(|_| FastIoError::TooLarge)?;
-        let (_, file) = self.ask_for_buffer(&Request::Allocate(description.clone()))?;
-        if !memory::is_steady(&file, bytes) {
-            return Err(FastIoError::UnexpectedReply);
+        let given = self.ask_for_buffer(&Request::Allocate(description.clone())).and_then(|(_, file)| {
+            if !memory::is_steady(&file, bytes) {
+                return Err(FastIoError::UnexpectedReply);
+            }
+            Ok((Map::new(&file, len, Access::Write)?, file))
+        });
+        match given {
+            Ok((map, file)) => {
+                let held = Held { channel: self.clone(), description, map, _file: file };
+                Ok(WritableBuffer { held: Some(held) })
+            }
+            Err(error) => {
+                if error.refusal().is_none() {
+                    // It is there, and counts, although it cannot be used here.
+                    let _ = self.ask_for_done(&Request::Discard { name: description.name });
+                }
+                Err(error)
+            }
         }
-        let map = Map::new(&file, len, Access::Write)?;
-        let channel = self.clone();
-        Ok(WritableBuffer { held: Some(Held { channel, description, map, _file: file }) })
     }
 
     /// A published buffer: an input of the definition, by its name or as `operator/output`, an own output, or a free
