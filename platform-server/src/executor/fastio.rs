@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 /// Buffers of one job at the same time.
 pub const MAX_BUFFERS: u32 = 256;
 
+/// What the names of an output's readers may take: they go to the keeper in one packet, with the rest of it.
+const MAX_READERS_BYTES: usize = 48 << 10;
+
 /// What an operator may do with shared memory.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FastIo {
@@ -90,6 +93,25 @@ impl FastIo {
     /// Whether the definition has inputs or outputs of the operator in shared memory.
     pub(crate) fn is_declared(&self) -> bool {
         !self.inputs.is_empty() || !self.outputs.is_empty()
+    }
+
+    /// Whether every output can be published, however many operators read it.
+    ///
+    /// # Errors
+    /// What stands against it, for people.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        for DeclaredOutput { name, consumers, .. } in &self.outputs {
+            // Quotes and a comma around each.
+            let bytes = consumers.iter().fold(0, |sum, reader| reader.len() + 3 + sum);
+            if bytes > MAX_READERS_BYTES {
+                let count = consumers.len();
+                return Err(format!(
+                    "its output `{name}` in shared memory is read by {count} operators, whose names take {bytes} \
+                     bytes; at most {MAX_READERS_BYTES} are possible"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// The buffer that the operator may make under a name.
@@ -268,6 +290,18 @@ mod tests {
             assert_eq!(key(bad).unwrap_err().0, RefusalCode::BadName, "{bad:?}");
             assert!(rules.to_publish(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn an_output_has_no_more_readers_than_can_be_told_to_the_keeper() {
+        let with = |count, length: usize| {
+            let mut rules = rules();
+            rules.outputs[0].consumers = vec!["r".repeat(length); count];
+            rules.check()
+        };
+        assert_eq!(with(190, 255), Ok(()));
+        assert!(with(191, 255).unwrap_err().contains("`maximum` in shared memory is read by 191 operators"));
+        assert!(with(12_289, 1).is_err() && with(12_288, 1).is_ok());
     }
 
     #[test]

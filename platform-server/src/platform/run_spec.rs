@@ -81,13 +81,15 @@ pub(super) fn run_spec(parts: RunParts<'_>) -> Result<RunSpec, String> {
     };
     spec.is_network_allowed = operator.requests.network;
     spec.gpus = parts.gpus;
-    spec.fastio = Some(FastIo {
+    let fastio = FastIo {
         job: run.job.to_string(),
         operator: operator.name.clone(),
         outputs: typed_outputs(parts.plan, operator),
         inputs: typed_inputs(parts.plan, operator),
         budget_bytes: limits.shared_memory_bytes,
-    });
+    };
+    fastio.check()?;
+    spec.fastio = Some(fastio);
     plan(spec, &ports, has_own_mounts).map_err(|error| chain(&error))
 }
 

@@ -128,3 +128,13 @@ fn a_keeper_without_buffers_waits_for_a_run_that_may_be_on_its_way() {
     assert!(!keeper.is_done(LINGER));
     assert!(keeper.is_done(Duration::ZERO), "nobody is there");
 }
+
+#[test]
+fn as_many_readers_as_an_output_may_have_are_told_in_one_packet() {
+    for (count, length) in [(190, 255), (12_288, 1)] {
+        let name = |length| "n".repeat(length);
+        let key = format!("out/{}/{}", name(255), name(255));
+        let ask = ToKeeper::Publish { key, consumers: vec![name(length); count] };
+        assert!(serde_json::to_vec(&Ask { id: u64::MAX, ask }).unwrap().len() < MAX_PACKET_BYTES);
+    }
+}
