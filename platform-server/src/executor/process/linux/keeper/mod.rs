@@ -140,6 +140,10 @@ impl Keeper {
             self.hear(at);
             self.bury(at);
         }
+        // Also who was lost while it was told of a buffer.
+        for at in 0..self.peers.len() {
+            self.bury(at);
+        }
         self.peers.retain(|peer| !peer.is_gone);
         if ready.first().is_some_and(|flags| !flags.is_empty()) {
             self.accept();

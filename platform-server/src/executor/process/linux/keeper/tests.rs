@@ -138,3 +138,18 @@ fn as_many_readers_as_an_output_may_have_are_told_in_one_packet() {
         assert!(serde_json::to_vec(&Ask { id: u64::MAX, ask }).unwrap().len() < MAX_PACKET_BYTES);
     }
 }
+
+#[test]
+fn who_is_lost_while_it_is_told_of_a_buffer_lets_go_of_what_it_held() {
+    let (mut keeper, _door) = keeper();
+    let deaf = Other::run(&mut keeper, "deaf");
+    deaf.reserve(&mut keeper, "free/own");
+    deaf.tell(4, ToKeeper::Get { key: "free/x".into(), waits: true }, None);
+    keeper.turn().unwrap();
+    while socket::send(&keeper.peers[0].socket, b"x", None, Wait::No).is_ok() {}
+    let run = Other::run(&mut keeper, "a");
+    run.reserve(&mut keeper, "free/x");
+    assert_eq!(keeper.store.used(), (16, 2));
+    run.publish(&mut keeper, "free/x");
+    assert_eq!((keeper.store.used(), keeper.peers.len()), ((8, 1), 1));
+}
