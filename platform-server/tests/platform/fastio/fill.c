@@ -1,5 +1,5 @@
 /* An operator in C: publishes `voxels`, 64 MiB of int16 whose values are their places modulo 1000, and prints which
- * pages they are in. Then tries to write to them. */
+ * pages they are in. Then tries what is refused, and reads them again. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -402,6 +402,9 @@ fn a_buffer_that_is_published_while_no_server_is_there_is_found_by_the_next_one(
     });
     let Some(made) = made else { return };
     let keeper = until_keepers(&path, 1);
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", keeper[0])).unwrap();
+    let session = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(3).unwrap();
+    assert_eq!(session, keeper[0].to_string(), "it has no terminal that could end it");
     go(&path, &made, "loader");
     go(&path, &made, "late");
     until_ended(&path, 1);

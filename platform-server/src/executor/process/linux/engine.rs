@@ -458,6 +458,10 @@ impl Executor for ProcessExecutor {
     }
 
     fn release(&self, release: Release) -> BoxFuture<'_, ()> {
+        if matches!(self.inner.parts.wall, Wall::Container(_)) {
+            // There is no keeper, and none is to be started to be told.
+            return Box::pin(std::future::ready(()));
+        }
         let this = self.clone();
         Box::pin(async move {
             let released = blocking(move || {

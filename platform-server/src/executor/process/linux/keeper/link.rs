@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -131,7 +130,6 @@ impl Link {
             .arg(KEEPER_ARGUMENT)
             .env_clear()
             .current_dir(&self.dir);
-        command.process_group(0);
         // Ours goes with `command`: nobody may reach the socket of a keeper that is gone.
         command.stdin(listener).stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn()

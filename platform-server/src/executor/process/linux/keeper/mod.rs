@@ -55,6 +55,7 @@ pub(super) fn run() -> ExitCode {
 }
 
 fn serve() -> io::Result<()> {
+    // A signal for the server's terminal is none for it.
     _ = rustix::process::setsid();
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     // Each buffer and each run is an open file.

@@ -210,6 +210,9 @@ impl Driver {
             let text = "an earlier request is not answered yet".to_owned();
             return self.refuse(number, (RefusalCode::Busy, text));
         }
+        if request.is_answered() && self.keeper.is_none() {
+            return self.refuse(number, lost());
+        }
         let begun = match request {
             Request::Progress { fraction, text } => return self.reports.progress(fraction, &text),
             Request::Ready => return self.reports.ready(),

@@ -150,3 +150,44 @@ fn a_keeper_that_cannot_be_reached_is_a_trouble_that_is_told() {
     assert!(driver.keeper().is_none());
     assert!(driver.trouble.is_some_and(|trouble| trouble.starts_with("there is no shared memory: ")));
 }
+
+#[test]
+fn without_a_keeper_every_question_is_answered_with_that() {
+    let mut bench = bench();
+    let keeper = bench.keeper();
+    bench.ask(1, &allocate());
+    keeper.agree();
+    bench.driver.hear_keeper();
+    assert!(matches!(bench.reply(), (1, Reply::Buffer(_), Some(_))));
+    drop(keeper);
+    bench.driver.hear_keeper();
+    let name = || "x".to_owned();
+    for request in [
+        Request::Publish { name: name() },
+        Request::Discard { name: name() },
+        Request::Open { name: name(), wait_ms: 9 },
+        Request::List,
+        allocate(),
+    ] {
+        bench.ask(2, &request);
+        assert_eq!(bench.refusal(), (2, RefusalCode::Lost), "{request:?}");
+    }
+}
+
+#[test]
+fn an_empty_packet_cuts_the_line_and_nonsense_does_so_after_a_hundred() {
+    let mut bench = bench();
+    socket::send(&bench.operator, b"", None, Wait::No).unwrap();
+    bench.driver.hear_operator(&mut bench.log);
+    assert!(bench.driver.line().is_none());
+
+    let mut bench = self::bench();
+    for heard in 1..=MAX_BAD_FRAMES {
+        socket::send(&bench.operator, b"nonsense", None, Wait::No).unwrap();
+        bench.driver.hear_operator(&mut bench.log);
+        assert_eq!(bench.refusal().1, RefusalCode::BadFrame, "{heard}");
+    }
+    socket::send(&bench.operator, b"nonsense", None, Wait::No).unwrap();
+    bench.driver.hear_operator(&mut bench.log);
+    assert!(bench.driver.line().is_none());
+}
