@@ -37,7 +37,7 @@ def noise():
 what = sys.argv[1]
 try:
     if what == "noise":
-        for _ in range(3000):
+        for _ in range(int(sys.argv[3])):
             line.send(noise())
             # Some of it may be a message, which is not answered.
             try:

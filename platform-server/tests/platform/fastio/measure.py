@@ -18,7 +18,7 @@ channel = lantern_fastio.connect()
 channel.progress(0.25, "reading\nnow")
 voxels = channel.open("voxels")
 assert voxels.shape == (32, 1024, 1024) and voxels.element == "int16" and voxels.text == "HU"
-assert not voxels.writable and voxels.data.readonly
+assert not voxels.writable
 print("inode", inode_of(voxels))
 halves = channel.open("halver/halves")
 assert halves.data[1999] == 499 and voxels.data[1999] == 999 and len(halves.data) == 32 << 20
