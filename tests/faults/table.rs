@@ -23,6 +23,10 @@ const PLANTED: &str = "platform-server/tests/payloads_operators.rs";
 const SERVE: &str = "platform-server/tests/serve.rs";
 const MEMORY: &str = "platform-server/tests/bounded_memory.rs";
 const CALLS: &str = "platform-server/tests/grpc/payloads.rs";
+const BUFFERS: &str = "platform-server/tests/platform/fastio/mod.rs";
+const SHARING: &str = "platform-server/tests/platform/fastio/sharing.rs";
+const KEEPER: &str = "platform-server/src/executor/process/linux/keeper/tests.rs";
+const DRIVER: &str = "platform-server/src/executor/process/linux/shim/driver/tests.rs";
 
 macro_rules! faults {
     ($($fault:literal => $end:literal, [$(($file:expr, $test:literal)),+ $(,)?];)*) => {
@@ -57,6 +61,18 @@ pub(crate) const FAULTS: &[Fault] = faults! {
     "There is no room for another process" =>
         "the run that was to be started is lost, those that wait behind it are not", [
         ("platform-server/tests/executor_spawner.rs", "a_run_that_finds_no_room_is_lost_alone"),
+    ];
+    "The server is killed while operators share memory" =>
+        "what they publish stays and is found under the next server, and goes with its last reader", [
+        (BUFFERS, "a_buffer_that_is_published_while_no_server_is_there_is_found_by_the_next_one"),
+        (BUFFERS, "a_buffer_whose_last_reader_completed_while_no_server_was_there_goes_before_its_job_ends"),
+        (KEEPER, "buffers_wait_for_a_server_from_the_end_of_the_last_run_on"),
+    ];
+    "The process that keeps shared memory is killed, or does not answer" =>
+        "operators are told that buffers are lost, and are never given others; the next run gets a new one", [
+        (BUFFERS, "buffers_that_went_with_their_keeper_are_missed_and_never_made_up"),
+        (DRIVER, "a_keeper_that_does_not_answer_counts_as_gone"),
+        (DRIVER, "without_a_keeper_every_question_is_answered_with_that"),
     ];
     // operators
     "An operator crashes or fails" =>
@@ -107,6 +123,23 @@ pub(crate) const FAULTS: &[Fault] = faults! {
         "bytes are kept as they are, and readers of lines get text", [
         (OPERATORS, "what_an_operator_prints_reaches_readers_as_text_and_cut_where_it_is_too_long"),
         (PROCESS, "a_flood_of_binary_output_arrives_whole_up_to_its_limit"),
+    ];
+    "An operator crashes, fails, is canceled or is lost after it shared memory" =>
+        "what it shared goes with its job, or before its next attempt", [
+        (SHARING, "what_an_operator_published_goes_when_it_fails_or_is_canceled"),
+        (SHARING, "a_second_attempt_finds_nothing_of_the_first"),
+        (BUFFERS, "what_is_not_allowed_is_refused_by_name_and_everything_goes_in_the_end"),
+    ];
+    "An operator tries to change memory that is shared" =>
+        "the kernel refuses, whichever file of it the operator has", [
+        (SHARING, "pages_that_are_published_cannot_be_changed_by_any_file_of_them"),
+    ];
+    "An operator floods the platform with nonsense, messages or files, or does not read its answers" =>
+        "it is refused, waits or is cut, can be canceled, and harms no other", [
+        (BUFFERS, "a_hostile_operator_is_answered_or_cut_and_harms_nobody"),
+        (BUFFERS, "an_operator_that_floods_its_channel_without_end_can_be_canceled"),
+        (DRIVER, "a_buffer_that_cannot_be_handed_over_now_is_refused_and_the_line_stays"),
+        (KEEPER, "a_buffer_that_cannot_be_handed_over_now_is_refused_and_can_be_had_later"),
     ];
     // what the server stands on
     "The disk is full during an upload" =>
