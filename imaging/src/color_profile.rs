@@ -3,6 +3,7 @@
 //! Values, statistics and histograms are always those of the file. Only pictures are drawn from the converted copy
 //! that [`in_srgb`] makes. Grey images are not touched: windows say how they look.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -164,22 +165,41 @@ pub fn in_srgb(volume: &Arc<Volume>) -> Arc<Volume> {
     };
     let shown: Result<Voxels, ColorProfileError> = match (meta.channels, volume.voxels()) {
         (Channels::Scalar, _) => return Arc::clone(volume),
-        (channels, Voxels::U8(samples)) => {
-            profile.convert(samples, channels, Parsed::create_transform_8bit).map(Voxels::from)
-        }
-        (channels, Voxels::U16(samples)) => {
-            profile.convert(samples, channels, Parsed::create_transform_16bit).map(Voxels::from)
-        }
+        (channels, Voxels::U8(samples)) => stretched(samples, volume.color_white(), u8::MAX, |v| v as u8)
+            .and_then(|samples| profile.convert(&samples, channels, Parsed::create_transform_8bit))
+            .map(Voxels::from),
+        (channels, Voxels::U16(samples)) => stretched(samples, volume.color_white(), u16::MAX, |v| v as u16)
+            .and_then(|samples| profile.convert(&samples, channels, Parsed::create_transform_16bit))
+            .map(Voxels::from),
         (channels, Voxels::F32(samples)) => {
             profile.convert(samples, channels, Parsed::create_transform_f32).map(Voxels::from)
         }
         _ => return Arc::clone(volume),
     };
-    let meta = VolumeMeta { color_profile: ColorProfile::labelled("SRGB"), ..meta.clone() };
+    let color_profile = ColorProfile::labelled("SRGB");
+    let meta = VolumeMeta { color_profile, color_white: None, ..meta.clone() };
     match shown.map(|voxels| Volume::new(meta, voxels)) {
         Ok(Ok(shown)) => Arc::new(shown),
         _ => Arc::clone(volume),
     }
+}
+
+/// Samples whose full intensity is `largest`, the largest value of their type.
+fn stretched<T: Sample + Default>(
+    samples: &[T],
+    white: f64,
+    largest: T,
+    cut: fn(f64) -> T,
+) -> Result<Cow<'_, [T]>, ColorProfileError> {
+    let largest = largest.to_f64();
+    if white == largest {
+        return Ok(Cow::Borrowed(samples));
+    }
+    let mut out = crate::memory::zeroed::<T>(samples.len()).map_err(|_| ColorProfileError::Size)?;
+    out.par_iter_mut()
+        .zip(samples)
+        .for_each(|(out, sample)| *out = cut((sample.to_f64() / white).min(1.0) * largest + 0.5));
+    Ok(Cow::Owned(out))
 }
 
 fn parse(bytes: &[u8]) -> Result<Parsed, ColorProfileError> {

@@ -192,6 +192,8 @@ pub struct VolumeMeta {
     pub empty_slices: Vec<usize>,
     /// What stored colours mean; values are as stored nevertheless, see [`crate::color_profile::in_srgb`].
     pub color_profile: Option<ColorProfile>,
+    /// Stored value of a colour channel at full intensity, where that is not the largest of the number type.
+    pub color_white: Option<f64>,
     pub warnings: Vec<SeriesWarning>,
 }
 
@@ -207,6 +209,7 @@ impl VolumeMeta {
             padding: None,
             empty_slices: Vec::new(),
             color_profile: None,
+            color_white: None,
             warnings: Vec::new(),
         }
     }
@@ -281,6 +284,14 @@ impl Volume {
     /// Inclusive range of stored values that stand for missing data.
     pub fn padding(&self) -> Option<[f64; 2]> {
         self.meta.padding
+    }
+
+    /// Stored value of a colour channel that means full intensity, and opacity for alpha.
+    pub fn color_white(&self) -> f64 {
+        self.meta.color_white.unwrap_or(match self.voxels {
+            Voxels::U16(_) => 65535.0,
+            _ => 255.0,
+        })
     }
 
     /// Whether no file filled this slice: its voxels are made up and stand for nothing.

@@ -3,6 +3,8 @@
 
 mod made_dicom;
 
+use imaging::formats::scan;
+use imaging::source::Progress;
 use imaging::volume::{Channels, Volume};
 use made_dicom::{Dicom, EXPLICIT, Value, text};
 use test_support::repository_data;
@@ -214,6 +216,11 @@ fn palettes_follow_their_descriptors() {
     let segmented = |start: u16, end: u16| Value::Words("OW", vec![0, 1, start, 1, 2, end]);
     let tables = [segmented(0x1000, 0x3000), segmented(0x4000, 0x6000), segmented(0x7000, 0xFF00)];
     assert_eq!(colors(palette(indices(), [3, 10, 16], tables, 0x0028_1221)), expected);
+    // Twelve bits, and bytes in what is stated as 16 bits.
+    let tables = [[0x100, 0x200, 0x300], [0x400, 0x500, 0x600], [0x700, 0x800, 0xFF0]].map(words);
+    assert_eq!(colors(palette(indices(), [3, 10, 12], tables, 0x0028_1201)), expected);
+    let tables = [[0x10, 0x20, 0x30], [0x40, 0x50, 0x60], [0x70, 0x80, 0xFF]].map(words);
+    assert_eq!(colors(palette(indices(), [3, 10, 16], tables, 0x0028_1201)), expected);
     // Signed pixels with a negative first value.
     let signed = Dicom::image(EXPLICIT, 3, 1).bits(16, 16, 15, true).words(&[0xFFFE, 0xFFFF, 0]);
     let tables = [[0x1000, 0x2000, 0x3000]; 3].map(words);
@@ -237,6 +244,66 @@ fn colour_with_sixteen_bits_keeps_them() {
     // Planes: red, green, blue.
     let (_, volume) = object.words(&[1000, 2000, 30000, 40000, 50000, 65535]).read().unwrap();
     assert_eq!(made_dicom::stored(&volume), [1000.0, 30000.0, 50000.0, 2000.0, 40000.0, 65535.0]);
+}
+
+#[test]
+fn full_intensity_is_that_of_the_bits_stored_and_values_stay_those_of_the_file() {
+    let rgb = |stored, high| Dicom::color(EXPLICIT, 2, 1, "RGB", 0).bits(16, stored, high, false);
+    // Twelve bits below four that mean nothing, and above them.
+    let low = rgb(12, 11).words(&[0xF123, 0x0FFF, 0x8000, 0x7456, 0x0001, 0x0ABC]);
+    let high = rgb(12, 15).words(&[0x123F, 0xFFF0, 0x0008, 0x4567, 0x0010, 0xABC1]);
+    for object in [low, high] {
+        let (_, volume) = object.read().unwrap();
+        let expected = [0x123, 0xFFF, 0x000, 0x456, 0x001, 0xABC].map(f64::from);
+        assert_eq!(made_dicom::stored(&volume), expected);
+        assert_eq!(volume.color_white(), 4095.0);
+    }
+    let (_, volume) = rgb(8, 7).words(&[0xFFFF, 0x00FF, 0x0080, 0, 1, 2]).read().unwrap();
+    assert_eq!(made_dicom::stored(&volume), [255.0, 255.0, 128.0, 0.0, 1.0, 2.0]);
+    assert_eq!(volume.color_white(), 255.0);
+    let (_, volume) = rgb(16, 15).words(&[0xFFFF, 0, 0, 0, 1, 2]).read().unwrap();
+    assert_eq!(volume.color_white(), 65535.0);
+    // Five bits of a byte: white with red and blue in the middle.
+    let ybr =
+        Dicom::color(EXPLICIT, 2, 1, "YBR_FULL", 0).bits(8, 5, 4, false).bytes(&[31, 16, 16, 10, 16, 16]);
+    let (_, volume) = ybr.read().unwrap();
+    assert_eq!(made_dicom::stored(&volume), [31.0, 31.0, 31.0, 10.0, 10.0, 10.0]);
+    assert_eq!(volume.color_white(), 31.0);
+    let ybr = Dicom::color(EXPLICIT, 2, 1, "YBR_FULL", 0).bits(16, 12, 11, false);
+    let (_, volume) = ybr.words(&[4095, 2048, 2048, 2000, 2048, 3048]).read().unwrap();
+    let expected = [4095.0, 4095.0, 4095.0, 3402.0, 1286.0, 2000.0];
+    assert_eq!((made_dicom::stored(&volume).as_slice(), volume.color_white()), (expected.as_slice(), 4095.0));
+}
+
+#[test]
+fn full_intensity_of_a_codestream_is_the_smaller_of_what_it_and_the_header_say() {
+    for (syntax, name) in
+        [(JPEG_LS, "jpegls_rgb.jls"), (JPEG_2000, "j2k_plain_rgb.j2k"), (JPEG_XL, "jxl_rgb.jxl")]
+    {
+        for (stored, white) in [(8, 255.0), (12, 255.0), (16, 255.0), (5, 31.0)] {
+            let object = Dicom::color(syntax, 32, 32, "RGB", 0).bits(16, stored, stored - 1, false);
+            let (_, volume) = object.fragments(vec![codestream(name)]).read().unwrap();
+            assert_quadrants(&volume, 0.0, name);
+            assert_eq!(volume.color_white(), white, "{name}, {stored} bits stored");
+        }
+    }
+}
+
+#[test]
+fn colours_of_different_depth_form_no_volume() {
+    let slice = |stored: u16, number: i32| {
+        let object = Dicom::color(EXPLICIT, 1, 1, "RGB", 0).bits(16, stored, stored - 1, false);
+        object.at(number, f64::from(number)).words(&[9, 8, 7])
+    };
+    let dir = tempfile::tempdir().unwrap();
+    for (number, stored) in (1..).zip([12, 12, 16]) {
+        slice(stored, number).write(&dir.path().join(format!("{number}.dcm")));
+    }
+    let catalog = scan(&[dir.path().to_path_buf()], &Progress::new()).unwrap();
+    let slices: Vec<usize> = catalog.series.iter().map(|entry| entry.dims.z).collect();
+    assert_eq!(slices, [2, 1]);
+    let warnings = format!("{:?}", catalog.series[0].warnings);
+    assert!(warnings.contains("bits per colour sample differ"), "{warnings}");
 }
 
 #[test]

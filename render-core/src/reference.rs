@@ -97,7 +97,7 @@ fn image_slice(scene: &SliceScene) -> Result<Image8, RenderError> {
             })
             .collect(),
         Channels::Rgb | Channels::Rgba => {
-            let white = color_white(&scene.volume);
+            let white = scene.volume.color_white();
             let channel = |c| slice_values(scene, c);
             let (r, g, b) = (channel(0)?, channel(1)?, channel(2)?);
             let alpha = match scene.volume.channels() {
@@ -116,7 +116,7 @@ fn image_slice(scene: &SliceScene) -> Result<Image8, RenderError> {
 /// Display colour (sRGB-coded) of a thin slice at a continuous index, `None` outside.
 fn shown_at(scene: &SliceScene, index: DVec3) -> Option<[f32; 3]> {
     let value = |channel| sample(scene, index, channel);
-    let white = color_white(&scene.volume);
+    let white = scene.volume.color_white();
     let alpha = match scene.volume.channels() {
         Channels::Scalar => return Some([scene.grey.apply(value(0)?) as f32; 3]),
         Channels::Rgb => 1.0,
@@ -124,14 +124,6 @@ fn shown_at(scene: &SliceScene, index: DVec3) -> Option<[f32; 3]> {
     };
     let shown = |v: f64| (v / white * alpha).clamp(0.0, 1.0) as f32;
     Some([shown(value(0)?), shown(value(1)?), shown(value(2)?)])
-}
-
-/// The value of a colour channel that means full intensity.
-pub fn color_white(volume: &Volume) -> f64 {
-    match volume.voxels() {
-        imaging::volume::Voxels::U16(_) => 65535.0,
-        _ => 255.0,
-    }
 }
 
 /// Part of a ray inside the visible volume, `t_entry..t_exit` in mm, or `None` if it misses.

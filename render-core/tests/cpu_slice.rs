@@ -151,10 +151,14 @@ fn colour_is_shown_as_it_is() {
     for (type_name, channels) in
         [("uint8", Channels::Rgb), ("uint8", Channels::Rgba), ("uint16", Channels::Rgb)]
     {
-        let volume = volume(type_name, Dims::new(12, 9, 4), Rescale::IDENTITY, channels);
-        for interpolation in [Interpolation::Linear, Interpolation::Nearest] {
-            let plain = scene(&volume, oblique(&volume, [30, 30]), [30, 30]);
-            check(&format!("{type_name} {channels:?}"), &SliceScene { interpolation, ..plain });
+        let full = volume(type_name, Dims::new(12, 9, 4), Rescale::IDENTITY, channels);
+        let meta = VolumeMeta { color_white: Some(100.0), ..full.meta().clone() };
+        let shallow = Arc::new(Volume::new(meta, full.voxels().clone()).unwrap());
+        for volume in [full, shallow] {
+            for interpolation in [Interpolation::Linear, Interpolation::Nearest] {
+                let plain = scene(&volume, oblique(&volume, [30, 30]), [30, 30]);
+                check(&format!("{type_name} {channels:?}"), &SliceScene { interpolation, ..plain });
+            }
         }
     }
 }

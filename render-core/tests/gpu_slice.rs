@@ -152,7 +152,7 @@ fn pictures_match_the_reference_for_every_window() {
 #[test]
 fn colour_volumes_are_shown_as_they_are() {
     let Some(mut gpu) = testing::gpu_renderer(GpuOptions::default()) else { return };
-    for volume in [phantoms::color_rgb8(), phantoms::color_rgba16()] {
+    for volume in [phantoms::color_rgb8(), phantoms::color_rgba16(), phantoms::color_rgb12()] {
         let volume = Arc::new(volume);
         for plane in planes(&volume) {
             let scene = scene(&volume, plane);

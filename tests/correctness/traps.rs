@@ -253,6 +253,12 @@ pub(crate) const TRAPS: &[Trap] = traps! {
         (COLOUR, "what_would_decode_wrongly_is_refused_with_the_reason"),
         (TRUTH, "everything_that_other_tools_say_of_the_shared_images_is_what_we_say"),
     ]);
+    "Colours with fewer bits stored than allocated drawn nearly black",
+    "full intensity is that of the bits stored; values stay those of the file" => By(&[
+        (COLOUR, "full_intensity_is_that_of_the_bits_stored_and_values_stay_those_of_the_file"),
+        (COLOUR, "full_intensity_of_a_codestream_is_the_smaller_of_what_it_and_the_header_say"),
+        ("render-core/src/reference/tests.rs", "full_intensity_is_what_the_volume_says"),
+    ]);
     "Palette colour: 16 bits, segmented tables, first mapped value",
     "all of them are read" => By(&[
         (COLOUR, "palettes_follow_their_descriptors"),

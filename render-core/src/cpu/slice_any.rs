@@ -5,7 +5,6 @@ use imaging::geometry::Dims;
 use imaging::volume::{Channels, Rescale, Sample};
 
 use super::paint::Paint;
-use crate::reference::color_white;
 use crate::scene::{Interpolation, SlabMode, SliceScene};
 
 /// Samples of one time point of a volume, any type.
@@ -73,7 +72,7 @@ pub(crate) fn draw_band<T: Sample, P: Paint>(
     let Some(grid) = AnyGrid::new(scene, all) else { return };
     let to_index = scene.volume.geometry().index_from_lps();
     let normal = scene.plane.normal();
-    let white = color_white(&scene.volume);
+    let white = scene.volume.color_white();
     let byte = |v: f64| (v.clamp(0.0, 1.0) * 255.0 + 0.5) as u8;
     let width = scene.size_px[0] as usize;
     for (i, pixel) in bytes.chunks_exact_mut(4).enumerate() {

@@ -208,3 +208,19 @@ fn cube_shows_colour_volumes_in_their_colours() {
     let shown = cube(&scene).unwrap().to_srgb8([0.0; 3]).pixel(center.x as u32, center.y as u32);
     assert_eq!(shown, Some([10, 128, 250, 255]));
 }
+
+#[test]
+fn full_intensity_is_what_the_volume_says() {
+    let g = Geometry::axis_aligned(Dims::new(1, 1, 1), DVec3::ZERO, DVec3::ONE).unwrap();
+    let plane = SlicePlane::anatomical(AnatomicalPlane::Axial, &g, g.center_lps(), [1, 1]);
+    let shown = |channels, color_white, samples: &[u16]| {
+        let meta =
+            imaging::volume::VolumeMeta { channels, color_white, ..imaging::volume::VolumeMeta::scalar(g) };
+        let volume = Arc::new(Volume::new(meta, samples.to_vec()).unwrap());
+        slice(&slice_scene(volume, plane, [1, 1])).unwrap().pixel(0, 0).unwrap()
+    };
+    assert_eq!(shown(Channels::Rgb, Some(4095.0), &[4095, 2048, 0]), [255, 128, 0, 255]);
+    assert_eq!(shown(Channels::Rgb, Some(4095.0), &[9000, 16, 17]), [255, 1, 1, 255]);
+    assert_eq!(shown(Channels::Rgba, Some(4095.0), &[4095, 2048, 0, 2048]), [128, 64, 0, 255]);
+    assert_eq!(shown(Channels::Rgb, None, &[65535, 32768, 4095]), [255, 128, 16, 255]);
+}

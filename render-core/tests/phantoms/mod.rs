@@ -41,6 +41,16 @@ pub(crate) fn color_rgba16() -> Volume {
     Volume::new(VolumeMeta { channels: Channels::Rgba, ..VolumeMeta::scalar(g) }, samples).unwrap()
 }
 
+/// Twelve bits in words of sixteen: full intensity is 4095.
+pub(crate) fn color_rgb12() -> Volume {
+    let g = geometry(DMat3::IDENTITY);
+    let n = g.dims().checked_count().unwrap();
+    let samples: Vec<u16> =
+        (0..n).flat_map(|i| [(i * 13 % 4096) as u16, (i * 5 % 4096) as u16, (i * 7 % 4096) as u16]).collect();
+    let meta = VolumeMeta { channels: Channels::Rgb, color_white: Some(4095.0), ..VolumeMeta::scalar(g) };
+    Volume::new(meta, samples).unwrap()
+}
+
 pub(crate) fn two_time_points() -> Volume {
     let g = geometry(DMat3::IDENTITY);
     let n = g.dims().checked_count().unwrap();

@@ -1,20 +1,49 @@
 //! Colour samples to interleaved RGB.
 
 use super::instance::{Photometric, PixelFormat};
+use super::pixels::Stored;
+
+/// What the samples of a frame are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ColorSamples {
+    pub(crate) photometric: Photometric,
+    pub(crate) is_planar: bool,
+    /// 1 or 2.
+    pub(crate) sample_bytes: usize,
+    /// Bits of a sample that carry its value, the lowest ones.
+    pub(crate) bits: u8,
+}
+
+/// Largest value of so many bits: full intensity.
+pub(crate) fn white(bits: u8) -> u16 {
+    u16::MAX >> (16 - bits.clamp(1, 16))
+}
+
+/// Leaves the stored bits of each sample, moved to the lowest place; what else lies in the word is no colour.
+pub(crate) fn keep_stored_bits(bytes: &mut [u8], format: &PixelFormat, sample_bytes: usize) {
+    let (bits, high_bit) = (u32::from(format.bits_stored), u32::from(format.high_bit));
+    let width = sample_bytes as u32 * 8;
+    if bits >= width || high_bit >= width {
+        return;
+    }
+    if sample_bytes == 1 {
+        bytes.iter_mut().for_each(|sample| *sample = sample.significant(bits, high_bit));
+    } else {
+        for word in bytes.as_chunks_mut::<2>().0 {
+            *word = u16::from_le_bytes(*word).significant(bits, high_bit).to_le_bytes();
+        }
+    }
+}
 
 /// Turns the samples of one frame into interleaved RGB of the same depth.
 ///
-/// `bytes` are little-endian samples, `sample_bytes` (1 or 2) each. Returns `None` if there are too few.
-pub(crate) fn to_rgb(
-    bytes: Vec<u8>,
-    format: &PixelFormat,
-    photometric: Photometric,
-    is_planar: bool,
-    sample_bytes: usize,
-) -> Option<Vec<u8>> {
+/// `bytes` are little-endian samples. Returns `None` if there are too few.
+pub(crate) fn to_rgb(bytes: Vec<u8>, format: &PixelFormat, samples: ColorSamples) -> Option<Vec<u8>> {
+    let ColorSamples { photometric, is_planar, sample_bytes, bits } = samples;
     let pixels = format.pixels();
+    let white = f32::from(white(bits));
     if photometric == Photometric::YbrFull422 {
-        return (sample_bytes == 1).then(|| from_422(&bytes, format))?;
+        return (sample_bytes == 1).then(|| from_422(&bytes, pixels, white))?;
     }
     let expected = pixels * 3 * sample_bytes;
     let samples = bytes.get(..expected)?;
@@ -22,8 +51,8 @@ pub(crate) fn to_rgb(
     rgb.truncate(expected);
     if photometric == Photometric::YbrFull {
         match sample_bytes {
-            1 => rgb.as_chunks_mut::<3>().0.iter_mut().for_each(|pixel| *pixel = ybr_to_rgb(*pixel)),
-            _ => ybr16_to_rgb(&mut rgb, format.bits_stored),
+            1 => rgb.as_chunks_mut::<3>().0.iter_mut().for_each(|pixel| *pixel = ybr8_to_rgb(*pixel, white)),
+            _ => ybr16_to_rgb(&mut rgb, white),
         }
     }
     Some(rgb)
@@ -41,35 +70,34 @@ fn interleave(planes: &[u8], sample_bytes: usize) -> Vec<u8> {
     out
 }
 
-/// YBR_FULL to RGB, 8 bits (PS3.3 C.7.6.3.1.2).
-fn ybr_to_rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {
-    let (y, cb, cr) = (f32::from(y), f32::from(cb) - 128.0, f32::from(cr) - 128.0);
-    let byte = |value: f32| (value + 0.5).clamp(0.0, 255.0) as u8;
-    [byte(y + 1.402 * cr), byte(y - 0.344_136 * cb - 0.714_136 * cr), byte(y + 1.772 * cb)]
+/// YBR_FULL to RGB (PS3.3 C.7.6.3.1.2) plus half, to be cut to whole numbers; `white` is full intensity.
+fn ybr_to_rgb([y, cb, cr]: [f32; 3], white: f32) -> [f32; 3] {
+    let middle = (white + 1.0) / 2.0;
+    let (cb, cr) = (cb - middle, cr - middle);
+    let rgb = [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb];
+    rgb.map(|value| (value + 0.5).clamp(0.0, white))
 }
 
-fn ybr16_to_rgb(samples: &mut [u8], bits_stored: u8) {
-    let max = ((1u32 << bits_stored.min(16)) - 1) as f32;
-    let middle = (max + 1.0) / 2.0;
+fn ybr8_to_rgb(pixel: [u8; 3], white: f32) -> [u8; 3] {
+    ybr_to_rgb(pixel.map(f32::from), white).map(|value| value as u8)
+}
+
+fn ybr16_to_rgb(samples: &mut [u8], white: f32) {
     for pixel in samples.as_chunks_mut::<6>().0 {
         let [a, b, c, d, e, f] = *pixel;
-        let sample = |lo, hi| f32::from(u16::from_le_bytes([lo, hi]));
-        let (y, cb, cr) = (sample(a, b), sample(c, d) - middle, sample(e, f) - middle);
-        let word = |value: f32| ((value + 0.5).clamp(0.0, max) as u16).to_le_bytes();
-        let [r0, r1] = word(y + 1.402 * cr);
-        let [g0, g1] = word(y - 0.344_136 * cb - 0.714_136 * cr);
-        let [b0, b1] = word(y + 1.772 * cb);
+        let sample = |low, high| f32::from(u16::from_le_bytes([low, high]));
+        let rgb = ybr_to_rgb([sample(a, b), sample(c, d), sample(e, f)], white);
+        let [[r0, r1], [g0, g1], [b0, b1]] = rgb.map(|value| (value as u16).to_le_bytes());
         *pixel = [r0, r1, g0, g1, b0, b1];
     }
 }
 
 /// YBR_FULL_422: two luminance samples, then the pair of colour samples they share; rows are not padded.
-fn from_422(bytes: &[u8], format: &PixelFormat) -> Option<Vec<u8>> {
-    let pixels = format.pixels();
+fn from_422(bytes: &[u8], pixels: usize, white: f32) -> Option<Vec<u8>> {
     let mut rgb = Vec::with_capacity(pixels * 3);
     for &[y0, y1, cb, cr] in bytes.get(..pixels.div_ceil(2) * 4)?.as_chunks::<4>().0 {
-        rgb.extend_from_slice(&ybr_to_rgb([y0, cb, cr]));
-        rgb.extend_from_slice(&ybr_to_rgb([y1, cb, cr]));
+        rgb.extend_from_slice(&ybr8_to_rgb([y0, cb, cr], white));
+        rgb.extend_from_slice(&ybr8_to_rgb([y1, cb, cr], white));
     }
     rgb.truncate(pixels * 3);
     Some(rgb)

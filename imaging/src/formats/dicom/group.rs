@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::bytes::Location;
 use super::codec;
-use super::instance::{Frame, Instance, Photometric, SampleFormat};
+use super::instance::{ColorSpace, Frame, Instance, Photometric, SampleFormat};
 use super::pixels::VoxelKind;
 use super::stack::{self, FrameRef, Placed, Stack, Stacking, natural_order};
 use crate::color_profile::ColorProfile;
@@ -199,6 +199,10 @@ fn mismatch(a: &Placed<'_>, b: &Placed<'_>) -> Option<&'static str> {
             (f.samples, f.photometric) != (g.samples, g.photometric) && (f.is_color() || g.is_color()),
             "colour model differs",
         ))
+        .or(differs(
+            f.bits_stored != g.bits_stored && f.is_color() && f.photometric != Photometric::Palette,
+            "bits per colour sample differ",
+        ))
         .or(differs(a.instance.is_inverted != b.instance.is_inverted, "photometric interpretation differs"))
         .or(differs(f.sample != g.sample, "number type differs"))
         .or(differs(a.instance.palette != b.instance.palette, "colour palette differs"))
@@ -336,7 +340,7 @@ fn color_profile<'a>(
     if used.any(|instance| instance.color_space != first.color_space) {
         return Err("the images have different colour profiles".to_owned());
     }
-    first.color_space.as_ref().map(|space| space.profile(&first.format)).transpose()
+    first.color_space.as_ref().map(ColorSpace::profile).transpose()
 }
 
 fn warnings(

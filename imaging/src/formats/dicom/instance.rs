@@ -162,11 +162,7 @@ impl ColorSpace {
     ///
     /// # Errors
     /// A sentence for a person.
-    pub(crate) fn profile(&self, format: &PixelFormat) -> Result<ColorProfile, String> {
-        if format.photometric != Photometric::Palette && u64::from(format.bits_stored) != format.sample.bits()
-        {
-            return Err(format!("the colour profile is not applied to {} bits stored", format.bits_stored));
-        }
+    pub(crate) fn profile(&self) -> Result<ColorProfile, String> {
         match self {
             Self::Icc(bytes) => ColorProfile::read(bytes).map_err(|error| error.to_string()),
             Self::Label(label) => ColorProfile::labelled(label)

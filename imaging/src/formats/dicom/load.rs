@@ -8,10 +8,11 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use rayon::prelude::*;
 
 use super::codec;
+use super::color;
 use super::grid::Fill;
 use super::group::{DicomSeries, number_type};
 use super::instance::SampleFormat;
-use super::pixels::{OpenInstance, Stored, VoxelKind};
+use super::pixels::{FrameColor, OpenInstance, Stored, VoxelKind};
 use super::stack::FrameRef;
 use crate::ImagingError;
 use crate::formats::ReadLimits;
@@ -95,11 +96,13 @@ pub(crate) fn load(
     check_claim(series)?;
     progress.set_total(needed_bytes);
     let mut warnings = entry.warnings.clone();
+    let reader = Reader::new(series);
     let (voxels, empty_slices) = with_number_type!(series.kind, Number => {
-        let (voxels, empty_slices) = read_all::<Number>(series, samples, progress, &mut warnings)?;
+        let (voxels, empty_slices) = read_all::<Number>(&reader, samples, progress, &mut warnings)?;
         (Voxels::from(voxels), empty_slices)
     });
-    let meta = VolumeMeta { warnings, empty_slices, ..meta(entry, series) };
+    let color_white = reader.color_white();
+    let meta = VolumeMeta { warnings, empty_slices, color_white, ..meta(entry, series) };
     Volume::new(meta, voxels)
 }
 
@@ -165,7 +168,8 @@ pub(crate) fn load_slice(
         }
         Voxels::from(slice)
     });
-    let mut meta = VolumeMeta { geometry, time_points: 1, empty_slices, ..meta(entry, series) };
+    let color_white = reader.color_white();
+    let mut meta = VolumeMeta { geometry, time_points: 1, empty_slices, color_white, ..meta(entry, series) };
     meta.warnings.extend(reader.surplus_warning());
     Volume::new(meta, voxels)
 }
@@ -180,6 +184,7 @@ fn meta(entry: &SeriesEntry, series: &DicomSeries) -> VolumeMeta {
         padding: series.padding,
         empty_slices: Vec::new(),
         color_profile: entry.color_profile.clone(),
+        color_white: None,
         warnings: entry.warnings.clone(),
     }
 }
@@ -191,11 +196,12 @@ fn padding_value<T: Stored>(series: &DicomSeries) -> Option<T> {
 
 /// All voxels, and the slices (counted through all time points) that no file filled.
 fn read_all<T: Stored + Default>(
-    series: &DicomSeries,
+    reader: &Reader<'_>,
     samples: usize,
     progress: &Progress,
     warnings: &mut Vec<SeriesWarning>,
 ) -> Result<(Vec<T>, Vec<usize>), ImagingError> {
+    let series = reader.series;
     let dims = series.stack.geometry.dims();
     let slice_samples = dims.x * dims.y * series.channels;
     let mut voxels = crate::memory::zeroed::<T>(samples).map_err(|needed_bytes| ImagingError::TooLarge {
@@ -203,7 +209,6 @@ fn read_all<T: Stored + Default>(
         needed_bytes,
         limit_bytes: needed_bytes.saturating_sub(1),
     })?;
-    let reader = Reader::new(series);
     let failures = Failures::default();
     let slice_bytes = (slice_samples * size_of::<T>()) as u64;
     let empty: Vec<usize> = voxels
@@ -303,6 +308,8 @@ struct Reader<'a> {
     shared: HashMap<usize, OnceLock<Option<OpenInstance<'a>>>>,
     /// Whether compressed data held more than the image that it was read into.
     has_surplus: AtomicBool,
+    /// What all colour frames that were read so far have together.
+    color: Mutex<Option<FrameColor>>,
 }
 
 impl<'a> Reader<'a> {
@@ -314,7 +321,7 @@ impl<'a> Reader<'a> {
             .filter(|(_, instance)| instance.frames.len() > 1)
             .map(|(i, _)| (i, OnceLock::new()))
             .collect();
-        Self { series, shared, has_surplus: AtomicBool::new(false) }
+        Self { series, shared, has_surplus: AtomicBool::new(false), color: Mutex::new(None) }
     }
 
     /// What to know about frames that were read so far and held too much.
@@ -322,6 +329,13 @@ impl<'a> Reader<'a> {
         let text =
             "compressed data decodes to more than the image; the surplus was left out, values may be wrong";
         self.has_surplus.load(Ordering::Relaxed).then(|| SeriesWarning::Other(text.to_owned()))
+    }
+
+    /// Full intensity of the colours that were read so far, unless it is the largest value of their type.
+    fn color_white(&self) -> Option<f64> {
+        let VoxelKind::Rgb { sample_bytes } = self.series.kind else { return None };
+        let bits = self.color.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.bits;
+        (1..sample_bytes * 8).contains(&bits).then(|| f64::from(color::white(bits)))
     }
 
     /// Fills a slice of the volume; `false` if there is no data for it.
@@ -395,9 +409,14 @@ impl<'a> Reader<'a> {
         kind: VoxelKind,
         target: &mut [T],
     ) -> Result<bool, ImagingError> {
-        open.read_frame(frame, kind, target)?;
+        let color = open.read_frame(frame, kind, target)?;
         if open.has_surplus() {
             self.has_surplus.store(true, Ordering::Relaxed);
+        }
+        if let Some(found) = color {
+            let mut known = self.color.lock().unwrap_or_else(PoisonError::into_inner);
+            let bits = known.as_ref().map_or(0, |known| known.bits).max(found.bits);
+            *known = Some(FrameColor { bits });
         }
         Ok(true)
     }

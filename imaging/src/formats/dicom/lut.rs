@@ -76,6 +76,8 @@ impl Descriptor {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Palette {
     tables: [Lut; 3],
+    /// Bits of an entry below those that are shown.
+    low_bits: u8,
 }
 
 impl Palette {
@@ -83,34 +85,33 @@ impl Palette {
         let channel = |descriptor, plain, segmented| {
             Lut::read(set, descriptor, plain).or_else(|| read_segmented(set, descriptor, segmented))
         };
-        Some(Self {
-            tables: [
-                channel(
-                    tags::RED_PALETTE_DESCRIPTOR,
-                    tags::RED_PALETTE_DATA,
-                    tags::SEGMENTED_RED_PALETTE_DATA,
-                )?,
-                channel(
-                    tags::GREEN_PALETTE_DESCRIPTOR,
-                    tags::GREEN_PALETTE_DATA,
-                    tags::SEGMENTED_GREEN_PALETTE_DATA,
-                )?,
-                channel(
-                    tags::BLUE_PALETTE_DESCRIPTOR,
-                    tags::BLUE_PALETTE_DATA,
-                    tags::SEGMENTED_BLUE_PALETTE_DATA,
-                )?,
-            ],
-        })
+        Some(Self::new([
+            channel(tags::RED_PALETTE_DESCRIPTOR, tags::RED_PALETTE_DATA, tags::SEGMENTED_RED_PALETTE_DATA)?,
+            channel(
+                tags::GREEN_PALETTE_DESCRIPTOR,
+                tags::GREEN_PALETTE_DATA,
+                tags::SEGMENTED_GREEN_PALETTE_DATA,
+            )?,
+            channel(
+                tags::BLUE_PALETTE_DESCRIPTOR,
+                tags::BLUE_PALETTE_DATA,
+                tags::SEGMENTED_BLUE_PALETTE_DATA,
+            )?,
+        ]))
     }
 
-    /// The colour of a stored value with 8 bits per channel; 16-bit entries keep their high byte.
+    fn new(tables: [Lut; 3]) -> Self {
+        let stated = tables.iter().map(|table| table.stated_bits).max().unwrap_or(16);
+        let largest = tables.iter().flat_map(|table| &table.entries).copied().max().unwrap_or(0);
+        // Whole tables of bytes are stated as 16 bits by some writers, and 12 bits may be filled to 16.
+        let bits = if largest <= 0xFF { 8 } else { stated.max(16 - largest.leading_zeros() as u8) };
+        Self { tables, low_bits: bits.saturating_sub(8) }
+    }
+
+    /// The colour of a stored value with 8 bits per channel: the highest ones of deeper entries.
     #[inline]
     pub(crate) fn rgb8(&self, stored: f64) -> [u8; 3] {
-        self.tables.each_ref().map(|table| {
-            let entry = table.get(stored);
-            if table.bits == 8 { entry as u8 } else { (entry >> 8) as u8 }
-        })
+        self.tables.each_ref().map(|table| (table.get(stored) >> self.low_bits) as u8)
     }
 }
 

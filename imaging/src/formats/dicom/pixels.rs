@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::bytes::Bytes;
 use super::codec::{self, Decoded};
-use super::color;
+use super::color::{self, ColorSamples};
 use super::dataset::{self, DEFLATED, WalkError};
 use super::fragments::FragmentTable;
 use super::instance::{Instance, PixelFormat, SampleFormat};
@@ -91,6 +91,13 @@ pub(crate) struct OpenInstance<'a> {
     has_surplus: AtomicBool,
 }
 
+/// What reading a colour frame told about its colours.
+#[derive(Debug, Clone)]
+pub(crate) struct FrameColor {
+    /// Bits of a sample that carry its value.
+    pub(crate) bits: u8,
+}
+
 impl<'a> OpenInstance<'a> {
     pub(crate) fn open(instance: &'a Instance) -> Result<Self, ImagingError> {
         let io = |source| ImagingError::io(instance.location.path(), source);
@@ -152,12 +159,12 @@ impl<'a> OpenInstance<'a> {
         frame_index: usize,
         kind: VoxelKind,
         target: &mut [T],
-    ) -> Result<(), ImagingError> {
+    ) -> Result<Option<FrameColor>, ImagingError> {
         let padding = self.instance.padding;
         let is_padding = |stored: f64| padding.is_some_and(|[low, high]| stored >= low && stored <= high);
         match kind {
             VoxelKind::Stored(_) => self.read_stored(frame_index, target),
-            VoxelKind::Rgb { .. } => self.read_color(frame_index, target),
+            VoxelKind::Rgb { .. } => return self.read_color(frame_index, target).map(Some),
             VoxelKind::LookedUp { is_masked } => {
                 let Some(lut) = &self.instance.modality_lut else {
                     return Err(damaged(self.instance, "the modality lookup table is missing"));
@@ -173,7 +180,8 @@ impl<'a> OpenInstance<'a> {
                     if is_padding(stored) { f64::NAN } else { rescale.apply(stored) }
                 })
             }
-        }
+        }?;
+        Ok(None)
     }
 
     /// Reads stored values of any type and maps each.
@@ -284,7 +292,11 @@ impl<'a> OpenInstance<'a> {
         Ok(())
     }
 
-    fn read_color<T: Stored>(&self, frame_index: usize, target: &mut [T]) -> Result<(), ImagingError> {
+    fn read_color<T: Stored>(
+        &self,
+        frame_index: usize,
+        target: &mut [T],
+    ) -> Result<FrameColor, ImagingError> {
         let instance = self.instance;
         let format = &instance.format;
         if let Some(palette) = &instance.palette {
@@ -295,7 +307,7 @@ impl<'a> OpenInstance<'a> {
                     *channel = T::from_f64(f64::from(entry));
                 }
             }
-            return Ok(());
+            return Ok(FrameColor { bits: 8 });
         }
         let sample_bytes = size_of::<T>();
         let decoded = match self.decoded(frame_index)? {
@@ -319,14 +331,23 @@ impl<'a> OpenInstance<'a> {
                 }
             }
         };
-        let Decoded { bytes, is_planar, photometric, .. } = decoded;
-        let rgb = color::to_rgb(bytes, format, photometric, is_planar, sample_bytes)
+        let Decoded { mut bytes, is_planar, photometric, precision, .. } = decoded;
+        let bits = match precision {
+            // Encoders are handed whole words of which fewer bits are used, and headers are copied from elsewhere:
+            // whichever says less knew the samples.
+            Some(precision) => precision.min(format.bits_stored),
+            None => {
+                color::keep_stored_bits(&mut bytes, format, sample_bytes);
+                format.bits_stored
+            }
+        };
+        let rgb = color::to_rgb(bytes, format, ColorSamples { photometric, is_planar, sample_bytes, bits })
             .ok_or_else(|| damaged(instance, "colour samples are missing"))?;
         bytemuck::cast_slice_mut::<T, u8>(target).copy_from_slice(&rgb);
         if cfg!(target_endian = "big") {
             target.iter_mut().for_each(|value| *value = value.swapped());
         }
-        Ok(())
+        Ok(FrameColor { bits })
     }
 
     /// The bytes of a compressed frame; `None` for native pixel data.

@@ -9,7 +9,6 @@ use crate::RenderError;
 use crate::gpu::context::GpuContext;
 use crate::gpu::gpu_types::{COLOR_NONE, COLOR_RGB, COLOR_RGBA, SLAB_MAX, SLAB_MEAN, SLAB_MIN, SliceParams};
 use crate::gpu::resources::volume_texture::VolumeTexture;
-use crate::reference::color_white;
 use crate::scene::{Interpolation, SlabMode, SliceScene};
 
 /// What the pass writes.
@@ -98,7 +97,7 @@ pub(crate) fn slice_params(scene: &SliceScene, volume: &VolumeTexture, channel: 
 
 /// What a voxel's channels are, and scale and offset from stored units to shown ones.
 pub(crate) fn color_params(scene: &SliceScene, (slope, intercept): (f64, f64)) -> (u32, f32, f32) {
-    let white = color_white(&scene.volume);
+    let white = scene.volume.color_white();
     let color = match scene.volume.channels() {
         Channels::Scalar => COLOR_NONE,
         Channels::Rgb => COLOR_RGB,
