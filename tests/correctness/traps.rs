@@ -146,6 +146,7 @@ pub(crate) const TRAPS: &[Trap] = traps! {
     "One rescale or window for all frames",
     "modality transform and windows are those of the frame on show" => By(&[
         (ENHANCED, "windows_that_change_from_frame_to_frame_are_those_of_the_frame_on_show"),
+        ("app/src/command/apply.rs", "each_slice_is_shown_with_its_own_window_until_one_is_set_by_hand"),
         (ENHANCED, "slopes_that_change_from_frame_to_frame_are_applied_to_each"),
         (FOLDERS, "rescale_that_differs_between_slices_is_applied_to_each"),
     ]);

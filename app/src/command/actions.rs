@@ -332,7 +332,7 @@ impl Action {
                 series.filter(|_| is_ct).map(|key| Command::Voi(VoiCommand::Preset(key, usize::from(n))))
             }
             Self::FileWindow(n) => {
-                let exists = document.active_series().is_some_and(|s| usize::from(n) < s.windows.len());
+                let exists = series.is_some_and(|key| usize::from(n) < document.file_windows(key).len());
                 series.filter(|_| exists).map(|key| Command::Voi(VoiCommand::FileWindow(key, usize::from(n))))
             }
             Self::WindowAuto => series.map(|key| Command::Voi(VoiCommand::Auto(key))),

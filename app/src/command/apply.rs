@@ -223,6 +223,7 @@ impl Document {
         let named = |display: &mut Display, window: Window, name: Option<String>| {
             display.window = window;
             display.window_name = name;
+            display.file_window = None;
         };
         match command {
             VoiCommand::Set { series, window, name } => {
@@ -243,9 +244,10 @@ impl Document {
                 }
             }
             VoiCommand::FileWindow(key, n) => {
-                let window = self.series(*key).and_then(|s| s.windows.get(*n)).cloned();
+                let window = self.file_windows(*key).get(*n).cloned();
                 if let (Some(w), Some(display)) = (window, self.display_mut(*key)) {
                     named(display, w.window, Some(w.name));
+                    display.file_window = Some(*n);
                 }
             }
             VoiCommand::Auto(key) => {
@@ -279,8 +281,10 @@ impl Document {
         if let (Some(initial), Some(display)) = (initial, self.display_mut(key)) {
             display.window = initial.window;
             display.window_name = initial.window_name;
+            display.file_window = initial.file_window;
             display.is_inverted = initial.is_inverted;
         }
+        self.follow_file_windows();
     }
 
     /// One pointer step changes the window by a share of its own width, at most 1/500 of the data's range.
@@ -300,6 +304,7 @@ impl Document {
         if let Ok(window) = Window::new(w.center + center_steps * step, width, w.function) {
             display.window = window;
             display.window_name = None;
+            display.file_window = None;
         }
     }
 
@@ -529,10 +534,12 @@ mod tests {
     use super::*;
     use crate::document::{LoadedVolume, Series};
     use glam::DMat3;
+    use imaging::formats::{self, ReadLimits};
     use imaging::geometry::Dims;
     use imaging::intensity::Histogram;
-    use imaging::phantom;
+    use imaging::phantom::{self, dicom_file};
     use imaging::series::SeriesAttributes;
+    use imaging::source::Progress;
 
     fn document() -> (Document, SeriesKey) {
         let volume =
@@ -603,6 +610,105 @@ mod tests {
         assert!((d.cursor(key).unwrap() - cursor).abs_diff_eq(DVec3::new(0.0, 0.0, -6.0), 1e-9));
         d.apply(&Command::Slice(SliceCommand::First(ViewportId(0))));
         assert!((d.cursor(key).unwrap().z - 22.5).abs() < 1e-9, "slice 1 is the one nearest the head");
+    }
+
+    /// A stack of four slices read from files, each with two windows of its own (the last has but the first one).
+    fn stack_with_windows() -> (Document, SeriesKey) {
+        let dir = tempfile::tempdir().unwrap();
+        for z in 0..4u16 {
+            let [own, other] = [100.0 * f64::from(z), 1000.0 + f64::from(z)];
+            let count = if z == 3 { 1 } else { 2 };
+            let slice = dicom_file::object("1.2.840.10008.5.1.4.1.1.4", "MR")
+                .text(0x0008_0018, "UI", &format!("1.2.3.4.{z}"))
+                .ds(0x0020_0032, &[0.0, 0.0, f64::from(z)])
+                .ds(0x0020_0037, &[1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
+                .us(0x0028_0002, &[1])
+                .text(0x0028_0004, "CS", "MONOCHROME2")
+                .us(0x0028_0010, &[2])
+                .us(0x0028_0011, &[2])
+                .ds(0x0028_0030, &[1.0, 1.0])
+                .us(0x0028_0100, &[16])
+                .us(0x0028_0101, &[16])
+                .us(0x0028_0102, &[15])
+                .us(0x0028_0103, &[0])
+                .ds(0x0028_1050, &[own, other][..count])
+                .ds(0x0028_1051, &[50.0, 60.0][..count])
+                .bytes(0x7FE0_0010, "OW", &[z as u8, 0, 100, 0, 200, 0, 44, 1]);
+            std::fs::write(dir.path().join(format!("{z}.dcm")), slice.file()).unwrap();
+        }
+        let catalog = formats::scan(&[dir.path().to_path_buf()], &Progress::new()).unwrap();
+        let entry = catalog.series.into_iter().next().unwrap();
+        let volume = Arc::new(formats::load(&entry, ReadLimits::default(), &Progress::new()).unwrap());
+        let mut document = Document::new();
+        let key = document.new_key();
+        document.series.push(Series::from_entry(key, entry, dir.path().to_path_buf()));
+        document.apply(&Command::Series(SeriesCommand::Show(key)));
+        let histogram = Histogram::of_voxels(volume.voxels(), volume.rescale(), None, 256);
+        document.volume_loaded(key, LoadedVolume { shown: Arc::clone(&volume), volume, histogram });
+        (document, key)
+    }
+
+    fn to_slice(document: &mut Document, key: SeriesKey, z: usize) {
+        let geometry = *document.geometry(key).unwrap();
+        let lps = geometry.lps_from_index().transform_point3(DVec3::new(0.0, 0.0, z as f64));
+        document.apply(&Command::Slice(SliceCommand::SetCursor { series: key, lps }));
+    }
+
+    #[test]
+    fn each_slice_is_shown_with_its_own_window_until_one_is_set_by_hand() {
+        let (mut d, key) = stack_with_windows();
+        let center = |d: &Document| window(d, key).center;
+        assert_eq!(
+            (center(&d), d.file_windows(key).len()),
+            (100.0, 2),
+            "the crosshair is in the second of four"
+        );
+        to_slice(&mut d, key, 2);
+        assert_eq!(center(&d), 200.0);
+        let scroll = |steps| Command::Slice(SliceCommand::Scroll { viewport: ViewportId(0), steps });
+        let at = |d: &Document| d.cursor(key).unwrap().z;
+        d.apply(&scroll(1));
+        assert_eq!(center(&d), 100.0 * at(&d), "scrolled to {}", at(&d));
+        // The second window of each slice; where a slice has none, the one before stays.
+        to_slice(&mut d, key, 1);
+        d.apply(&Command::Voi(VoiCommand::FileWindow(key, 1)));
+        to_slice(&mut d, key, 2);
+        assert_eq!(center(&d), 1002.0);
+        assert_eq!(d.file_windows(key)[1].window.center, 1002.0);
+        to_slice(&mut d, key, 3);
+        assert_eq!((center(&d), d.file_windows(key).len()), (1002.0, 1));
+        // By hand, for the whole series.
+        let by_hand = Window::linear(7.0, 70.0);
+        d.apply(&Command::Voi(VoiCommand::Set { series: key, window: by_hand, name: None }));
+        to_slice(&mut d, key, 0);
+        assert_eq!(window(&d, key), by_hand);
+        d.apply(&Command::Voi(VoiCommand::Reset(key)));
+        assert_eq!(center(&d), 0.0);
+        to_slice(&mut d, key, 2);
+        assert_eq!(center(&d), 200.0);
+    }
+
+    #[test]
+    fn windows_that_follow_the_slice_are_no_steps_of_undo() {
+        let (mut d, key) = stack_with_windows();
+        let title = d.history.undo_title().map(str::to_owned);
+        for z in [0, 2, 1, 3] {
+            to_slice(&mut d, key, z);
+        }
+        assert_eq!(d.history.undo_title().map(str::to_owned), title);
+        d.apply(&Command::Voi(VoiCommand::Reset(key)));
+        assert_eq!(d.history.undo_title().map(str::to_owned), title, "nothing had been changed");
+        d.apply(&Command::Voi(VoiCommand::Set {
+            series: key,
+            window: Window::linear(7.0, 70.0),
+            name: None,
+        }));
+        to_slice(&mut d, key, 1);
+        d.apply(&Command::Edit(EditCommand::Undo));
+        assert_eq!(window(&d, key).center, 100.0, "the window of the slice on show, not of the one before");
+        to_slice(&mut d, key, 2);
+        d.apply(&Command::Edit(EditCommand::Redo));
+        assert_eq!(window(&d, key).center, 7.0);
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub struct Display {
     pub window: Window,
     /// Name of the preset the window came from, until it is changed by hand.
     pub window_name: Option<String>,
+    /// Which of the file's windows is in force: each slice is then shown with its own.
+    pub file_window: Option<usize>,
     /// Whether low values are bright.
     pub is_inverted: bool,
     /// Whether a colour profile of the image is applied to what is shown.
@@ -121,6 +123,7 @@ impl Display {
         Self {
             window,
             window_name,
+            file_window: (!series.windows.is_empty()).then_some(0),
             is_inverted: series.is_inverted,
             is_color_managed: true,
             interpolation: Interpolation::Linear,

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use glam::DVec3;
 use imaging::geometry::Geometry;
+use imaging::intensity::NamedWindow;
 use imaging::measurement::DrawingKind;
 
 use crate::tasks::Task;
@@ -163,6 +164,37 @@ impl Document {
         Some(self.cursors.get(&key).copied().unwrap_or_else(|| geometry.center_lps()))
     }
 
+    /// Windows that the file suggests for what is shown: the acquired slice in which the crosshair lies.
+    pub fn file_windows(&self, key: SeriesKey) -> &[NamedWindow] {
+        let Some(series) = self.series(key) else { return &[] };
+        self.slice_at_cursor(key).map_or(&series.windows, |z| series.windows_of_slice(z))
+    }
+
+    fn slice_at_cursor(&self, key: SeriesKey) -> Option<usize> {
+        let geometry = self.series(key)?.loaded()?.volume.geometry();
+        let z = geometry.index_from_lps().transform_point3(self.cursor(key)?).z.round();
+        Some((z.max(0.0) as usize).min(geometry.dims().z - 1))
+    }
+
+    /// Where a window of the file is in force, lets the slice on show have its own.
+    ///
+    /// That follows from where the crosshair is, and is no step to undo.
+    pub(crate) fn follow_file_windows(&mut self) {
+        let keys: Vec<SeriesKey> = self.workspace.displays.keys().copied().collect();
+        for key in keys {
+            let own = self.workspace.displays.get(&key).and_then(|display| {
+                let n = display.file_window?;
+                let windows = self.file_windows(key);
+                let same_name = windows.iter().find(|own| Some(&own.name) == display.window_name.as_ref());
+                same_name.or_else(|| windows.get(n)).cloned()
+            });
+            if let (Some(own), Some(display)) = (own, self.workspace.displays.get_mut(&key)) {
+                display.window = own.window;
+                display.window_name = Some(own.name);
+            }
+        }
+    }
+
     /// How lengths of a series are to be shown.
     pub fn lengths(&self, series: &Series) -> Lengths {
         Lengths::of(
@@ -174,7 +206,7 @@ impl Document {
 
     /// Gives viewports whose series became known their planes, cameras and grey values.
     ///
-    /// Called after messages and commands; does nothing for viewports that have been placed.
+    /// Called after messages and commands; viewports that have been placed stay as they are.
     pub fn place_views(&mut self) {
         let is_neurological = self.workspace.is_neurological;
         for viewport in &mut self.workspace.viewports {
@@ -189,6 +221,7 @@ impl Document {
                 self.workspace.displays.entry(key).or_insert_with(|| Display::initial(series));
             }
         }
+        self.follow_file_windows();
     }
 
     /// Takes a volume that finished loading: crosshair on a voxel centre, automatic grey values from all of it.

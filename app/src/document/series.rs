@@ -53,7 +53,7 @@ pub struct Series {
     pub voxel_type: &'static str,
     /// Unit of modality values.
     pub unit: Unit,
-    /// Windows the file suggests.
+    /// Windows the file suggests for the middle slice.
     pub windows: Vec<NamedWindow>,
     /// Whether low values are bright.
     pub is_inverted: bool,
@@ -119,6 +119,14 @@ impl Series {
             source: SeriesSource::Memory(volume),
             preview: None,
             volume: Task::Idle,
+        }
+    }
+
+    /// Windows the file suggests for one slice.
+    pub fn windows_of_slice(&self, z: usize) -> &[NamedWindow] {
+        match &self.source {
+            SeriesSource::Files(entry) => entry.windows_of_slice(z, 0),
+            SeriesSource::Memory(_) => &self.windows,
         }
     }
 

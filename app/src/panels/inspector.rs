@@ -2,7 +2,7 @@
 
 use egui::{ComboBox, Grid, RichText, ScrollArea, Ui};
 use egui_phosphor::regular as icons;
-use imaging::intensity::{CT_PRESETS, Window};
+use imaging::intensity::{CT_PRESETS, NamedWindow, Window};
 use imaging::series::SeriesWarning;
 use imaging::verdict::Level;
 use render_core::scene::{Interpolation, Slab, SlabMode};
@@ -37,7 +37,8 @@ pub fn inspector_ui(
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 6.0;
         if series.channels == 1 {
-            section(ui, "Window", true, |ui| window_ui(ui, series, display, queue));
+            let file_windows = document.file_windows(series.key);
+            section(ui, "Window", true, |ui| window_ui(ui, series, (display, file_windows), queue));
         }
         let viewport = document.active_viewport();
         if let Some(view) = viewport.slice() {
@@ -64,7 +65,12 @@ pub fn inspector_ui(
     });
 }
 
-fn window_ui(ui: &mut Ui, series: &Series, display: &Display, queue: &CommandQueue) {
+fn window_ui(
+    ui: &mut Ui,
+    series: &Series,
+    (display, file_windows): (&Display, &[NamedWindow]),
+    queue: &CommandQueue,
+) {
     let w = display.window.adjustable();
     let decimals = if w.width >= 50.0 { 0 } else { 3 };
     let speed = (w.width / 200.0).max(if decimals == 0 { 1.0 } else { 1e-6 });
@@ -93,10 +99,11 @@ fn window_ui(ui: &mut Ui, series: &Series, display: &Display, queue: &CommandQue
         let send = |command| queue.send(Command::Voi(command));
         let combo = ComboBox::from_id_salt("window preset").selected_text(name).width(150.0);
         let response = combo.show_ui(ui, |ui| {
-            for (i, named) in series.windows.iter().enumerate() {
+            for (i, named) in file_windows.iter().enumerate() {
                 let label =
                     if named.name.is_empty() { format!("File {}", i + 1) } else { named.name.clone() };
-                if ui.selectable_label(false, format!("{label} (file)")).clicked() {
+                let is_current = display.file_window.is_some() && display.window == named.window;
+                if ui.selectable_label(is_current, format!("{label} (file)")).clicked() {
                     send(VoiCommand::FileWindow(series.key, i));
                 }
             }

@@ -2,6 +2,7 @@
 
 use egui::{Key, Modifiers, PointerButton, vec2};
 use glam::DVec3;
+use imaging::phantom::dicom_file;
 use lantern::document::{Tool, ViewportId};
 
 use crate::driver::Window;
@@ -41,6 +42,41 @@ fn one_notch_of_the_wheel_is_one_image_and_keys_do_the_same() {
     }
     // The first image is the one nearest the head.
     assert!((cursor(&window).z - -28.5).abs() < 1e-9, "{}", cursor(&window));
+}
+
+#[test]
+fn each_image_has_its_own_window_of_the_file_and_alt_digits_offer_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for z in 0..3u16 {
+        let image = dicom_file::object("1.2.840.10008.5.1.4.1.1.4", "MR")
+            .text(0x0008_0018, "UI", &format!("1.2.3.4.{z}"))
+            .ds(0x0020_0032, &[0.0, 0.0, f64::from(z)])
+            .ds(0x0020_0037, &[1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
+            .us(0x0028_0002, &[1])
+            .text(0x0028_0004, "CS", "MONOCHROME2")
+            .us(0x0028_0010, &[2])
+            .us(0x0028_0011, &[2])
+            .ds(0x0028_0030, &[1.0, 1.0])
+            .us(0x0028_0100, &[16])
+            .us(0x0028_0101, &[16])
+            .us(0x0028_0102, &[15])
+            .us(0x0028_0103, &[0])
+            .ds(0x0028_1050, &[100.0 * f64::from(z), 1000.0 + f64::from(z)])
+            .ds(0x0028_1051, &[50.0, 60.0])
+            .bytes(0x7FE0_0010, "OW", &[z as u8, 0, 100, 0, 200, 0, 44, 1]);
+        std::fs::write(folder.path().join(format!("{z}.dcm")), image.file()).unwrap();
+    }
+    let mut window = Window::with_paths(SMALL, 1.0, vec![folder.path().to_path_buf()]);
+    assert_eq!(voi(&window), (100.0, 50.0));
+    // The next image is further from the head.
+    window.key(Modifiers::NONE, Key::ArrowDown);
+    assert_eq!(voi(&window), (0.0, 50.0));
+    window.key(Modifiers::NONE, Key::Home);
+    assert!(window.description("Axial").contains("C 200  W 50"), "{}", window.description("Axial"));
+    window.key(Modifiers::ALT, Key::Num2);
+    assert_eq!(voi(&window), (1002.0, 60.0));
+    window.key(Modifiers::NONE, Key::ArrowDown);
+    assert_eq!(voi(&window), (1001.0, 60.0));
 }
 
 #[test]
