@@ -15,8 +15,9 @@ use executor_support::container::{ContainerStore, contained, contained_with};
 use executor_support::*;
 use platform_server::executor::capabilities::{Isolation, LimitMeans};
 use platform_server::executor::container::{self, ContainerConfig, Pull};
+use platform_server::executor::fastio::{DeclaredArray, DeclaredInput, DeclaredOutput};
 use platform_server::executor::spec::{Access, Limits, Mount};
-use platform_server::executor::{Executor, ExecutorError, OnRestart, Outcome, RunSpec, RunToken};
+use platform_server::executor::{Executor, ExecutorError, FastIo, OnRestart, Outcome, RunSpec, RunToken};
 
 fn mount(folder: &Path, place: &str, access: Access) -> Mount {
     Mount { host: folder.into(), place: place.into(), access }
@@ -114,6 +115,36 @@ async fn names_that_are_no_images_and_runs_without_one_are_refused() {
     let plain = bench_with(false, |_| ()).await.unwrap();
     let refused = plain.executor.submit(new_token(), RunSpec { image: Some("a".into()), ..sh("true") }).await;
     assert!(matches!(refused, Err(ExecutorError::BadSpec { .. })));
+}
+
+#[tokio::test]
+async fn inputs_and_outputs_in_shared_memory_are_refused_before_anything_is_started() {
+    let folder = tempfile::tempdir().unwrap();
+    // An engine that tells what it is and notes what it is asked; it could run nothing.
+    let engine = folder.path().join("docker");
+    let script = "#!/bin/sh\necho \"$*\" >> \"$0.asked\"\ncase \"$*\" in\n*--version*) echo Docker version 24.0.5 ;;\n\
+                  *version*) echo '\"24.0.5\"' ;;\n*info*) echo '{}' ;;\n*) exit 1 ;;\nesac\n";
+    fs::write(&engine, script).unwrap();
+    fs::set_permissions(&engine, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut config = ContainerConfig::new(folder.path().join("state"), shim());
+    config.program = Some(engine.clone());
+    let executor = container::open(config).await.unwrap();
+    let asked = || fs::read_to_string(engine.with_extension("asked")).unwrap();
+    let at_the_start = asked();
+
+    let array = || DeclaredArray { element: "float32".into(), shape: vec![None, Some(512)] };
+    let outputs = vec![DeclaredOutput { name: "volume".into(), array: array(), consumers: Vec::new() }];
+    let inputs = vec![DeclaredInput { producer: "reader".into(), output: "volume".into(), array: array() }];
+    for fastio in [FastIo { outputs, ..FastIo::default() }, FastIo { inputs, ..FastIo::default() }] {
+        let image = Some("localhost/any:1".to_owned());
+        let refused =
+            executor.submit(new_token(), RunSpec { image, fastio: Some(fastio), ..sh("true") }).await;
+        let Err(ExecutorError::BadSpec { reason }) = refused else { panic!("{refused:?}") };
+        assert!(reason.contains("shared memory, which containers do not have"), "{reason}");
+    }
+    assert_eq!(asked(), at_the_start, "the engine was to do something");
+    let runs = fs::read_dir(folder.path().join("state/runs")).map_or(0, Iterator::count);
+    assert_eq!(runs, 0, "something of a refused run is left");
 }
 
 /// A program that stands before Podman and does something else for one of its verbs.
