@@ -1,5 +1,6 @@
 //! Keeps `docs/manual.md` true: its tables of keys and options are made from the program itself.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use clap::CommandFactory;
@@ -73,6 +74,21 @@ fn replaced(manual: &str, marker: &str, content: &str) -> String {
     let at = manual.find(&start).expect("the marker is there") + start.len();
     let end = at + manual[at..].find("<!-- end -->").expect("the end marker is there");
     format!("{}{content}{}", &manual[..at], &manual[end..])
+}
+
+#[test]
+fn no_option_of_a_verb_hides_among_those_of_all_verbs() {
+    let shared = |command: &clap::Command| -> BTreeSet<String> {
+        command.get_arguments().filter(|arg| is_shared(arg)).map(|arg| arg.get_id().to_string()).collect()
+    };
+    let root = crate::cli::Cli::command();
+    let listed = shared(root.find_subcommand("list").expect("there is such a verb"));
+    let mut waiting = vec![&root];
+    while let Some(command) = waiting.pop() {
+        let own = shared(command);
+        assert!(own.is_subset(&listed), "`{}`: {:?}", command.get_name(), own.difference(&listed));
+        waiting.extend(command.get_subcommands());
+    }
 }
 
 #[test]

@@ -9,13 +9,13 @@ use super::show::{self, table, time};
 /// Show who asked the server for what, newest first; for admins
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Arguments {
-    #[command(flatten)]
-    place: Place,
-
     /// Lines at most
     #[arg(short = 'n', long = "count", value_name = "N", default_value_t = 100,
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     count: u32,
+
+    #[command(flatten)]
+    place: Place,
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {

@@ -20,9 +20,6 @@ use crate::cli::wrong_settings;
 /// Where users are kept.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct Place {
-    #[command(flatten)]
-    pub(super) target: Target,
-
     /// Folder of a server that does not run, instead of a server: how its owner makes the first admin
     #[arg(long, value_name = "DIR", global = true, conflicts_with_all = ["server", "profile"])]
     data: Option<PathBuf>,
@@ -30,6 +27,10 @@ pub(super) struct Place {
     /// What that server is given as --config, where it is: it says which database its users are in
     #[arg(long, value_name = "FILE", global = true, requires = "data")]
     settings: Option<PathBuf>,
+
+    // Last, because options that follow it would stand under its heading.
+    #[command(flatten)]
+    pub(super) target: Target,
 }
 
 /// An open one.
