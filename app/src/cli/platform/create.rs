@@ -121,6 +121,10 @@ struct Model {
     #[arg(short, long)]
     name: Option<String>,
 
+    /// Print the identifier alone
+    #[arg(short, long)]
+    raw: bool,
+
     /// A note; may come several times
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse::pair)]
     metadata: Vec<(String, String)>,
@@ -281,6 +285,9 @@ async fn create_payload(target: &Target, wanted: &Payload) -> anyhow::Result<()>
 }
 
 async fn create_model(target: &Target, wanted: &Model) -> anyhow::Result<()> {
+    if wanted.raw && target.json() {
+        return Err(usage("--raw and --json exclude each other"));
+    }
     let metadata = parse::metadata(&wanted.metadata)?;
     let is_folder = wanted.path.is_dir();
     let name = wanted
@@ -303,6 +310,9 @@ async fn create_model(target: &Target, wanted: &Model) -> anyhow::Result<()> {
         file.with_context(|| format!("cannot read `{}`", wanted.path.display()))?
     };
     let model = client.models().upload(&name, model_type, &metadata, file).await?;
+    if wanted.raw {
+        return output::text(&model.id.to_string());
+    }
     made(target.json(), "model_id", &model.id)
 }
 

@@ -64,6 +64,11 @@ fn models_go_into_catalogs_and_come_back() {
     assert_eq!((details.name.as_str(), &content[..4]), ("kidney.v2", &b"PK\x03\x04"[..]));
     assert!(content.windows(22).any(|bytes| bytes == b"kidney.v2/config.pbtxt"), "the folder's name is kept");
     server.text(&["delete", "models", packed]);
+    let create = ["create", "model", "-p", path(&archive)];
+    let raw = server.text(&[&create[..], &["-r"]].concat());
+    assert!(server.fake.state().models.contains_key(raw.strip_suffix('\n').unwrap()), "{raw:?}");
+    assert!(server.fails(&[&create[..], &["--raw", "--json"]].concat(), 2).contains("exclude each other"));
+    server.text(&["delete", "models", raw.trim()]);
     let made = server.json(&["create", "model", "-p", path(&archive), "-t", "pytorch"]);
     let id = made["model_id"].as_str().unwrap();
     let models = server.json(&["list", "models"]);
