@@ -127,8 +127,11 @@ impl Platform {
         .await
     }
 
-    /// Stops the inference servers and services that the platform started: this server checks those of a definition
-    /// and starts none, so nothing is left to stop. Jobs, their operators and the server itself go on.
+    /// Stops the inference servers and services that the platform started, and nothing else.
+    ///
+    /// This server checks those of a definition and starts none, so nothing is left to stop. Jobs, their operators and
+    /// the server itself go on: published clients call this to give GPUs back, and expect a server afterwards. Some
+    /// pages about older releases let the call end the whole server; whoever wants that sends it a signal.
     ///
     /// # Errors
     /// None: what was not started is stopped.

@@ -24,6 +24,32 @@ async fn the_version_is_that_of_the_api_with_or_without_a_header() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn stop_ends_services_of_pipelines_and_neither_jobs_nor_the_server() {
+    let Some(server) = start_with_operators().await else { return };
+    let (job, _) = server.job(&server.pipeline("sleep 600").await).await;
+    server.begin(&job).await;
+    let status = || async {
+        let request = wire::JobsStatusRequest { job_id: Some(job.clone()), ..Default::default() };
+        server.jobs().status(request).await.unwrap().into_inner()
+    };
+    let running = async {
+        while status().await.state != 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, running).await.expect("the job runs");
+    let answer = server.clara().stop(wire::ClaraStopRequest::default()).await.unwrap();
+    accepted(&answer.into_inner().header);
+    accepted(
+        &server.clara().version(wire::ClaraVersionRequest::default()).await.unwrap().into_inner().header,
+    );
+    assert_eq!(status().await.state, 2, "the job goes on");
+    let cancel = wire::JobsCancelRequest { job_id: Some(job.clone()), ..Default::default() };
+    accepted(&server.jobs().cancel(cancel).await.unwrap().into_inner().header);
+    assert_eq!(server.end(&job).await.status, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn utilization_is_one_message_or_goes_on() {
     let server = start().await;
     let ask = |watch| wire::ClaraUtilizationRequest { header: None, watch };
