@@ -2,7 +2,7 @@
 
 use super::{Server, lantern, settings, text};
 
-const LINES: &str = r#"
+pub(super) const LINES: &str = r#"
 api-version: 0.4.0
 name: line-counter
 operators:

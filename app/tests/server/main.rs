@@ -4,6 +4,7 @@
 
 mod commands;
 mod killed;
+mod postgres;
 mod reference;
 mod traces;
 mod users;
