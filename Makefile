@@ -9,7 +9,8 @@ SCREENSHOT ?= screenshot.png
 # software Vulkan driver for machines without a graphics card. Test: a virtual display; python3-venv for the
 # published client of the platform; postgresql for servers of the tests' own. bubblewrap: the sandbox of operators.
 # podman, with runc since crun refuses cgroups of both versions at once: operators in containers; busybox-static: the
-# image that their tests run. dicom3tools: the validator that reports of measurements have to pass.
+# image that their tests run. dicom3tools: the validator that reports of measurements and copies without identity have
+# to pass.
 PACKAGES := g++ cmake make pkg-config ca-certificates tar xz-utils \
 	libvulkan1 mesa-vulkan-drivers libegl1 libgl1 libegl-mesa0 libgl1-mesa-dri \
 	libx11-6 libx11-xcb1 libxcursor1 libxi6 libxrandr2 libxkbcommon0 libxkbcommon-x11-0 libwayland-client0 \

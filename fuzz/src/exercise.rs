@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 use glam::{DVec2, DVec3};
 use imaging::contours::ImageGrid;
+use imaging::deidentify::{Dates, Deidentifier, Key, Options};
 use imaging::derived::Derived;
-use imaging::formats::{ReadLimits, load, load_object, load_slice, scan, uptake_header};
+use imaging::formats::dicom::attributes::{Search, compare, read_file};
+use imaging::formats::{ReadLimits, SourceFile, load, load_object, load_slice, scan, uptake_header};
 use imaging::geometry::{Dims, Geometry};
 use imaging::source::Progress;
 use imaging::uptake::suv_body_weight;
@@ -28,6 +30,8 @@ pub const TARGETS: &[(&str, &str)] = &[
 
 /// Series of one input that are loaded; a fuzzer that makes more learns nothing from them.
 const MAX_SERIES: usize = 4;
+/// Attributes of one input that are written as lines.
+const MAX_ROWS: usize = 1000;
 
 /// Writes `bytes` into `folder` under the name that `target` asks for, and says where.
 ///
@@ -44,6 +48,7 @@ pub fn place(folder: &Path, target: &str, bytes: &[u8]) -> PathBuf {
 
 /// Opens a file as the program would. Returns how many series and objects could be loaded.
 pub fn open(path: &Path) -> usize {
+    exercise_attributes(path);
     let Ok(catalog) = scan(&[path.to_path_buf()], &Progress::new()) else { return 0 };
     let mut loaded = 0;
     for entry in catalog.series.iter().take(MAX_SERIES) {
@@ -64,6 +69,22 @@ pub fn open(path: &Path) -> usize {
         }
     }
     loaded
+}
+
+/// Shows every attribute, and makes a copy without identity.
+fn exercise_attributes(path: &Path) {
+    if let Ok(attributes) = read_file(path) {
+        let _ = (
+            attributes.search(&Search::new("a")),
+            compare(&attributes, &attributes),
+            attributes.rows_of_frame(1),
+        );
+        let _ = attributes.rows().iter().take(MAX_ROWS).map(|row| row.line().len()).sum::<usize>();
+    }
+    let key = Key::from_hex(&"5a".repeat(16)).expect("a key");
+    let options =
+        Options { dates: Dates::Shifted, descriptors: true, safe_private: true, ..Options::default() };
+    let _ = Deidentifier::new(options, key).examine(&SourceFile::plain(path));
 }
 
 fn exercise_object(derived: &Derived, grid: &Geometry) {

@@ -13,6 +13,8 @@ use crate::geometry::GeometryError;
 pub enum ImagingError {
     #[error("cannot read `{}`", .path.display())]
     Io { path: PathBuf, source: std::io::Error },
+    #[error("cannot write `{}`", .path.display())]
+    Write { path: PathBuf, source: std::io::Error },
     #[error("no image found in `{}`", .path.display())]
     NothingFound { path: PathBuf },
     #[error("not an image that can be read: {reason}: `{}`", .path.display())]
@@ -43,6 +45,7 @@ impl ImagingError {
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Io { path, .. }
+            | Self::Write { path, .. }
             | Self::NothingFound { path }
             | Self::NotAnImage { path, .. }
             | Self::Damaged { path, .. }
@@ -57,7 +60,7 @@ impl ImagingError {
     /// What is wrong, in words and without the path, for lists that show the path themselves.
     pub fn reason(&self) -> String {
         match self {
-            Self::Io { source, .. } => source.to_string(),
+            Self::Io { source, .. } | Self::Write { source, .. } => source.to_string(),
             Self::NothingFound { .. } => "no image found".to_owned(),
             Self::NotAnImage { reason, .. } | Self::Damaged { reason, .. } => reason.clone(),
             Self::Truncated { expected_bytes, found_bytes, .. } => {

@@ -11,6 +11,8 @@
 pub mod annotation;
 pub mod color_profile;
 pub mod contours;
+#[cfg(feature = "dicom")]
+pub mod deidentify;
 pub mod derived;
 pub mod fault;
 pub mod formats;

@@ -3,6 +3,7 @@
 //! Every verb ends with 0 (ok), 1 (failed) or 2 (bad usage); data goes to stdout, errors to stderr.
 
 mod bench;
+mod deidentify;
 mod info;
 mod output;
 mod platform;
@@ -11,6 +12,7 @@ mod render;
 mod select;
 mod selftest;
 mod serve;
+mod tags;
 mod telemetry;
 mod values;
 
@@ -68,6 +70,8 @@ struct WindowArguments {
 enum Verb {
     Info(info::Arguments),
     Probe(probe::Arguments),
+    Tags(tags::Arguments),
+    Deidentify(deidentify::Arguments),
     Render(render::Arguments),
     #[command(subcommand)]
     Bench(bench::Arguments),
@@ -147,6 +151,8 @@ pub fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             let order = matches.subcommand_matches("probe").map(probe::points_in_order).unwrap_or_default();
             probe::run(&arguments, &order)
         }
+        Some(Verb::Tags(arguments)) => tags::run(&arguments),
+        Some(Verb::Deidentify(arguments)) => deidentify::run(&arguments),
         Some(Verb::Render(arguments)) => render::run(&arguments),
         Some(Verb::Bench(arguments)) => bench::run(&arguments, started),
         Some(Verb::Selftest(arguments)) => selftest::run(&arguments),

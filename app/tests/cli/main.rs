@@ -6,6 +6,7 @@ mod data;
 mod objects;
 mod pictures;
 mod platform;
+mod privacy;
 mod selftest;
 mod usage;
 
@@ -34,6 +35,7 @@ fn json(verb: &str, arguments: &[&str]) -> Value {
     let schema = match verb.split(' ').next() {
         Some("info") => include_str!("../../../docs/schema/info.schema.json"),
         Some("selftest") => include_str!("../../../docs/schema/selftest.schema.json"),
+        Some("tags") => include_str!("../../../docs/schema/tags.schema.json"),
         Some("probe") => include_str!("../../../docs/schema/probe.schema.json"),
         _ => include_str!("../../../docs/schema/bench.schema.json"),
     };

@@ -8,6 +8,8 @@ fn every_verb_explains_itself() {
         "",
         "info",
         "probe",
+        "tags",
+        "deidentify",
         "render",
         "bench",
         "bench load",

@@ -30,6 +30,27 @@ impl SourceFile {
         }
     }
 
+    /// A file of its own.
+    pub fn plain(path: impl Into<PathBuf>) -> Self {
+        Self { place: Place::Plain(path.into()) }
+    }
+
+    #[cfg(feature = "dicom")]
+    pub(crate) fn location(&self) -> super::dicom::Location {
+        match &self.place {
+            Place::Plain(path) => super::dicom::Location::File(path.clone()),
+            Place::Archived(location) => location.clone(),
+        }
+    }
+
+    #[cfg(feature = "dicom")]
+    pub(crate) fn at(location: &super::dicom::Location) -> Self {
+        match location {
+            super::dicom::Location::File(path) => Self::plain(path),
+            archived => Self { place: Place::Archived(archived.clone()) },
+        }
+    }
+
     /// The bytes of a file inside an archive, unpacked within the limits of [`super::dicom`]; `None` for a file of its
     /// own. Blocks on disk.
     ///
@@ -50,21 +71,28 @@ impl SourceFile {
 /// # Errors
 /// The header's own error.
 pub fn source_files(entry: &SeriesEntry) -> Result<Vec<SourceFile>, ImagingError> {
-    let plain = |path: PathBuf| SourceFile { place: Place::Plain(path) };
     match &entry.origin {
         #[cfg(feature = "dicom")]
-        Origin::Dicom(series) => {
-            let file = |location: &super::dicom::Location| match location {
-                super::dicom::Location::File(path) => plain(path.clone()),
-                archived => SourceFile { place: Place::Archived(archived.clone()) },
-            };
-            Ok(series.locations().map(file).collect())
-        }
+        Origin::Dicom(series) => Ok(series.locations().map(SourceFile::at).collect()),
         Origin::File(path) => {
             let format = FILE_FORMATS.iter().find(|format| format.source == entry.source);
             let Some(format) = format else { return Err(not_built_in(path)) };
             let companions = (format.companions)(path)?;
-            Ok(std::iter::once(path.clone()).chain(companions).map(plain).collect())
+            Ok(std::iter::once(path.clone()).chain(companions).map(SourceFile::plain).collect())
         }
+    }
+}
+
+/// The object that a slice of one point in time is read from, and which of its frames (DICOM counts from 1).
+///
+/// `None` where no object fills the slice, and for other formats.
+#[cfg(feature = "dicom")]
+pub fn slice_source(entry: &SeriesEntry, z: usize, time_point: usize) -> Option<(SourceFile, usize)> {
+    match &entry.origin {
+        Origin::Dicom(series) => {
+            let (location, frame_index) = series.frame_at(z, time_point)?;
+            Some((SourceFile::at(location), frame_index + 1))
+        }
+        Origin::File(_) => None,
     }
 }

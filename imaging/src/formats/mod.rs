@@ -27,6 +27,8 @@ mod raw;
 
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "dicom")]
+pub use files::slice_source;
 pub use files::{SourceFile, source_files};
 
 use crate::ImagingError;

@@ -105,6 +105,20 @@ impl Bytes {
         Ok(Self { source: Source::Memory, window, window_start: offset, len })
     }
 
+    /// All that the deflated data from `start` on unpacks to, in a file that has no name: readable in any order, and
+    /// no larger in memory than a window.
+    ///
+    /// Damage is an error here.
+    pub(crate) fn unpacked(self, start: u64) -> io::Result<Self> {
+        let limit = inflated_limit(self.len.saturating_sub(start));
+        let mut file = tempfile::tempfile()?;
+        let len = io::copy(&mut self.inflater(start)?.0.take(limit + 1), &mut file)?;
+        if len > limit {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "unpacks to more than any object holds"));
+        }
+        Ok(Self { source: Source::File(file), window: Vec::new(), window_start: 0, len })
+    }
+
     fn inflater(self, start: u64) -> io::Result<Stream> {
         let packed: Box<dyn Read + Send + Sync> = match self.source {
             Source::File(mut file) => {

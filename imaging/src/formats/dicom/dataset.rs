@@ -11,12 +11,12 @@ use super::tags::{self, Tag};
 use crate::color_profile::MAX_PROFILE_BYTES;
 
 /// Nesting beyond this is an attack or damage; real objects stay below ten.
-const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 /// Largest value that is kept; lookup tables have at most 65 536 entries of two bytes.
 const MAX_VALUE_BYTES: u32 = 1 << 20;
 /// Largest overlay plane that is kept: eight thousand pixels square, or as many over several frames.
 const MAX_OVERLAY_BYTES: u32 = 8 << 20;
-const UNDEFINED_LENGTH: u32 = u32::MAX;
+pub(super) const UNDEFINED_LENGTH: u32 = u32::MAX;
 
 pub(crate) const IMPLICIT_LITTLE: &str = "1.2.840.10008.1.2";
 pub(crate) const EXPLICIT_LITTLE: &str = "1.2.840.10008.1.2.1";
@@ -25,9 +25,30 @@ pub(crate) const EXPLICIT_BIG: &str = "1.2.840.10008.1.2.2";
 
 /// How elements are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Syntax {
-    is_explicit: bool,
-    is_big_endian: bool,
+pub(super) struct Syntax {
+    pub(super) is_explicit: bool,
+    pub(super) is_big_endian: bool,
+}
+
+impl Syntax {
+    pub(super) const IMPLICIT: Self = Self { is_explicit: false, is_big_endian: false };
+
+    /// The transfer syntax of uncompressed data that is written so.
+    pub(super) fn plain_name(self) -> &'static str {
+        match (self.is_explicit, self.is_big_endian) {
+            (false, _) => IMPLICIT_LITTLE,
+            (true, false) => EXPLICIT_LITTLE,
+            (true, true) => EXPLICIT_BIG,
+        }
+    }
+
+    pub(super) fn u16(self, bytes: [u8; 2]) -> u16 {
+        if self.is_big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) }
+    }
+
+    pub(super) fn u32(self, bytes: [u8; 4]) -> u32 {
+        if self.is_big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
+    }
 }
 
 /// Why an object could not be walked.
@@ -136,21 +157,19 @@ fn guess_syntax(head: &[u8]) -> Option<Syntax> {
         (true, _, true) => Some(Syntax { is_explicit: true, is_big_endian: false }),
         (_, true, true) => Some(Syntax { is_explicit: true, is_big_endian: true }),
         // An even, short first value; text files do not start with such bytes.
-        (true, _, false) if implicit_len <= 256 && implicit_len % 2 == 0 => {
-            Some(Syntax { is_explicit: false, is_big_endian: false })
-        }
+        (true, _, false) if implicit_len <= 256 && implicit_len % 2 == 0 => Some(Syntax::IMPLICIT),
         _ => None,
     }
 }
 
-const LONG_VRS: [&[u8; 2]; 13] =
+pub(super) const LONG_VRS: [&[u8; 2]; 13] =
     [b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"SQ", b"UC", b"UR", b"UT", b"UN", b"SV", b"UV"];
 const SHORT_VRS: [&[u8; 2]; 21] = [
     b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FL", b"FD", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL",
     b"SS", b"ST", b"TM", b"UI", b"UL", b"US",
 ];
 
-fn is_known_vr(vr: [u8; 2]) -> bool {
+pub(super) fn is_known_vr(vr: [u8; 2]) -> bool {
     LONG_VRS.contains(&&vr) || SHORT_VRS.contains(&&vr)
 }
 
@@ -163,43 +182,67 @@ pub(crate) fn read_header(bytes: &mut Bytes) -> Result<Header, WalkError> {
 
 /// As [`read_header`], for objects of which other elements matter.
 pub(crate) fn read_header_keeping(bytes: &mut Bytes, keep: Keep) -> Result<Header, WalkError> {
-    let start = data_set_start(bytes)?;
-    let (meta, data_start) = read_meta(bytes, start)?;
-    let mut transfer_syntax = meta.text(tags::TRANSFER_SYNTAX_UID).unwrap_or_default();
-    let mut start = data_start;
-    if transfer_syntax == DEFLATED {
+    let mut opening = opening(bytes)?;
+    if opening.transfer_syntax == DEFLATED {
         let packed = std::mem::replace(bytes, Bytes::in_memory(Vec::new()));
-        *bytes = packed.inflating(start)?;
-        start = 0;
+        *bytes = packed.inflating(opening.start)?;
+        opening.start = 0;
     }
-    let next = bytes.at(start, 8)?.map(<[u8]>::to_vec).unwrap_or_default();
-    let found = guess_syntax(&next);
-    let stated = match transfer_syntax.as_str() {
-        "" => None,
-        IMPLICIT_LITTLE => Some(Syntax { is_explicit: false, is_big_endian: false }),
-        EXPLICIT_BIG => Some(Syntax { is_explicit: true, is_big_endian: true }),
-        _ => Some(Syntax { is_explicit: true, is_big_endian: false }),
-    };
-    // The bytes win over the label where they are unmistakable: some writers mislabel implicit and explicit.
-    let syntax = match (stated, found) {
-        (_, Some(found)) => found,
-        (Some(stated), None) => stated,
-        (None, None) if next.is_empty() => return Err(WalkError::Damaged("nothing after the file header")),
-        (None, None) => return Err(WalkError::NotDicom),
-    };
-    if transfer_syntax.is_empty() {
-        transfer_syntax = match (syntax.is_explicit, syntax.is_big_endian) {
-            (false, _) => IMPLICIT_LITTLE,
-            (true, false) => EXPLICIT_LITTLE,
-            (true, true) => EXPLICIT_BIG,
-        }
-        .to_owned();
-    }
+    let syntax = opening.settle(bytes)?;
+    let Opening { start, transfer_syntax, .. } = opening;
     let mut walk = Walk { bytes, keep, pixels: None, noted: None, is_truncated: false };
     let end = walk.bytes.len();
     let (data_set, _) = walk.data_set(start, end, syntax, 0)?;
     let (pixels, is_truncated, noted) = (walk.pixels, walk.is_truncated, walk.noted);
     Ok(Header { data_set, transfer_syntax, pixels, is_truncated, noted })
+}
+
+/// How an object begins: what its file header says, and where its data set starts.
+#[derive(Debug)]
+pub(super) struct Opening {
+    /// As stated; empty where nothing is, until [`Self::settle`] names what it found.
+    pub(super) transfer_syntax: String,
+    /// First element of the file header, if there is one.
+    pub(super) meta_start: u64,
+    /// First byte after the file header.
+    pub(super) start: u64,
+}
+
+/// Reads what stands before the data set.
+pub(super) fn opening(bytes: &mut Bytes) -> Result<Opening, WalkError> {
+    let meta_start = data_set_start(bytes)?;
+    let (meta, start) = read_meta(bytes, meta_start)?;
+    let transfer_syntax = meta.text(tags::TRANSFER_SYNTAX_UID).unwrap_or_default();
+    Ok(Opening { transfer_syntax, meta_start, start })
+}
+
+impl Opening {
+    /// How the data set at [`Self::start`] is written; a transfer syntax that nobody stated gets its name.
+    ///
+    /// A deflated data set has been unpacked before, and `start` counts from there.
+    pub(super) fn settle(&mut self, bytes: &mut Bytes) -> Result<Syntax, WalkError> {
+        let next = bytes.at(self.start, 8)?.map(<[u8]>::to_vec).unwrap_or_default();
+        let found = guess_syntax(&next);
+        let stated = match self.transfer_syntax.as_str() {
+            "" => None,
+            IMPLICIT_LITTLE => Some(Syntax::IMPLICIT),
+            EXPLICIT_BIG => Some(Syntax { is_explicit: true, is_big_endian: true }),
+            _ => Some(Syntax { is_explicit: true, is_big_endian: false }),
+        };
+        // The bytes win over the label where they are unmistakable: some writers mislabel implicit and explicit.
+        let syntax = match (stated, found) {
+            (_, Some(found)) => found,
+            (Some(stated), None) => stated,
+            (None, None) if next.is_empty() => {
+                return Err(WalkError::Damaged("nothing after the file header"));
+            }
+            (None, None) => return Err(WalkError::NotDicom),
+        };
+        if self.transfer_syntax.is_empty() {
+            self.transfer_syntax = syntax.plain_name().to_owned();
+        }
+        Ok(syntax)
+    }
 }
 
 /// Where the first element is, after a preamble if there is one.
@@ -253,11 +296,39 @@ pub(crate) fn inflate_pixels(mut bytes: Bytes, offset: u64, count: u64) -> Resul
     Ok(bytes.inflated(start, offset, count)?)
 }
 
-struct ElementHeader {
-    tag: Tag,
-    vr: [u8; 2],
-    value_at: u64,
-    len: u32,
+/// What stands before a value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ElementHeader {
+    pub(super) tag: Tag,
+    /// As written, or `??` where the element does not state it.
+    pub(super) vr: [u8; 2],
+    pub(super) value_at: u64,
+    pub(super) len: u32,
+}
+
+/// The header of the element at `at`; `None` if the object ends before it does.
+pub(super) fn element_header(
+    bytes: &mut Bytes,
+    at: u64,
+    syntax: Syntax,
+) -> Result<Option<ElementHeader>, WalkError> {
+    let Some(&[g0, g1, e0, e1, v0, v1, l0, l1]) = bytes.at(at, 8)?.and_then(<[u8]>::first_chunk) else {
+        return Ok(None);
+    };
+    let tag = u32::from(syntax.u16([g0, g1])) << 16 | u32::from(syntax.u16([e0, e1]));
+    let vr = [v0, v1];
+    let is_item = tag >> 16 == 0xFFFE;
+    // Letters that are no VR: the element is written as implicit VR in the middle of an explicit file.
+    let is_explicit = syntax.is_explicit && !is_item && vr.iter().all(u8::is_ascii_uppercase);
+    if !is_explicit {
+        let len = syntax.u32([v0, v1, l0, l1]);
+        return Ok(Some(ElementHeader { tag, vr: *b"??", value_at: at + 8, len }));
+    }
+    if LONG_VRS.contains(&&vr) {
+        let Some(&len) = bytes.at(at + 8, 4)?.and_then(<[u8]>::first_chunk) else { return Ok(None) };
+        return Ok(Some(ElementHeader { tag, vr, value_at: at + 12, len: syntax.u32(len) }));
+    }
+    Ok(Some(ElementHeader { tag, vr, value_at: at + 8, len: u32::from(syntax.u16([l0, l1])) }))
 }
 
 struct Walk<'a> {
@@ -284,7 +355,7 @@ impl Walk<'_> {
         }
         let mut set = DataSet { elements: Vec::new(), is_big_endian: syntax.is_big_endian };
         while at < end && !self.is_truncated {
-            let Some(header) = self.element_header(at, syntax)? else {
+            let Some(header) = element_header(self.bytes, at, syntax)? else {
                 // Where unpacked data ends is only known now.
                 self.is_truncated = at != self.bytes.len();
                 break;
@@ -322,8 +393,7 @@ impl Walk<'_> {
             let is_sequence = vr == *b"SQ" || (kept == Some(*b"SQ")) || len == UNDEFINED_LENGTH;
             if is_sequence && (kept.is_some() || len == UNDEFINED_LENGTH) {
                 // PS3.5 6.2.2 note: UN of undefined length holds implicit VR little endian.
-                let inner =
-                    if vr == *b"UN" { Syntax { is_explicit: false, is_big_endian: false } } else { syntax };
+                let inner = if vr == *b"UN" { Syntax::IMPLICIT } else { syntax };
                 let (items, after) = self.sequence(value_at, len, end, inner, depth + 1)?;
                 if kept.is_some() && set.find(tag).is_none() {
                     set.elements.push(Element { tag, vr: *b"SQ", value: Value::Items(items) });
@@ -378,7 +448,7 @@ impl Walk<'_> {
             end.min(outer_end)
         };
         while at < end {
-            let Some(header) = self.element_header(at, syntax)? else {
+            let Some(header) = element_header(self.bytes, at, syntax)? else {
                 self.is_truncated = true;
                 break;
             };
@@ -405,7 +475,7 @@ impl Walk<'_> {
 
     fn skip_fragments(&mut self, mut at: u64, end: u64, syntax: Syntax) -> Result<u64, WalkError> {
         while at < end {
-            let Some(header) = self.element_header(at, syntax)? else { break };
+            let Some(header) = element_header(self.bytes, at, syntax)? else { break };
             at = match header.tag {
                 tags::ITEM => header.value_at + u64::from(header.len),
                 tags::SEQUENCE_DELIMITATION => return Ok(header.value_at),
@@ -414,35 +484,6 @@ impl Walk<'_> {
         }
         self.is_truncated = true;
         Ok(end)
-    }
-
-    fn element_header(&mut self, at: u64, syntax: Syntax) -> Result<Option<ElementHeader>, WalkError> {
-        let Some(&[g0, g1, e0, e1, v0, v1, l0, l1]) = self.bytes.at(at, 8)?.and_then(<[u8]>::first_chunk)
-        else {
-            return Ok(None);
-        };
-        let short = |a, b| {
-            if syntax.is_big_endian { u16::from_be_bytes([a, b]) } else { u16::from_le_bytes([a, b]) }
-        };
-        let long = |bytes: [u8; 4]| {
-            if syntax.is_big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
-        };
-        let tag = u32::from(short(g0, g1)) << 16 | u32::from(short(e0, e1));
-        let vr = [v0, v1];
-        let is_item = tag >> 16 == 0xFFFE;
-        // Letters that are no VR: the element is written as implicit VR in the middle of an explicit file.
-        let is_explicit = syntax.is_explicit && !is_item && vr.iter().all(u8::is_ascii_uppercase);
-        if !is_explicit {
-            let len = long([v0, v1, l0, l1]);
-            return Ok(Some(ElementHeader { tag, vr: *b"??", value_at: at + 8, len }));
-        }
-        if LONG_VRS.contains(&&vr) {
-            let Some(&bytes) = self.bytes.at(at + 8, 4)?.and_then(<[u8]>::first_chunk) else {
-                return Ok(None);
-            };
-            return Ok(Some(ElementHeader { tag, vr, value_at: at + 12, len: long(bytes) }));
-        }
-        Ok(Some(ElementHeader { tag, vr, value_at: at + 8, len: u32::from(short(l0, l1)) }))
     }
 }
 
@@ -456,6 +497,19 @@ impl DataSet {
         match &self.find(tag)?.value {
             Value::Bytes(bytes) => Some(bytes),
             Value::Items(_) => None,
+        }
+    }
+
+    /// Texts of the elements that `is_wanted`, in all items, added to `texts`.
+    pub(super) fn texts(&self, is_wanted: &dyn Fn(Tag) -> bool, texts: &mut Vec<String>) {
+        for element in &self.elements {
+            match &element.value {
+                Value::Items(items) => items.iter().for_each(|item| item.texts(is_wanted, texts)),
+                Value::Bytes(bytes) if is_wanted(element.tag) => {
+                    texts.push(String::from_utf8_lossy(bytes).into_owned());
+                }
+                Value::Bytes(_) => {}
+            }
         }
     }
 

@@ -51,6 +51,12 @@ impl DicomSeries {
         self.instances.get(self.first)
     }
 
+    /// The object that a slice of the volume shows, and the index of its frame there.
+    pub(crate) fn frame_at(&self, z: usize, time_point: usize) -> Option<(&Location, usize)> {
+        let at = self.stack.nearest_frame(z, time_point)?;
+        Some((&self.instances.get(at.instance)?.location, at.frame))
+    }
+
     pub(crate) fn source_frame(&self, z: usize, time_point: usize) -> Option<SourceFrame> {
         let at = self.stack.nearest_frame(z, time_point)?;
         let instance = self.instance(at)?;

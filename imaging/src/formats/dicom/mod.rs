@@ -19,12 +19,16 @@
 //! was not acquired stays empty. The series carries a warning, and its verdict is amber or red.
 
 mod archive;
+pub mod attributes;
 mod bytes;
 mod codec;
 mod codestream;
 mod color;
 mod dataset;
+mod deidentify;
 mod derived_tags;
+mod dictionary;
+mod elements;
 mod encapsulated_document;
 mod fragments;
 mod frame_order;
@@ -54,8 +58,10 @@ mod tags;
 mod text;
 mod voi;
 
+pub(crate) use archive::{Member, ZipArchiveFile};
 pub(crate) use bytes::Location;
 pub(crate) use dataset::looks_like_dicom;
+pub(crate) use deidentify::{Identity, deidentify, identity};
 pub(crate) use group::{DicomSeries, group};
 pub(crate) use instance::Instance;
 pub(crate) use load::{load, load_slice};

@@ -15,7 +15,12 @@ pub(crate) struct Charset {
 impl Charset {
     /// From Specific Character Set (0008,0005). Unknown names fall back to Latin-1, a superset of the default.
     pub(crate) fn of(data_set: &DataSet) -> Self {
-        let declared = data_set.text(tags::SPECIFIC_CHARACTER_SET).unwrap_or_default();
+        Self::of_names(&data_set.text(tags::SPECIFIC_CHARACTER_SET).unwrap_or_default())
+    }
+
+    /// From the value of Specific Character Set.
+    pub(super) fn of_names(declared: &str) -> Self {
+        let declared = declared.trim_matches(|c: char| c == '\0' || c.is_whitespace());
         let mut names = declared.split('\\').map(str::trim);
         let first = names.next().unwrap_or_default();
         let initial = SpecificCharacterSet::from_code(first).unwrap_or_default();
