@@ -50,6 +50,7 @@ pub(crate) enum Otherwise {
 
 const PATIENT_NAME: u32 = 0x0010_0010;
 const PATIENT_ID: u32 = 0x0010_0020;
+const REFERENCED_STUDY_SEQUENCE: u32 = 0x0008_1110;
 const LENGTH_TO_END: u32 = 0x0008_0001;
 const ENCRYPTED_ATTRIBUTES: u32 = 0x0400_0500;
 
@@ -137,6 +138,8 @@ fn basic(subject: &Subject<'_>, code: Code, is_in_dummy: bool) -> Action {
         }
         Code::X => Action::Remove,
         Code::U if subject.is_empty => Action::Pass,
+        // Images have it with items or not at all.
+        Code::XZ if subject.tag == REFERENCED_STUDY_SEQUENCE => Action::Remove,
         Code::Z | Code::XZ if is_in_dummy => dummy,
         Code::Z | Code::XZ => Action::Empty,
         Code::D | Code::ZD => dummy,

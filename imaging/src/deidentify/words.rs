@@ -31,7 +31,7 @@ pub(super) const WORDS: &[&str] = &[
     "lying", "magnification", "magnitude", "mammo", "mammogram", "mammography", "mandible", "map",
     "mapping", "maps", "mastoid", "maxilla", "mean", "medial", "mediastinal", "mediastinum", "mesenteric",
     "mg", "minip", "mip", "ml", "mlo", "monitoring", "motion", "mpr", "mprage", "mr", "mra", "mrcp", "mri",
-    "mrs", "mrv", "multiphase", "muscle", "nac", "native", "navigation", "navigator", "neck", "nerve",
+    "mrv", "multiphase", "muscle", "nac", "native", "navigation", "navigator", "neck", "nerve",
     "nerves", "neutral", "nm", "no", "noncontrast", "none", "normal", "not", "oar", "obl", "oblique",
     "oesophagus", "of", "on", "one", "only", "opposed", "or", "oral", "orbit", "orbits", "original",
     "other", "out", "outphase", "ovaries", "ovary", "overlay", "pa", "pancreas", "parotid", "patella",

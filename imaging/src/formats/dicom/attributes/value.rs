@@ -36,6 +36,12 @@ pub(super) fn text(vr: [u8; 2], head: &[u8], len: u64, syntax: Syntax, charset: 
 }
 
 fn written(text: String, is_whole: bool, has_many: bool) -> Text {
+    // Space behind a value is padding.
+    let text = if has_many {
+        text.split('\\').map(str::trim_end).collect::<Vec<_>>().join("\\")
+    } else {
+        text
+    };
     let multiplicity = match (text.is_empty(), has_many) {
         (true, _) => 0,
         (false, true) => text.split('\\').count(),
@@ -122,6 +128,7 @@ mod tests {
     #[test]
     fn values_are_told_as_the_field_writes_them() {
         check(b"PN", b"Doe^Jane ", "Doe^Jane", 1);
+        check(b"CS", b"DERIVED \\PRIMARY", "DERIVED\\PRIMARY", 2);
         check(b"DS", b"0.5\\0.5 ", "0.5\\0.5", 2);
         check(b"ST", b"one\\text", "one\\text", 1);
         check(b"US", &[1, 0, 0, 2], "1\\512", 2);
