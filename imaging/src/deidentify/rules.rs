@@ -142,6 +142,8 @@ fn basic(subject: &Subject<'_>, code: Code, is_in_dummy: bool) -> Action {
         Code::XZ if subject.tag == REFERENCED_STUDY_SEQUENCE => Action::Remove,
         Code::Z | Code::XZ if is_in_dummy => dummy,
         Code::Z | Code::XZ => Action::Empty,
+        // A dummy for a UID is another UID.
+        Code::D | Code::ZD if subject.vr == *b"UI" && !subject.is_empty => Action::Uid,
         Code::D | Code::ZD => dummy,
         Code::U => Action::Uid,
         Code::XD | Code::XZD if is_sequence => Action::Remove,

@@ -37,11 +37,8 @@ pub(super) fn text(vr: [u8; 2], head: &[u8], len: u64, syntax: Syntax, charset: 
 
 fn written(text: String, is_whole: bool, has_many: bool) -> Text {
     // Space behind a value is padding.
-    let text = if has_many {
-        text.split('\\').map(str::trim_end).collect::<Vec<_>>().join("\\")
-    } else {
-        text
-    };
+    let text =
+        if has_many { text.split('\\').map(str::trim_end).collect::<Vec<_>>().join("\\") } else { text };
     let multiplicity = match (text.is_empty(), has_many) {
         (true, _) => 0,
         (false, true) => text.split('\\').count(),

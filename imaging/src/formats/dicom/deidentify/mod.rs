@@ -130,6 +130,7 @@ fn rewrite_data_set(
         cleaner,
         recorder,
         target,
+        syntax,
         added: additions.iter().map(|addition| addition.0).collect(),
         additions: additions.into_iter().peekable(),
         patient_id: &identity.patient_id,
@@ -191,6 +192,8 @@ struct Rewriter<'a> {
     cleaner: Cleaner,
     recorder: Recorder,
     target: &'a mut dyn Write,
+    /// How the data set is written.
+    syntax: Syntax,
     /// Tags of all additions: what the object says of them itself is left out.
     added: Vec<Tag>,
     additions: std::iter::Peekable<std::vec::IntoIter<(Tag, Vec<u8>)>>,
@@ -218,6 +221,13 @@ impl Rewriter<'_> {
         }
         path.push_str(&label(tag));
         self.recorder.change(path, tag, effect, values);
+    }
+
+    /// How to write what was written in `syntax`: as everything else, unless the bytes of values would have to turn.
+    ///
+    /// The items of sequences whose VR is UN are implicit little endian; some readers do not know that.
+    fn written(&self, syntax: Syntax) -> Syntax {
+        if syntax.is_big_endian == self.syntax.is_big_endian { self.syntax } else { syntax }
     }
 
     fn is_in_dummy(&self) -> bool {
@@ -250,7 +260,8 @@ impl Rewriter<'_> {
         let values = self.recorder.keeps_values().then(|| (text_of(old), text_of(&new)));
         self.record(found.tag, effect, values);
         let new = padded(found.vr, new);
-        Ok(write_element(self.target, found.tag, found.vr, new, found.syntax)?)
+        let syntax = self.written(found.syntax);
+        Ok(write_element(self.target, found.tag, found.vr, new, syntax)?)
     }
 
     fn remove(&mut self, found: &Found, old: &[u8]) {
@@ -260,7 +271,8 @@ impl Rewriter<'_> {
 
     /// Carries an element over as it is, in pieces.
     fn pass(&mut self, bytes: &mut Bytes, found: &Found, len: u32) -> Result<(), WalkError> {
-        write_header(self.target, found.tag, found.written_vr, len, found.syntax)?;
+        let syntax = self.written(found.syntax);
+        write_header(self.target, found.tag, found.written_vr, len, syntax)?;
         let mut buffer = vec![0; found.len().min(PIECE_BYTES as u64) as usize];
         let mut at = found.value_at;
         while at < found.end {
@@ -402,7 +414,8 @@ impl Visit for Rewriter<'_> {
             }
             Some(Action::Empty) => {
                 self.record(found.tag, Effect::Emptied, None);
-                write_header(self.target, found.tag, *b"SQ", 0, found.syntax)?;
+                let syntax = self.written(found.syntax);
+                write_header(self.target, found.tag, *b"SQ", 0, syntax)?;
                 return Ok(false);
             }
             Some(_) => {
@@ -411,8 +424,9 @@ impl Visit for Rewriter<'_> {
             }
         };
         // Implicit items in an explicit object only exist in sequences that are written as UN.
-        let vr = if found.syntax.is_explicit && !items.is_explicit { *b"UN" } else { *b"SQ" };
-        write_header(self.target, found.tag, vr, UNDEFINED_LENGTH, found.syntax)?;
+        let (syntax, items) = (self.written(found.syntax), self.written(items));
+        let vr = if syntax.is_explicit && !items.is_explicit { *b"UN" } else { *b"SQ" };
+        write_header(self.target, found.tag, vr, UNDEFINED_LENGTH, syntax)?;
         let level = Level { sequence: found.tag, items: Some(items), is_in_dummy, creators: BTreeMap::new() };
         self.levels.push(level);
         Ok(true)
