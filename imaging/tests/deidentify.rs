@@ -533,7 +533,7 @@ fn errors(path: &Path) -> Option<Vec<String>> {
         Ok(output) => output,
         Err(_) => {
             assert!(
-                std::env::var_os("REQUIRE_DCIODVFY").is_none_or(|v| v != "1"),
+                std::env::var_os("REQUIRE_DATA").is_none_or(|v| v != "1"),
                 "dciodvfy is not installed (Debian: dicom3tools)"
             );
             eprintln!(

@@ -69,3 +69,7 @@ pub(crate) use object::load_object;
 pub use overlay::{Overlay, OverlayKind, overlays};
 pub(crate) use pet::uptake_header;
 pub(crate) use scan::{FoundDicom, directory_references, read_archive, read_instance};
+
+/// Who wrote a file, for other programs: a UUID of our own as PS3.5 B.2 has it.
+const IMPLEMENTATION_CLASS_UID: &str = "2.25.131356923665485086629177987151836036803";
+const IMPLEMENTATION_VERSION: &str = "LANTERN";

@@ -4,9 +4,7 @@ use std::io::{self, Write};
 
 use super::super::dataset::{LONG_VRS, Syntax};
 use super::super::tags::{self, Tag};
-
-/// Identifies this program as the writer of a file; made from a random UUID.
-const IMPLEMENTATION_CLASS: &str = "2.25.267359282699550533466223541788698995649";
+use super::super::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION};
 
 /// Preamble and file header.
 pub(super) fn write_meta(
@@ -24,8 +22,8 @@ pub(super) fn write_meta(
     add(0x0002_0002, *b"UI", sop_class.as_bytes())?;
     add(0x0002_0003, *b"UI", sop_instance.as_bytes())?;
     add(tags::TRANSFER_SYNTAX_UID, *b"UI", transfer_syntax.as_bytes())?;
-    add(0x0002_0012, *b"UI", IMPLEMENTATION_CLASS.as_bytes())?;
-    add(0x0002_0013, *b"SH", b"LANTERN")?;
+    add(0x0002_0012, *b"UI", IMPLEMENTATION_CLASS_UID.as_bytes())?;
+    add(0x0002_0013, *b"SH", IMPLEMENTATION_VERSION.as_bytes())?;
     target.write_all(&[0; 128])?;
     target.write_all(b"DICM")?;
     let len = (group.len() as u32).to_le_bytes();

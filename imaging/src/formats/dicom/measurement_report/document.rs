@@ -9,15 +9,12 @@ use super::content::{INSTANCE_UID, SERIES_UID};
 use super::item::Item;
 use super::{ReportEntry, ReportError, ReportInfo, wtags};
 use crate::derived::InstanceReference;
-use crate::formats::dicom::{derived_tags as dtags, tags};
+use crate::formats::dicom::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION, derived_tags as dtags, tags};
 use crate::measurement::codes::LOCAL_SCHEME;
 use crate::series::SeriesAttributes;
 
 const COMPREHENSIVE_3D_SR: &str = "1.2.840.10008.5.1.4.1.1.88.34";
 const EXPLICIT_LITTLE: &str = "1.2.840.10008.1.2.1";
-/// Who wrote the file, for other programs: a UUID of our own as PS3.5 B.2 has it.
-const IMPLEMENTATION_CLASS_UID: &str = "2.25.131356923665485086629177987151836036803";
-const IMPLEMENTATION_VERSION: &str = "LANTERN";
 
 /// The whole file around a content tree.
 pub(super) fn encoded(
