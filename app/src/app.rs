@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use egui::{CentralPanel, Panel, ViewportCommand};
 use imaging::ImagingError;
+use imaging::derived::{DerivedObject, ObjectKind};
 use imaging::series::{Catalog, SeriesAttributes};
 use imaging::volume::Volume;
 use render_core::gpu::DeviceWatch;
@@ -15,10 +16,10 @@ use render_core::{AdapterReport, RenderNotice, RendererChoice};
 
 use crate::command::{
     Action, AppCommand, Command, CommandQueue, EditCommand, FileCommand, Focus, KeyMap, PanelKind,
-    SeriesCommand,
+    SeriesCommand, VoiCommand,
 };
 use crate::console::Console;
-use crate::document::{Document, LoadedVolume, Series, SeriesKey, ViewportId};
+use crate::document::{Document, FoundObject, LoadedVolume, Series, SeriesKey, ViewportId};
 use crate::gpu_bridge::{self, Pictures};
 use crate::panels::jobs::JobsContext;
 use crate::panels::notices::{Notices, Severity};
@@ -33,7 +34,7 @@ use crate::panels::{
     verification,
 };
 use crate::settings::Settings;
-use crate::tasks::{Message, Picked, RendererSource, SystemFont, Task, Tasks};
+use crate::tasks::{MadeMasks, MaskTarget, Message, Picked, RendererSource, SystemFont, Task, Tasks};
 use crate::text::{self, UserMessage};
 use crate::theme;
 use crate::viewports::{self, ViewportContext, ViewportState};
@@ -273,6 +274,7 @@ impl LanternApp {
             }
             Message::Picture(picture) => self.pictures.accept(ctx, picture),
             Message::Console(happening) => self.happened(happening),
+            Message::Masks { series, object, result } => self.masks_made(series, &object, result),
             Message::Verified(Ok(report)) => self.tasks.verification = Task::Ready(report),
             Message::Verified(Err(message)) => self.tasks.verification.fail(message),
             Message::PictureFailed { viewport, error } => {
@@ -340,6 +342,10 @@ impl LanternApp {
             }
         }
         self.document.series.retain(|s| !known.contains(&s.key));
+        self.document.masks.retain(|masks| !known.contains(&masks.series));
+        self.document.objects.retain(|found| found.opened_path != opened);
+        let found = |object| FoundObject { object, opened_path: opened.clone(), read_for: BTreeSet::new() };
+        self.document.objects.extend(catalog.objects.into_iter().map(found));
         let mut best: Option<(usize, SeriesKey)> = None;
         let mut label = None;
         for entry in catalog.series {
@@ -388,6 +394,7 @@ impl LanternApp {
                     self.panels.notices.push(Severity::Warning, message);
                 }
                 self.evict_hidden();
+                self.load_masks(key);
             }
             Err(error) => {
                 let Some(series) = self.document.series_mut(key) else { return };
@@ -401,6 +408,49 @@ impl LanternApp {
                     series.volume.fail(text::message_for(&error));
                 }
             }
+        }
+    }
+
+    /// Reads the segmentations and structure sets that lie over a series that is there now.
+    fn load_masks(&mut self, key: SeriesKey) {
+        let Some(series) = self.document.series.iter().find(|s| s.key == key) else { return };
+        let Some(loaded) = series.loaded().filter(|_| series.is_volume()) else { return };
+        let (series_uid, frame_of_reference_uid) =
+            (series.attributes.series_uid.clone(), series.attributes.frame_of_reference_uid.clone());
+        for found in &mut self.document.objects {
+            let object = &found.object;
+            let is_regions = matches!(object.kind, ObjectKind::Segmentation | ObjectKind::StructureSet);
+            let is_foreign =
+                || object.mismatch(series_uid.as_deref(), frame_of_reference_uid.as_deref()).is_some();
+            if !is_regions || found.read_for.contains(&key) || is_foreign() {
+                continue;
+            }
+            found.read_for.insert(key);
+            let target = MaskTarget {
+                series: key,
+                volume: Arc::clone(&loaded.volume),
+                series_uid: series_uid.clone(),
+                frame_of_reference_uid: frame_of_reference_uid.clone(),
+            };
+            self.tasks.load_masks(object.clone(), target);
+        }
+    }
+
+    fn masks_made(&mut self, series: SeriesKey, object: &DerivedObject, result: Result<MadeMasks, String>) {
+        match result {
+            // The series may have been closed meanwhile.
+            Ok(made) if self.document.series(series).is_some() => {
+                self.document.masks_made(series, object, made);
+            }
+            Ok(_) => {}
+            Err(what) => self.panels.notices.push(
+                Severity::Warning,
+                UserMessage {
+                    what,
+                    advice: "The images are shown without it.".to_owned(),
+                    detail: object.path().display().to_string(),
+                },
+            ),
         }
     }
 
@@ -430,7 +480,13 @@ impl LanternApp {
             Command::Series(SeriesCommand::Reload(key)) => self.load(key),
             command => {
                 self.document.apply(&command);
-                if matches!(command, Command::Series(_) | Command::Edit(_) | Command::Layout(_)) {
+                if matches!(
+                    command,
+                    Command::Series(_)
+                        | Command::Edit(_)
+                        | Command::Layout(_)
+                        | Command::Voi(VoiCommand::Fuse(..))
+                ) {
                     self.load_shown();
                 }
             }

@@ -263,7 +263,7 @@ impl LabelColors {
 }
 
 /// A strong colour for a label: hues a golden ratio apart, in three shades by turns.
-fn default_color(label: u16) -> [u8; 3] {
+pub fn default_color(label: u16) -> [u8; 3] {
     let hue = f64::from(label) * 0.618_033_988_749_895 % 1.0 * 6.0;
     let (saturation, value) = [(0.85, 1.0), (0.55, 1.0), (0.85, 0.75)][usize::from(label) % 3];
     // Hue, saturation and value to RGB: how far a channel's own hue is away decides how much of it is lost.

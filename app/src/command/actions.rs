@@ -8,7 +8,8 @@ use render_core::transfer_function::VOLUME_PRESETS;
 
 use super::{
     AnnotationCommand, AppCommand, Command, DraftCommand, EditCommand, FileCommand, JobsCommand,
-    LayoutCommand, PanelKind, SeriesCommand, SliceCommand, ViewCommand, VoiCommand, VolumeCommand,
+    LayoutCommand, MaskCommand, PanelKind, SeriesCommand, SliceCommand, ViewCommand, VoiCommand,
+    VolumeCommand,
 };
 use crate::document::{Arrangement, Document, MAX_GRID, PlaneFrame, Series, Tool, VolumeStyle};
 
@@ -97,6 +98,7 @@ pub enum Action {
     LockAnnotation,
     HideAnnotation,
     ToggleAnnotations,
+    ToggleMasks,
     ToggleMaximised,
     Arrange(Arrangement),
     Neurological,
@@ -148,7 +150,7 @@ impl Action {
         all.extend(AnatomicalPlane::ALL.map(A::Face));
         all.extend(Tool::all().map(A::Tool));
         all.extend([A::DeleteAnnotation, A::CopyAnnotation, A::PasteAnnotation]);
-        all.extend([A::LockAnnotation, A::HideAnnotation, A::ToggleAnnotations]);
+        all.extend([A::LockAnnotation, A::HideAnnotation, A::ToggleAnnotations, A::ToggleMasks]);
         all.extend([A::NextViewport, A::PreviousViewport, A::ToggleMaximised]);
         all.extend(Arrangement::NAMED.map(|(arrangement, _)| A::Arrange(arrangement)));
         let grids = (1..=MAX_GRID).flat_map(|r| (1..=MAX_GRID).map(move |c| Arrangement::grid(r, c)));
@@ -216,6 +218,7 @@ impl Action {
             Self::LockAnnotation => "Lock or unlock measurement",
             Self::HideAnnotation => "Show or hide measurement",
             Self::ToggleAnnotations => "Show or hide all measurements",
+            Self::ToggleMasks => "Show or hide all regions",
             Self::NextViewport => "Next viewport",
             Self::PreviousViewport => "Previous viewport",
             Self::ToggleMaximised => "Maximise or restore viewport",
@@ -285,7 +288,8 @@ impl Action {
             | Self::PasteAnnotation
             | Self::LockAnnotation
             | Self::HideAnnotation
-            | Self::ToggleAnnotations => Group::Measurements,
+            | Self::ToggleAnnotations
+            | Self::ToggleMasks => Group::Measurements,
             Self::NextViewport
             | Self::PreviousViewport
             | Self::ToggleMaximised
@@ -393,6 +397,9 @@ impl Action {
             Self::HideAnnotation => {
                 selected.map(|id| Command::Annotation(AnnotationCommand::ToggleVisible(id)))
             }
+            Self::ToggleMasks => series
+                .filter(|key| document.masks_of(*key).next().is_some())
+                .map(|key| Command::Mask(MaskCommand::ToggleAll(key))),
             Self::ToggleAnnotations => Some(Command::Annotation(AnnotationCommand::ToggleAll)),
             // The same key ends a line that goes on until somebody says so.
             Self::ToggleMaximised if document.draft.is_some() => {

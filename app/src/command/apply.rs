@@ -8,11 +8,12 @@ use imaging::intensity::{CT_PRESETS, VoiFunction, Window};
 use render_core::transfer_function::VolumePreset;
 
 use super::{
-    Command, EditCommand, LayoutCommand, SeriesCommand, SliceCommand, ViewCommand, VoiCommand, VolumeCommand,
+    Command, EditCommand, LayoutCommand, MaskCommand, SeriesCommand, SliceCommand, ViewCommand, VoiCommand,
+    VolumeCommand,
 };
 use crate::document::{
-    AUTO, Arrangement, Display, Document, Layout, Placement, SeriesKey, SliceView, Tool, View, Viewport,
-    ViewportId, VolumeLook, VolumePresetChoice, VolumeView,
+    AUTO, Arrangement, Display, Document, Fusion, Layout, MaskKey, MaskLook, MaskRegion, Placement,
+    SeriesKey, SliceView, Tool, View, Viewport, ViewportId, VolumeLook, VolumePresetChoice, VolumeView,
 };
 
 impl Document {
@@ -34,8 +35,9 @@ impl Document {
                 let may_merge = matches!(
                     command,
                     Command::View(ViewCommand::Zoom { .. })
-                        | Command::Voi(VoiCommand::Set { .. })
+                        | Command::Voi(VoiCommand::Set { .. } | VoiCommand::Fuse(..))
                         | Command::Slice(SliceCommand::SetSlab { .. })
+                        | Command::Mask(MaskCommand::SetOpacity { .. })
                 );
                 self.history.push(command.title().to_owned(), &before, &self.workspace, may_merge);
             }
@@ -65,6 +67,7 @@ impl Document {
             Command::Volume(volume) => self.apply_volume(volume),
             Command::Draft(draft) => self.apply_draft(draft),
             Command::Annotation(annotation) => self.apply_annotation(annotation),
+            Command::Mask(mask) => self.apply_mask(*mask),
             Command::Tool(tool) => {
                 self.tool = *tool;
                 self.draft = None;
@@ -267,12 +270,61 @@ impl Document {
                     display.is_color_managed = !display.is_color_managed;
                 }
             }
+            VoiCommand::ColorMap(key, map) => {
+                if let Some(display) = self.display_mut(*key) {
+                    display.color_map.clone_from(map);
+                }
+            }
+            VoiCommand::Fuse(key, fusion) => match fusion {
+                // Over itself it would only hide itself.
+                Some(fusion) if fusion.over == *key => {}
+                Some(fusion) => {
+                    let opacity = fusion.opacity.clamp(0.0, 1.0);
+                    self.workspace.fusions.insert(*key, Fusion { opacity, ..fusion.clone() });
+                }
+                None => {
+                    self.workspace.fusions.remove(key);
+                }
+            },
             VoiCommand::Reset(key) => self.reset_window(*key),
             VoiCommand::Interpolate(key, interpolation) => {
                 if let Some(display) = self.display_mut(*key) {
                     display.interpolation = *interpolation;
                 }
             }
+        }
+    }
+
+    fn apply_mask(&mut self, command: MaskCommand) {
+        match command {
+            MaskCommand::Toggle(key) => self.with_mask(key, |look, _| look.is_visible = !look.is_visible),
+            MaskCommand::ToggleRegion { key, label } => {
+                self.with_mask(key, |look, regions| look.toggle(label, regions));
+            }
+            MaskCommand::ToggleOnly { key, label } => {
+                self.with_mask(key, |look, regions| look.toggle_only(label, regions));
+            }
+            MaskCommand::SetOpacity { key, fill, outline } => self.with_mask(key, |look, _| {
+                (look.fill_opacity, look.outline_opacity) = (fill.clamp(0.0, 1.0), outline.clamp(0.0, 1.0));
+            }),
+            MaskCommand::JumpTo { series, lps } => self.set_cursor(series, lps),
+            MaskCommand::ToggleAll(series) => {
+                let keys: Vec<MaskKey> = self.masks_of(series).map(|masks| masks.key).collect();
+                let looks = &mut self.workspace.mask_looks;
+                let is_any_shown = keys.iter().any(|key| looks.get(key).is_some_and(|l| l.is_visible));
+                for key in keys {
+                    if let Some(look) = looks.get_mut(&key) {
+                        look.is_visible = !is_any_shown;
+                    }
+                }
+            }
+        }
+    }
+
+    fn with_mask(&mut self, key: MaskKey, change: impl FnOnce(&mut MaskLook, &[MaskRegion])) {
+        let masks = self.masks.iter().find(|masks| masks.key == key);
+        if let (Some(masks), Some(look)) = (masks, self.workspace.mask_looks.get_mut(&key)) {
+            change(look, &masks.regions);
         }
     }
 
@@ -283,6 +335,7 @@ impl Document {
             display.window_name = initial.window_name;
             display.file_window = initial.file_window;
             display.is_inverted = initial.is_inverted;
+            display.color_map = initial.color_map;
         }
         self.follow_file_windows();
     }

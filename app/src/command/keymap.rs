@@ -148,6 +148,7 @@ impl Default for KeyMap {
             bind(CTRL, Key::C, A::CopyAnnotation),
             bind(CTRL, Key::V, A::PasteAnnotation),
             bind(SHIFT, Key::O, A::ToggleAnnotations),
+            bind(NONE, Key::M, A::ToggleMasks),
             bind(NONE, Key::N, A::Neurological),
             bind(NONE, Key::ArrowRight, A::NextViewport),
             bind(NONE, Key::ArrowLeft, A::PreviousViewport),

@@ -14,11 +14,13 @@ use imaging::geometry::AnatomicalPlane;
 use imaging::intensity::Window;
 use imaging::measurement::{DrawingKind, DrawingPlane};
 use platform_client::id::{JobId, PipelineId};
+use render_core::color_map::ColorMap;
 use render_core::scene::{Interpolation, Slab};
 use render_core::transfer_function::TransferFunction;
 
 use crate::document::{
-    Annotation, AnnotationId, Arrangement, PlaneFrame, SeriesKey, Tool, ViewportId, VolumeStyle,
+    Annotation, AnnotationId, Arrangement, Fusion, MaskKey, PlaneFrame, SeriesKey, Tool, ViewportId,
+    VolumeStyle,
 };
 
 pub use actions::{Action, Group};
@@ -40,6 +42,7 @@ pub enum Command {
     Jobs(JobsCommand),
     Draft(DraftCommand),
     Annotation(AnnotationCommand),
+    Mask(MaskCommand),
     Tool(Tool),
 }
 
@@ -226,6 +229,33 @@ pub enum AnnotationCommand {
     Paste,
 }
 
+/// Regions over a series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[expect(missing_docs, reason = "the commands name themselves")]
+pub enum MaskCommand {
+    Toggle(MaskKey),
+    ToggleRegion {
+        key: MaskKey,
+        label: u16,
+    },
+    /// This region alone, or all again.
+    ToggleOnly {
+        key: MaskKey,
+        label: u16,
+    },
+    SetOpacity {
+        key: MaskKey,
+        fill: f32,
+        outline: f32,
+    },
+    JumpTo {
+        series: SeriesKey,
+        lps: DVec3,
+    },
+    /// All regions over the active series, seen or not.
+    ToggleAll(SeriesKey),
+}
+
 /// Modality value to grey.
 #[derive(Debug, Clone, PartialEq)]
 pub enum VoiCommand {
@@ -261,6 +291,10 @@ pub enum VoiCommand {
     Reset(SeriesKey),
     /// Between voxels.
     Interpolate(SeriesKey, Interpolation),
+    /// Grey values in colour, or grey again.
+    ColorMap(SeriesKey, Option<Arc<ColorMap>>),
+    /// Lays a second series over one, or nothing again.
+    Fuse(SeriesKey, Option<Fusion>),
 }
 
 /// Where slices cut.
@@ -356,6 +390,8 @@ impl Command {
             Self::Voi(VoiCommand::ToggleInverted(_)) => "inversion",
             Self::Voi(VoiCommand::ToggleColorProfile(_)) => "colour profile",
             Self::Voi(VoiCommand::Interpolate(..)) => "interpolation",
+            Self::Voi(VoiCommand::ColorMap(..)) => "colours",
+            Self::Voi(VoiCommand::Fuse(..)) => "fusion",
             Self::Voi(_) => "window",
             Self::Slice(SliceCommand::SetSlab { .. }) => "slab",
             Self::Slice(_) => "plane",
@@ -378,6 +414,7 @@ impl Command {
             }
             Self::Annotation(_) => "measurement",
             Self::Draft(_) => "measurement",
+            Self::Mask(_) => "regions",
             Self::App(_) | Self::File(_) | Self::Edit(_) | Self::Jobs(_) | Self::Tool(_) => "change",
         }
     }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use imaging::intensity::{Histogram, VoiFunction, Window};
+use render_core::color_map::ColorMap;
 use render_core::scene::{GreyMapping, Interpolation};
 use render_core::transfer_function::{TransferFunction, VOLUME_PRESETS, VolumePreset};
 
-use super::series::Series;
+use super::series::{Series, SeriesKey};
 
 /// Name of a window that was computed from the values.
 pub const AUTO: &str = "Auto";
@@ -24,10 +25,32 @@ pub struct Display {
     pub is_inverted: bool,
     /// Whether a colour profile of the image is applied to what is shown.
     pub is_color_managed: bool,
+    /// Grey values in colour; `None` is grey.
+    pub color_map: Option<Arc<ColorMap>>,
     /// Between voxels.
     pub interpolation: Interpolation,
     /// The 3-D view.
     pub volume: VolumeLook,
+}
+
+/// A second series over the slices of one, in its own window and colours.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fusion {
+    /// What lies over it.
+    pub over: SeriesKey,
+    /// Its colours.
+    pub color_map: Arc<ColorMap>,
+    /// `0.0..=1.0`.
+    pub opacity: f32,
+}
+
+impl Fusion {
+    /// Hot colours, half transparent.
+    pub fn new(over: SeriesKey) -> Self {
+        let all = ColorMap::all();
+        let hot = ColorMap::by_id("hot-iron").or_else(|| all.first().cloned());
+        Self { over, color_map: hot.expect("there are colour maps"), opacity: 0.5 }
+    }
 }
 
 /// How the volume view composes samples.
@@ -126,6 +149,7 @@ impl Display {
             file_window: (!series.windows.is_empty()).then_some(0),
             is_inverted: series.is_inverted,
             is_color_managed: true,
+            color_map: None,
             interpolation: Interpolation::Linear,
             volume: VolumeLook::initial(&series.attributes.modality, histogram.as_ref()),
         }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use imaging::measurement::Calibration;
 
 use super::annotations::{Annotation, AnnotationId};
-use super::display::Display;
+use super::display::{Display, Fusion};
 use super::layout::Layout;
+use super::masks::{MaskKey, MaskLook};
 use super::series::SeriesKey;
 use super::workspace::{Viewport, Workspace};
 
@@ -24,6 +25,8 @@ enum Piece {
     Neurological { after: bool },
     Annotation { id: AnnotationId, before: Option<Arc<Annotation>>, after: Option<Arc<Annotation>> },
     AnnotationsVisible { after: bool },
+    Fusion { key: SeriesKey, before: Option<Fusion>, after: Option<Fusion> },
+    MaskLook { key: MaskKey, before: Option<Box<MaskLook>>, after: Option<Box<MaskLook>> },
     Calibration { key: SeriesKey, before: Option<Arc<Calibration>>, after: Option<Arc<Calibration>> },
 }
 
@@ -38,6 +41,8 @@ impl Piece {
             Self::Annotation { id, .. } => (5, id.0 as usize),
             Self::AnnotationsVisible { .. } => (6, 0),
             Self::Calibration { key, .. } => (7, key.0 as usize),
+            Self::MaskLook { key, .. } => (8, key.0 as usize),
+            Self::Fusion { key, .. } => (9, key.0 as usize),
         }
     }
 }
@@ -94,6 +99,13 @@ fn diff(before: &Workspace, after: &Workspace) -> Vec<Piece> {
     for (id, b, a) in changed(&before.annotations, &after.annotations) {
         pieces.push(Piece::Annotation { id, before: b.cloned(), after: a.cloned() });
     }
+    for (key, b, a) in changed(&before.fusions, &after.fusions) {
+        pieces.push(Piece::Fusion { key, before: b.cloned(), after: a.cloned() });
+    }
+    for (key, b, a) in changed(&before.mask_looks, &after.mask_looks) {
+        let boxed = |look: Option<&MaskLook>| look.cloned().map(Box::new);
+        pieces.push(Piece::MaskLook { key, before: boxed(b), after: boxed(a) });
+    }
     for (key, b, a) in changed(&before.calibrations, &after.calibrations) {
         pieces.push(Piece::Calibration { key, before: b.cloned(), after: a.cloned() });
     }
@@ -127,6 +139,13 @@ fn restore(workspace: &mut Workspace, pieces: &[Piece], to_before: bool) {
             }
             Piece::Annotation { id, before, after } => {
                 put(&mut workspace.annotations, *id, if to_before { before } else { after }.clone());
+            }
+            Piece::Fusion { key, before, after } => {
+                put(&mut workspace.fusions, *key, if to_before { before } else { after }.clone());
+            }
+            Piece::MaskLook { key, before, after } => {
+                let look = if to_before { before } else { after };
+                put(&mut workspace.mask_looks, *key, look.as_deref().cloned());
             }
             Piece::Calibration { key, before, after } => {
                 put(&mut workspace.calibrations, *key, if to_before { before } else { after }.clone());
@@ -175,6 +194,8 @@ impl History {
                     (Piece::Layout { after, .. }, Piece::Layout { after: newer, .. }) => *after = newer,
                     (Piece::Viewport { after, .. }, Piece::Viewport { after: newer, .. }) => *after = newer,
                     (Piece::Display { after, .. }, Piece::Display { after: newer, .. }) => *after = newer,
+                    (Piece::Fusion { after, .. }, Piece::Fusion { after: newer, .. }) => *after = newer,
+                    (Piece::MaskLook { after, .. }, Piece::MaskLook { after: newer, .. }) => *after = newer,
                     _ => {}
                 }
             }

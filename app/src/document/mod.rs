@@ -9,26 +9,30 @@ mod display;
 mod history;
 mod layout;
 mod lengths;
+mod masks;
 mod planes;
 mod series;
 mod slice_view;
 mod workspace;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use glam::DVec3;
+use imaging::derived::DerivedObject;
 use imaging::geometry::Geometry;
 use imaging::intensity::NamedWindow;
 use imaging::measurement::DrawingKind;
 
-use crate::tasks::Task;
+use crate::tasks::{MadeMasks, Task};
 
 pub use annotations::{Annotation, AnnotationId, Draft};
-pub use display::{AUTO, Display, VolumeLook, VolumePresetChoice, VolumeStyle};
+pub use display::{AUTO, Display, Fusion, VolumeLook, VolumePresetChoice, VolumeStyle};
 pub use history::History;
 pub use layout::{Arrangement, Layout, MAX_GRID};
 pub use lengths::Lengths;
+pub use masks::{MaskKey, MaskLook, MaskRegion, Masks};
 pub use planes::{PlaneFrame, acquired_axes, obliqueness_rad};
 pub use series::{LoadedVolume, Series, SeriesKey, SeriesSource, StackOrder};
 pub use slice_view::{SlicePosition, SliceView};
@@ -54,11 +58,26 @@ pub enum Tool {
     Draw(DrawingKind),
 }
 
+/// An object beside the series of a study.
+#[derive(Debug)]
+pub struct FoundObject {
+    /// What it is and where.
+    pub object: DerivedObject,
+    /// The path that was opened to find it.
+    pub opened_path: PathBuf,
+    /// Series it was read for.
+    pub read_for: BTreeSet<SeriesKey>,
+}
+
 /// Everything that is open.
 #[derive(Debug)]
 pub struct Document {
     /// Series by key, in the order of the browser.
     pub series: Vec<Series>,
+    /// Objects that were found beside the series, and the series they were read for.
+    pub objects: Vec<FoundObject>,
+    /// Regions over series.
+    pub masks: Vec<Masks>,
     /// The undoable part.
     pub workspace: Workspace,
     /// The viewport that keys and the inspector act on.
@@ -103,6 +122,8 @@ impl Document {
     pub fn new() -> Self {
         Self {
             series: Vec::new(),
+            objects: Vec::new(),
+            masks: Vec::new(),
             workspace: Workspace::default(),
             active: ViewportId::default(),
             cursors: BTreeMap::new(),
@@ -193,6 +214,27 @@ impl Document {
                 display.window_name = Some(own.name);
             }
         }
+    }
+
+    /// Regions that lie over a series.
+    pub fn masks_of(&self, key: SeriesKey) -> impl Iterator<Item = &Masks> {
+        self.masks.iter().filter(move |masks| masks.series == key)
+    }
+
+    /// Takes regions that a worker made of an object.
+    pub fn masks_made(&mut self, series: SeriesKey, object: &DerivedObject, made: MadeMasks) {
+        let key = MaskKey(self.new_key().0);
+        self.workspace.mask_looks.insert(key, MaskLook::new(&made.regions));
+        let title = if object.label.trim().is_empty() { object.kind.name() } else { object.label.trim() };
+        self.masks.push(Masks {
+            key,
+            series,
+            title: title.to_owned(),
+            kind: object.kind.name(),
+            regions: made.regions,
+            maps: made.maps,
+            warnings: made.warnings,
+        });
     }
 
     /// How lengths of a series are to be shown.

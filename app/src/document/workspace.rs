@@ -10,8 +10,9 @@ use render_core::camera::{Camera, Projection};
 use render_core::scene::Slab;
 
 use super::annotations::{Annotation, AnnotationId};
-use super::display::Display;
+use super::display::{Display, Fusion};
 use super::layout::{Layout, MAX_VIEWPORTS, STACKS};
+use super::masks::{MaskKey, MaskLook};
 use super::planes::{PlaneFrame, stack_plane};
 use super::series::SeriesKey;
 use super::slice_view::SliceView;
@@ -119,6 +120,10 @@ pub struct Workspace {
     pub acknowledged: BTreeSet<SeriesKey>,
     /// What was drawn.
     pub annotations: BTreeMap<AnnotationId, Arc<Annotation>>,
+    /// What lies over the slices of a series.
+    pub fusions: BTreeMap<SeriesKey, Fusion>,
+    /// How regions over series are drawn.
+    pub mask_looks: BTreeMap<MaskKey, MaskLook>,
     /// Lengths that somebody vouches for, by series.
     pub calibrations: BTreeMap<SeriesKey, Arc<Calibration>>,
     /// Whether what was drawn is shown at all.
@@ -156,6 +161,8 @@ impl Default for Workspace {
             displays: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
             annotations: BTreeMap::new(),
+            fusions: BTreeMap::new(),
+            mask_looks: BTreeMap::new(),
             calibrations: BTreeMap::new(),
             are_annotations_visible: true,
             is_neurological: false,
@@ -180,9 +187,13 @@ impl Workspace {
         self.layout.visible().into_iter().map(|id| self.viewport(id))
     }
 
-    /// Series of the layout, each once; those behind a maximised viewport too.
+    /// Series of the layout, each once; those behind a maximised viewport and those laid over others too.
     pub fn shown_series(&self) -> BTreeSet<SeriesKey> {
         let ids = self.layout.arrangement.viewports();
-        ids.into_iter().filter_map(|id| self.viewport(id).series).collect()
+        let mut shown: BTreeSet<SeriesKey> =
+            ids.into_iter().filter_map(|id| self.viewport(id).series).collect();
+        let over: Vec<SeriesKey> = shown.iter().filter_map(|key| Some(self.fusions.get(key)?.over)).collect();
+        shown.extend(over);
+        shown
     }
 }

@@ -1,18 +1,23 @@
 //! Settings of what is shown, and what to know about it: grey values, slab, volume look, geometry, warnings.
 
+use std::sync::Arc;
+
 use egui::{ComboBox, Grid, RichText, ScrollArea, Ui};
 use egui_phosphor::regular as icons;
 use imaging::intensity::{CT_PRESETS, NamedWindow, Window};
 use imaging::series::SeriesWarning;
 use imaging::verdict::Level;
+use render_core::color_map::ColorMap;
 use render_core::scene::{Interpolation, Slab, SlabMode};
 use render_core::transfer_function::VOLUME_PRESETS;
 
+use super::masks::masks_ui;
 use super::measurements::measurements_ui;
 use super::transfer_function::{CurveState, curve_ui};
 use crate::command::{Command, CommandQueue, SeriesCommand, SliceCommand, VoiCommand, VolumeCommand};
 use crate::document::{
-    Display, Document, Lengths, PlaneFrame, Series, SliceView, ViewportId, VolumeStyle, obliqueness_rad,
+    Display, Document, Fusion, Lengths, PlaneFrame, Series, SliceView, ViewportId, VolumeStyle,
+    obliqueness_rad,
 };
 use crate::text;
 use crate::theme;
@@ -46,6 +51,12 @@ pub fn inspector_ui(
         }
         if series.channels == 1 && series.is_volume() {
             section(ui, "Volume", true, |ui| volume_ui(ui, series, display, queue, curve));
+        }
+        if series.channels == 1 {
+            section(ui, "Fusion", false, |ui| fusion_ui(ui, document, series, queue));
+        }
+        if document.masks_of(series.key).next().is_some() {
+            section(ui, "Regions", true, |ui| masks_ui(ui, series, document, queue));
         }
         let count = document.workspace.annotations.len();
         if count > 0 {
@@ -124,6 +135,81 @@ fn window_ui(
         let mut is_inverted = display.is_inverted;
         if ui.checkbox(&mut is_inverted, "Invert").on_hover_text("Invert grey values   I").changed() {
             send(VoiCommand::ToggleInverted(series.key));
+        }
+    });
+    ui.horizontal(|ui| {
+        quiet(ui, "Colours");
+        if let Some(map) = color_map_ui(ui, "Colours of the window", display.color_map.as_deref(), true) {
+            queue.send(Command::Voi(VoiCommand::ColorMap(series.key, map)));
+        }
+    });
+}
+
+/// A choice of colours; grey is none.
+fn color_map_ui(
+    ui: &mut Ui,
+    name: &str,
+    current: Option<&ColorMap>,
+    may_be_grey: bool,
+) -> Option<Option<Arc<ColorMap>>> {
+    let shown = current.map_or("Grey", ColorMap::name).to_owned();
+    let mut chosen = None;
+    let response = ComboBox::from_id_salt(name).selected_text(shown).width(150.0).show_ui(ui, |ui| {
+        if may_be_grey && ui.selectable_label(current.is_none(), "Grey").clicked() {
+            chosen = Some(None);
+        }
+        for map in ColorMap::all().iter().filter(|map| map.id() != "grey" || !may_be_grey) {
+            let is_current = current.is_some_and(|c| c.id() == map.id());
+            if ui.selectable_label(is_current, map.name()).clicked() {
+                chosen = Some(Some(Arc::clone(map)));
+            }
+        }
+    });
+    response.response.accessible_name(name);
+    chosen
+}
+
+/// A second series over the slices: which, in which colours, how much of it.
+fn fusion_ui(ui: &mut Ui, document: &Document, series: &Series, queue: &CommandQueue) {
+    let fuse = |fusion| queue.send(Command::Voi(VoiCommand::Fuse(series.key, fusion)));
+    let current = document.workspace.fusions.get(&series.key);
+    let fitting = || {
+        let others = document.series.iter().filter(|other| other.key != series.key);
+        others.filter(|other| other.channels == 1 && other.shares_space_with(series))
+    };
+    if fitting().next().is_none() {
+        quiet(ui, "No other series shares the frame of reference.");
+        return;
+    }
+    let name = current.and_then(|f| document.series(f.over)).map_or_else(|| "None".to_owned(), Series::title);
+    let combo = ComboBox::from_id_salt("fusion").selected_text(name).width(ui.available_width() - 8.0);
+    let response = combo.truncate().show_ui(ui, |ui| {
+        if ui.selectable_label(current.is_none(), "None").clicked() {
+            fuse(None);
+        }
+        for other in fitting() {
+            let is_current = current.is_some_and(|f| f.over == other.key);
+            let title = format!("{}  {}", other.attributes.modality, other.title());
+            if ui.selectable_label(is_current, title).clicked() {
+                fuse(Some(Fusion::new(other.key)));
+            }
+        }
+    });
+    response.response.accessible_name("Series laid over");
+    let Some(current) = current else { return };
+    ui.horizontal(|ui| {
+        quiet(ui, "Colours");
+        let chosen = color_map_ui(ui, "Fusion colours", Some(&current.color_map), false);
+        if let Some(Some(color_map)) = chosen {
+            fuse(Some(Fusion { color_map, ..current.clone() }));
+        }
+    });
+    ui.horizontal(|ui| {
+        quiet(ui, "Opacity");
+        let mut percent = (current.opacity * 100.0).round();
+        let slider = egui::Slider::new(&mut percent, 0.0..=100.0).suffix(" %").trailing_fill(true);
+        if ui.add(slider).accessible_name("Fusion opacity").changed() {
+            fuse(Some(Fusion { opacity: percent / 100.0, ..current.clone() }));
         }
     });
 }

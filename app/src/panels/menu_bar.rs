@@ -120,6 +120,8 @@ pub fn menu_bar_ui(
                 entries(ui, &[Action::CopyAnnotation, Action::PasteAnnotation, Action::DeleteAnnotation]);
                 ui.separator();
                 entries(ui, &[Action::LockAnnotation, Action::HideAnnotation, Action::ToggleAnnotations]);
+                ui.separator();
+                entries(ui, &[Action::ToggleMasks]);
             });
             ui.separator();
             entries(

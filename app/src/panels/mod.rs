@@ -5,6 +5,7 @@ pub mod inspector;
 mod job_details;
 pub mod jobs;
 pub mod leaving;
+mod masks;
 mod measurements;
 pub mod menu_bar;
 pub mod notices;

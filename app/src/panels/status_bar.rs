@@ -60,6 +60,12 @@ pub fn status_bar_ui(
                 let place = probe.lengths.text(&format!("{x}  {y}  {z}"));
                 ui.label(small(format!("LPS {place}")).color(theme::TEXT_QUIET));
                 ui.label(small(probe.value.clone().unwrap_or_else(|| "outside".to_owned())));
+                if let Some(over) = &probe.over {
+                    ui.label(small(over.clone()));
+                }
+                if !probe.regions.is_empty() {
+                    ui.label(small(probe.regions.join(", ")).color(theme::TEXT_QUIET));
+                }
             }
             None if document.series.is_empty() => {}
             None => {

@@ -4,6 +4,7 @@
 
 mod dialogs;
 mod fonts;
+mod masks;
 mod opening;
 mod rendering;
 mod sample;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use imaging::ImagingError;
+use imaging::derived::DerivedObject;
 use imaging::series::Catalog;
 use imaging::source::Progress;
 use imaging::volume::{Volume, VolumeId};
@@ -28,6 +30,7 @@ use crate::text::UserMessage;
 
 pub use dialogs::Picked;
 pub use fonts::SystemFont;
+pub use masks::{MadeMasks, MaskTarget};
 use rendering::RenderWork;
 pub use rendering::{Picture, Pixels, RenderRequest, RendererSource, Scene, Stage};
 pub use sample::sample_study;
@@ -117,6 +120,7 @@ pub enum Message {
     PictureFailed { viewport: ViewportId, error: RenderError },
     Verified(Result<selftest::Report, UserMessage>),
     Console(Happening),
+    Masks { series: SeriesKey, object: Box<DerivedObject>, result: Result<MadeMasks, String> },
 }
 
 /// Lets a worker report and wake the window.
@@ -210,6 +214,9 @@ impl Tasks {
                 self.held_loads.remove(key);
                 self.loads_in_progress = self.loads_in_progress.saturating_sub(1);
             }
+            Message::Masks { .. } => {
+                self.loads_in_progress = self.loads_in_progress.saturating_sub(1);
+            }
             Message::Picture(picture) => {
                 self.held_loads.remove(&picture.series);
             }
@@ -257,6 +264,12 @@ impl Tasks {
         let (hold, first_picture) = channel();
         self.held_loads.insert(series.key, hold);
         opening::load(series.key, series.source.clone(), progress, first_picture, self.outbox.clone());
+    }
+
+    /// Makes label volumes of a segmentation or structure set.
+    pub fn load_masks(&mut self, object: DerivedObject, target: MaskTarget) {
+        self.loads_in_progress += 1;
+        masks::load(object, target, self.outbox.clone());
     }
 
     /// Whether a series that is being read has no picture yet; other work had better wait.

@@ -48,6 +48,10 @@ pub struct Probe {
     pub lengths: Lengths,
     /// Modality value with unit; `None` outside the volume.
     pub value: Option<String>,
+    /// Value of the series laid over it there, with its own unit.
+    pub over: Option<String>,
+    /// Names of the regions that are shown there.
+    pub regions: Vec<String>,
 }
 
 /// What the viewports remember between frames.
@@ -252,7 +256,7 @@ fn probe(volume: &Volume, lps: DVec3, lengths: Lengths) -> Probe {
             many => Some(many.iter().map(|v| crate::text::number(*v, 0)).collect::<Vec<_>>().join(" ")),
         }
     });
-    Probe { lps, lengths, value }
+    Probe { lps, lengths, value, over: None, regions: Vec::new() }
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 
 use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Shape, Stroke, Vec2, pos2, vec2};
 use imaging::geometry::AnatomicalPlane;
+use render_core::color_map::ColorMap;
+use render_core::scene::GreyMapping;
 
 use crate::document::Lengths;
 use crate::theme;
@@ -162,6 +164,44 @@ pub(super) fn scale_bar(painter: &Painter, rect: Rect, mm_per_point: f64, length
         let pos = pos2(rect.center().x, bottom - 5.0);
         halo_text(painter, pos, Align2::CENTER_BOTTOM, &text, theme::TEXT, 160.0);
     }
+}
+
+/// A strip of colours at the right edge, with the values that have the first and the last of them.
+///
+/// `place` counts strips from the right. Small viewports have none.
+pub(super) fn color_legend(
+    painter: &Painter,
+    rect: Rect,
+    place: u8,
+    map: &ColorMap,
+    grey: &GreyMapping,
+    unit: &str,
+) {
+    const WIDTH: f32 = 10.0;
+    let height = (rect.height() * 0.4).min(180.0);
+    if rect.width() < NARROW || height < 80.0 {
+        return;
+    }
+    let right = rect.right() - 28.0 - f32::from(place) * 64.0;
+    let strip = Rect::from_min_size(pos2(right - WIDTH, rect.center().y - height / 2.0), vec2(WIDTH, height));
+    let count = height.round() as usize;
+    for (i, [r, g, b]) in map.strip(count).enumerate() {
+        let y = strip.bottom() - i as f32;
+        let step = Rect::from_min_max(pos2(strip.left(), y - 1.0), pos2(strip.right(), y));
+        painter.rect_filled(step, 0.0, Color32::from_rgb(r, g, b));
+    }
+    painter.rect_stroke(strip, 0.0, Stroke::new(1.0, theme::HALO), egui::StrokeKind::Outside);
+    let half = grey.window.width / 2.0;
+    let mut ends = [grey.window.center - half, grey.window.center + half];
+    if grey.is_inverted {
+        ends.reverse();
+    }
+    let decimals = if grey.window.width >= 50.0 { 0 } else { 2 };
+    let [low, high] = ends.map(|value| crate::text::number(value, decimals));
+    let x = strip.center().x;
+    halo_text(painter, pos2(x, strip.bottom() + 2.0), Align2::CENTER_TOP, &low, theme::TEXT, 60.0);
+    let high = if unit.is_empty() { high } else { format!("{high} {unit}") };
+    halo_text(painter, pos2(x, strip.top() - 2.0), Align2::CENTER_BOTTOM, &high, theme::TEXT, 80.0);
 }
 
 /// Short name at the ends of a plane's reference line; never a bare `A`, which would read as anterior.

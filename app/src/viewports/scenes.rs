@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use imaging::volume::Channels;
+use render_core::layers::{ScalarLayer, SliceLayer};
 use render_core::scene::{CropBox, Interpolation, Lighting, SliceScene, VolumeMode, VolumeScene};
 
 use super::{ViewportState, cube};
-use crate::document::{Document, Placement, SliceView, View, Viewport, VolumeStyle, VolumeView};
+use crate::document::{
+    Display, Document, Placement, SeriesKey, SliceView, View, Viewport, VolumeStyle, VolumeView,
+};
 use crate::gpu_bridge::{Caption, SceneKey, Wanted};
 use crate::tasks::Scene;
 
@@ -56,8 +59,11 @@ fn slice_wanted(
         interpolation: display.interpolation,
         slab: view.slab,
         grey: display.grey(),
-        color_map: None,
-        layers: Vec::new(),
+        color_map: display.color_map.clone(),
+        layers: fusion_layer(document, series.key)
+            .into_iter()
+            .chain(mask_layers(document, series.key))
+            .collect(),
     };
     let key = SceneKey::Slice {
         volume: volume.id(),
@@ -123,6 +129,33 @@ fn volume_wanted(
     };
     let scene = Scene::Volume { scene, is_moving };
     Some(Wanted { viewport: viewport.id, series: series.key, key, caption: None, scene })
+}
+
+/// The series that lies over another one, once it is loaded.
+fn fusion_layer(document: &Document, key: SeriesKey) -> Option<SliceLayer> {
+    let fusion = document.workspace.fusions.get(&key)?;
+    let over = document.series(fusion.over)?;
+    let display = document.workspace.displays.get(&fusion.over);
+    let volume = &over.loaded()?.volume;
+    if volume.channels() != Channels::Scalar {
+        return None;
+    }
+    Some(SliceLayer::Scalar(ScalarLayer {
+        volume: Arc::clone(volume),
+        time_point: 0,
+        window: display.map_or_else(|| Display::initial(over).grey(), Display::grey),
+        color_map: Arc::clone(&fusion.color_map),
+        opacity: fusion.opacity,
+        threshold: None,
+        interpolation: display.map_or(Interpolation::Linear, |d| d.interpolation),
+    }))
+}
+
+/// Regions that are drawn over a series.
+fn mask_layers(document: &Document, key: SeriesKey) -> Vec<SliceLayer> {
+    let looks = &document.workspace.mask_looks;
+    let drawn = document.masks_of(key).filter_map(|masks| Some((looks.get(&masks.key)?, masks)));
+    drawn.flat_map(|(look, masks)| look.layers(masks)).collect()
 }
 
 /// Name of an interpolation for menus.

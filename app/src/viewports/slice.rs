@@ -8,7 +8,7 @@ use render_core::scene::{SlabMode, SlicePlane};
 use super::gestures::{SliceFrame, slice_gestures};
 use super::{ViewportContext, ViewportState, annotations, cube, overlay, picture_ui, probe, states};
 use crate::command::Action;
-use crate::document::{Display, Lengths, Placement, Series, SliceView, Viewport};
+use crate::document::{Display, Document, Lengths, Placement, Series, SliceView, Viewport};
 use crate::gpu_bridge::{Caption, SceneKey};
 use crate::text;
 use crate::theme;
@@ -57,6 +57,8 @@ pub(super) fn slice_ui(
                 // The picture shows the slab's combination; the number is of one voxel, and says so.
                 probed.value = probed.value.map(|value| format!("{value} (mid-plane)"));
             }
+            probed.over = over_at(ctx.document, series, frame.lps(pos));
+            probed.regions = regions_at(ctx.document, series, frame.lps(pos));
             state.probe = Some(probed);
         }
     }
@@ -67,6 +69,7 @@ pub(super) fn slice_ui(
         cube::inset_ui(ui, rect, viewport, series.key, ctx);
         let hover = response.hover_pos();
         annotations::annotations_ui(ui, &painter, (frame, view), (viewport, series), hover, ctx, state);
+        legend_ui(&painter, rect, series, ctx);
         let letters = letters(view);
         overlay::orientation_letters(&painter, rect, &letters);
         if rect.width() > 180.0 && rect.height() > 120.0 {
@@ -77,6 +80,44 @@ pub(super) fn slice_ui(
         corners(&painter, rect, viewport, view, series, (display, frame.as_ref()), ctx);
     }
     states::progress_ui(ui, rect, series);
+}
+
+/// Strips of the colours in use, with the values at their ends.
+fn legend_ui(painter: &egui::Painter, rect: Rect, series: &Series, ctx: &ViewportContext<'_>) {
+    let workspace = &ctx.document.workspace;
+    let own = workspace.displays.get(&series.key).filter(|_| series.channels == 1);
+    let own = own.and_then(|display| Some((series, display, display.color_map.as_deref()?)));
+    let over = workspace.fusions.get(&series.key).and_then(|fusion| {
+        let series = ctx.document.series(fusion.over)?;
+        Some((series, workspace.displays.get(&fusion.over)?, &*fusion.color_map))
+    });
+    for ((series, display, map), place) in own.into_iter().chain(over).zip(0u8..) {
+        let unit = series.unit.symbol().unwrap_or_default();
+        overlay::color_legend(painter, rect, place, map, &display.grey(), unit);
+    }
+}
+
+/// Value of what is laid over a series at a place, with its own unit.
+fn over_at(document: &Document, series: &Series, lps: DVec3) -> Option<String> {
+    let over = document.series(document.workspace.fusions.get(&series.key)?.over)?;
+    let value = probe(&over.loaded()?.volume, lps, Lengths::Withheld).value?;
+    Some(format!("{} {value}", over.attributes.modality))
+}
+
+/// Names of the regions that are shown at a place, LPS in mm.
+fn regions_at(document: &Document, series: &Series, lps: DVec3) -> Vec<String> {
+    let mut names = Vec::new();
+    for masks in document.masks_of(series.key) {
+        let Some(look) = document.workspace.mask_looks.get(&masks.key).filter(|look| look.is_visible) else {
+            continue;
+        };
+        let labels = masks.maps.iter().map(|map| map.label_at_lps(lps)).filter(|label| *label != 0);
+        for label in labels.filter(|label| !look.hidden.contains(label)) {
+            names.extend(masks.regions.iter().filter(|r| r.label == label).map(|r| r.name.clone()));
+        }
+    }
+    names.dedup();
+    names
 }
 
 /// What the picture on screen shows.

@@ -6,6 +6,7 @@ mod geometry;
 mod measuring;
 mod overlays;
 mod reading;
+mod regions;
 mod server;
 mod software;
 mod states;
