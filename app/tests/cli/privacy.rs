@@ -102,10 +102,11 @@ fn deidentify_writes_nothing_in_a_dry_run_or_where_it_must_not() {
     check(&["deidentify", text(&sample()), "--output", text(&inside)], 1, "input folder");
     check(&["deidentify", text(&sample())], 2, "--output");
     check(&["deidentify", text(&sample()), "--output", text(&copies), "--key", "12"], 2, "16 to 64 bytes");
-    let both = ["deidentify", text(&sample()), "--output", text(&copies), "--keep", "dates,shifted-dates"];
+    let sample = sample();
+    let both = ["deidentify", text(&sample), "--output", text(&copies), "--keep", "dates,shifted-dates"];
     check(&both, 2, "not both");
     let report = copies.join("report.json");
-    let among = ["deidentify", text(&sample()), "--output", text(&copies), "--report", text(&report)];
+    let among = ["deidentify", text(&sample), "--output", text(&copies), "--report", text(&report)];
     check(&among, 2, "somewhere else");
     assert!(!copies.exists() && !inside.exists());
 }
