@@ -21,12 +21,12 @@ use super::{ids, output, show, usage};
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(in crate::cli) struct Arguments {
-    #[command(flatten)]
-    target: Target,
     #[command(subcommand)]
     what: Option<What>,
     #[command(flatten)]
     files: Option<Files>,
+    #[command(flatten)]
+    target: Target,
 }
 
 #[derive(Debug, clap::Subcommand)]

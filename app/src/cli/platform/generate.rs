@@ -27,9 +27,6 @@ use super::{ids, output, show, usage};
 /// pipelines take turns too. Without data nothing is sent. Ends with 1 if a job failed.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Arguments {
-    #[command(flatten)]
-    target: Target,
-
     /// Jobs are called PREFIX-NAME-NUMBER
     #[arg(value_name = "NAME")]
     name: String,
@@ -73,6 +70,9 @@ pub(in crate::cli) struct Arguments {
     /// Print the table of latencies
     #[arg(long)]
     stats: bool,
+
+    #[command(flatten)]
+    target: Target,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

@@ -14,9 +14,6 @@ use super::{ids, output};
 /// The operator `clara-pod-manager` is the platform's own log of the job.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Arguments {
-    #[command(flatten)]
-    target: Target,
-
     /// The job
     #[arg(short, long, value_name = "JOB")]
     job: String,
@@ -36,6 +33,9 @@ pub(in crate::cli) struct Arguments {
     /// Begin at this byte
     #[arg(long, value_name = "BYTE", default_value_t = 0)]
     from: u64,
+
+    #[command(flatten)]
+    target: Target,
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {

@@ -18,9 +18,6 @@ use super::{ids, output, show, usage};
 /// A file keeps its name; files below a folder keep their names from there. What goes to a job lands below `/input`.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Arguments {
-    #[command(flatten)]
-    target: Target,
-
     /// A job or a payload, with `:FOLDER` to put the files into a folder of it
     #[arg(value_name = "ID[:FOLDER]")]
     destination: String,
@@ -32,6 +29,9 @@ pub(in crate::cli) struct Arguments {
     /// Files that are under way at once
     #[arg(long, value_name = "N", default_value_t = DEFAULT_PARALLEL, value_parser = parallel)]
     parallel: usize,
+
+    #[command(flatten)]
+    target: Target,
 }
 
 /// `--parallel` as typed.

@@ -11,9 +11,6 @@ use super::{ids, output};
 /// Print changes as they happen, until interrupted
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Arguments {
-    #[command(flatten)]
-    target: Target,
-
     /// Only changes of this kind; may come several times
     #[arg(long, value_enum)]
     kind: Vec<Kind>,
@@ -25,6 +22,9 @@ pub(in crate::cli) struct Arguments {
     /// End after so many lines
     #[arg(short = 'n', long, value_name = "N")]
     count: Option<u64>,
+
+    #[command(flatten)]
+    target: Target,
 }
 
 /// `--kind` as typed.
