@@ -165,8 +165,8 @@ fn slabs<'a>(drawings: &[&'a Drawing], voxel_mm: f64) -> Vec<Slab<'a>> {
 /// Volume and how far it may be off: half a voxel all along every edge, and half a layer at both ends.
 fn sum(slabs: &[Slab<'_>], metric: &Metric, layer_mm: Option<f64>) -> Result<(f64, f64), NoVolume> {
     let normal = slabs.first().and_then(|slab| slab.regions.first()).map(|drawing| drawing.plane().normal());
-    // Regions of ultrasound pictures have no millimetres across the picture.
-    let scale = normal.map(|normal| metric.length(normal)).filter(|scale| *scale > 0.0);
+    // Regions of ultrasound pictures have no millimetres across the picture, but for rounding.
+    let scale = normal.map(|normal| metric.length(normal)).filter(|scale| *scale > 1e-9);
     let scale = scale.ok_or(NoVolume::NoThickness)?;
     let height = |i: usize| slabs.get(i).map(|slab| slab.height_mm);
     let (mut volume, mut plus_minus) = (0.0, 0.0);
