@@ -15,8 +15,8 @@ use render_core::gpu::DeviceWatch;
 use render_core::{AdapterReport, RenderNotice, RendererChoice};
 
 use crate::command::{
-    Action, AppCommand, Command, CommandQueue, EditCommand, FileCommand, Focus, KeyMap, PanelKind,
-    SeriesCommand, VoiCommand,
+    Action, AppCommand, Command, CommandQueue, EditCommand, FileCommand, Focus, KeyMap, LayoutCommand,
+    PanelKind, Preference, SeriesCommand, VoiCommand,
 };
 use crate::console::Console;
 use crate::document::{Document, FoundObject, LoadedVolume, Series, SeriesKey, ViewportId};
@@ -24,14 +24,15 @@ use crate::gpu_bridge::{self, Pictures};
 use crate::panels::jobs::JobsContext;
 use crate::panels::notices::{Notices, Severity};
 use crate::panels::palette::PaletteState;
+use crate::panels::preferences::PreferencesState;
 use crate::panels::side::SidePanels;
 use crate::panels::start_page::{StartContext, StartState};
 use crate::panels::status_bar::MemoryMeter;
 use crate::panels::studies::StudiesState;
 use crate::panels::transfer_function::CurveState;
 use crate::panels::{
-    help, inspector, jobs, leaving, menu_bar, palette, pipelines, start_page, status_bar, studies,
-    verification,
+    help, inspector, jobs, leaving, menu_bar, palette, pipelines, preferences, start_page, status_bar,
+    studies, verification,
 };
 use crate::settings::Settings;
 use crate::tasks::{MadeMasks, MaskTarget, Message, Picked, RendererSource, SystemFont, Task, Tasks};
@@ -53,6 +54,7 @@ enum Overlay {
     TypePath,
     Verification,
     Pipelines,
+    Preferences,
     Leaving,
 }
 
@@ -63,6 +65,7 @@ struct PanelState {
     /// The side panel that was opened last.
     latest: PanelKind,
     palette: PaletteState,
+    preferences: PreferencesState,
     start: StartState,
     studies: StudiesState,
     curve: CurveState,
@@ -130,15 +133,16 @@ impl LanternApp {
             let window = window.clone();
             move || lock(&window).request_repaint()
         };
-        let app = Self {
+        let settings_or_default = settings.clone().unwrap_or_default();
+        let mut app = Self {
             document: Document::new(),
             abandoned: BTreeSet::new(),
             queue: CommandQueue::default(),
             tasks: Tasks::start(source, wake),
             console: Console::default(),
             is_saving_settings: settings.is_some(),
-            settings: settings.unwrap_or_default(),
-            keymap: KeyMap::default(),
+            keymap: settings_or_default.keys.map(),
+            settings: settings_or_default,
             panels: PanelState::default(),
             pictures: Pictures::new(cc.wgpu_render_state.clone()),
             window,
@@ -152,6 +156,8 @@ impl LanternApp {
             opened_results: BTreeSet::new(),
             is_leaving: false,
         };
+        app.follow_preferences();
+        app.scale_interface(&cc.egui_ctx);
         if !paths.is_empty() {
             app.send(Command::File(FileCommand::Open(paths)));
         }
@@ -164,6 +170,7 @@ impl LanternApp {
         let ctx = &cc.egui_ctx;
         theme::install(ctx);
         theme::add_fonts(ctx, &self.fonts);
+        self.scale_interface(ctx);
         let before = std::mem::replace(&mut *lock(&self.window), ctx.clone());
         // Widths of panels, places of scroll bars.
         let data = before.data(|data| data.clone());
@@ -535,6 +542,15 @@ impl LanternApp {
             }
             AppCommand::ShowHelp => panels.overlay = Overlay::Help,
             AppCommand::ShowAbout => panels.overlay = Overlay::About,
+            AppCommand::ShowPreferences => {
+                panels.preferences.stop_asking();
+                panels.overlay = Overlay::Preferences;
+            }
+            AppCommand::Prefer(preference) => self.prefer(ctx, preference),
+            AppCommand::StepInterfaceScale(steps) => {
+                let scale = self.settings.stepped_scale(steps);
+                self.prefer(ctx, Preference::InterfaceScale(scale));
+            }
             AppCommand::VerifyWorkstation => {
                 panels.overlay = Overlay::Verification;
                 self.tasks.verify();
@@ -557,6 +573,36 @@ impl LanternApp {
             AppCommand::DismissNotice(id) => panels.notices.dismiss(id),
             AppCommand::SetSplit(split) => self.settings.split = split,
         }
+    }
+
+    /// Takes a preference in, at once.
+    fn prefer(&mut self, ctx: &egui::Context, preference: Preference) {
+        self.settings.prefer(preference);
+        self.keymap = self.settings.keys.map();
+        match preference {
+            Preference::InterfaceScale(_) => self.scale_interface(ctx),
+            Preference::CornerTexts(is_visible) => self.document.is_overlay_visible = is_visible,
+            Preference::Linked(is_linked) => self.document.is_linked = is_linked,
+            Preference::Neurological(is_neurological)
+                if self.document.workspace.is_neurological != is_neurological =>
+            {
+                self.document.apply(&Command::Layout(LayoutCommand::ToggleNeurological));
+            }
+            _ => {}
+        }
+    }
+
+    /// What an empty document begins with.
+    fn follow_preferences(&mut self) {
+        self.document.workspace.is_neurological = self.settings.is_neurological;
+        self.document.is_overlay_visible = self.settings.is_overlay_visible;
+        self.document.is_linked = self.settings.is_linked;
+    }
+
+    fn scale_interface(&self, ctx: &egui::Context) {
+        // The keys for it are ours, so that they are listed and can be changed.
+        ctx.options_mut(|options| options.zoom_with_keyboard = false);
+        ctx.set_zoom_factor(self.settings.interface_scale);
     }
 
     fn apply_file(&mut self, command: FileCommand) {
@@ -595,6 +641,7 @@ impl LanternApp {
                 }
                 self.tasks.cancel_scan();
                 self.document = self.document.closed();
+                self.follow_preferences();
                 self.panels.studies = StudiesState::default();
                 self.pictures.clear();
             }
@@ -603,6 +650,10 @@ impl LanternApp {
     }
 
     fn take_keys(&mut self, ctx: &egui::Context) {
+        if self.panels.overlay == Overlay::Preferences && self.panels.preferences.is_asking() {
+            // The next key is an answer, whatever it means otherwise.
+            return;
+        }
         let focus = if ctx.text_edit_focused() {
             Focus::Text
         } else if ctx.memory(|m| m.focused()).is_some() {
@@ -702,10 +753,14 @@ impl LanternApp {
             Overlay::Palette => {
                 palette::palette_ui(ctx, &self.document, &self.keymap, &self.queue, &mut panels.palette);
             }
-            Overlay::Help => help::help_ui(ctx, &self.keymap, &self.queue),
+            Overlay::Help => help::help_ui(ctx, &self.keymap, &self.settings, &self.queue),
             Overlay::About => help::about_ui(ctx, &self.queue),
             Overlay::Pipelines => {
                 pipelines::pipelines_ui(ctx, &self.document, self.console.view(), &self.queue);
+            }
+            Overlay::Preferences => {
+                let state = &mut panels.preferences;
+                preferences::preferences_ui(ctx, &self.settings, &self.keymap, &self.queue, state);
             }
             Overlay::Leaving => {
                 leaving::leaving_ui(ctx, self.console.view().unfinished_jobs(), &self.queue);

@@ -6,7 +6,8 @@ use std::fmt::Write;
 use clap::CommandFactory;
 
 use crate::command::{Group, KeyMap};
-use crate::panels::help::MOUSE;
+use crate::panels::help::mouse_lines;
+use crate::settings::Settings;
 
 fn keys() -> String {
     let keymap = KeyMap::default();
@@ -23,7 +24,7 @@ fn keys() -> String {
         text.push('\n');
     }
     let _ = writeln!(text, "| Mouse | |\n|---|---|");
-    for (gesture, effect) in MOUSE {
+    for (gesture, effect) in mouse_lines(&Settings::default()) {
         let _ = writeln!(text, "| {gesture} | {effect} |");
     }
     text

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::command::{INTERFACE_SCALES, KeySettings, MouseMap, Preference};
+
 /// Recent studies that are kept.
 const MAX_RECENT: usize = 8;
 
@@ -35,6 +37,18 @@ pub struct Settings {
     pub split: [f32; 2],
     /// Dragging up lowers brightness instead of raising it.
     pub is_level_drag_inverted: bool,
+    /// Whether the patient's left is on the left of the screen when something is opened.
+    pub is_neurological: bool,
+    /// Whether corner texts are drawn from the start.
+    pub is_overlay_visible: bool,
+    /// Whether series of one frame of reference scroll together from the start.
+    pub is_linked: bool,
+    /// Size of the interface, as a share of the screen's own.
+    pub interface_scale: f32,
+    /// Which key does what.
+    pub keys: KeySettings,
+    /// What the mouse does.
+    pub mouse: MouseMap,
     /// Latest first.
     pub recent: Vec<Recent>,
 }
@@ -48,6 +62,12 @@ impl Default for Settings {
             is_server_on: true,
             split: [0.5; 2],
             is_level_drag_inverted: false,
+            is_neurological: false,
+            is_overlay_visible: true,
+            is_linked: true,
+            interface_scale: 1.0,
+            keys: KeySettings::default(),
+            mouse: MouseMap::default(),
             recent: Vec::new(),
         }
     }
@@ -58,8 +78,35 @@ impl Settings {
     pub fn load(storage: Option<&dyn eframe::Storage>) -> Self {
         let mut settings: Self = storage.and_then(|s| eframe::get_value(s, STORAGE_KEY)).unwrap_or_default();
         settings.split = settings.split.map(|s| if s.is_finite() { s.clamp(0.15, 0.85) } else { 0.5 });
+        settings.interface_scale = nearest_scale(settings.interface_scale);
         settings.recent.truncate(MAX_RECENT);
         settings
+    }
+
+    /// Takes a preference in.
+    pub fn prefer(&mut self, preference: Preference) {
+        match preference {
+            Preference::KeyProfile(profile) => self.keys.set_profile(profile),
+            Preference::BindKey { action, chord, instead_of } => self.keys.bind(action, chord, instead_of),
+            Preference::UnbindKey { action, chord } => self.keys.unbind(action, chord),
+            Preference::ResetKeys(action) => self.keys.reset(action),
+            Preference::ResetAllKeys => self.keys.reset_all(),
+            Preference::MouseProfile(profile) => self.mouse.set_profile(profile),
+            Preference::Mouse(gesture, effect) => self.mouse.set(gesture, effect),
+            Preference::ResetMouse => self.mouse.reset(),
+            Preference::InterfaceScale(scale) => self.interface_scale = nearest_scale(scale),
+            Preference::InvertedLevelDrag(is_inverted) => self.is_level_drag_inverted = is_inverted,
+            Preference::Neurological(is_neurological) => self.is_neurological = is_neurological,
+            Preference::CornerTexts(is_visible) => self.is_overlay_visible = is_visible,
+            Preference::Linked(is_linked) => self.is_linked = is_linked,
+        }
+    }
+
+    /// The scale that is so many steps larger, or smaller, than the present one.
+    pub fn stepped_scale(&self, steps: i8) -> f32 {
+        let now = INTERFACE_SCALES.iter().position(|scale| *scale == self.interface_scale).unwrap_or(0);
+        let next = now.saturating_add_signed(steps.into()).min(INTERFACE_SCALES.len() - 1);
+        INTERFACE_SCALES.get(next).copied().unwrap_or(1.0)
     }
 
     /// Into the toolkit's storage.
@@ -73,6 +120,13 @@ impl Settings {
         self.recent.insert(0, Recent { path: path.to_path_buf(), label });
         self.recent.truncate(MAX_RECENT);
     }
+}
+
+/// The scale that is offered and lies nearest; the screen's own for numbers that are none.
+fn nearest_scale(wanted: f32) -> f32 {
+    let distance = |scale: &f32| (scale - wanted).abs();
+    let nearest = INTERFACE_SCALES.into_iter().min_by(|a, b| distance(a).total_cmp(&distance(b)));
+    nearest.unwrap_or(1.0)
 }
 
 #[cfg(test)]
@@ -96,5 +150,24 @@ mod tests {
         let old: Settings = serde_json::from_str(r#"{"split":[0.3,0.6],"gone":1}"#).unwrap();
         assert_eq!(old.split, [0.3, 0.6]);
         assert!(old.is_inspector_open && old.is_server_on && !old.is_jobs_open);
+    }
+
+    #[test]
+    fn preferences_of_other_versions_are_no_error() {
+        let text =
+            r#"{"keys":{"profile":"acme","changes":{"fly":["Q"]}},"mouse":{"changes":{"wheel":"sing"}}}"#;
+        let read: Settings = serde_json::from_str(text).unwrap();
+        assert_eq!(read, Settings::default());
+    }
+
+    #[test]
+    fn interface_scales_step_between_their_limits() {
+        let mut s = Settings::default();
+        assert_eq!(s.stepped_scale(-1), 1.0);
+        s.prefer(Preference::InterfaceScale(1.3));
+        assert_eq!((s.interface_scale, s.stepped_scale(1)), (1.25, 1.5));
+        s.prefer(Preference::InterfaceScale(f32::MAX));
+        assert_eq!((s.interface_scale, s.stepped_scale(1)), (2.0, 2.0));
+        assert_eq!(nearest_scale(f32::NAN), 1.0);
     }
 }

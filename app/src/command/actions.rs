@@ -59,6 +59,7 @@ pub enum Action {
     Quit,
     Undo,
     Redo,
+    Preferences,
     WindowPreset(u8),
     FileWindow(u8),
     WindowAuto,
@@ -107,6 +108,8 @@ pub enum Action {
     ToggleStudies,
     ToggleInspector,
     ToggleFullScreen,
+    EnlargeInterface,
+    ShrinkInterface,
     InvertLevelDrag,
     ToggleJobs,
     RunPipeline,
@@ -124,7 +127,7 @@ impl Action {
     pub fn all() -> Vec<Self> {
         use Action as A;
         let mut all = vec![A::OpenFolder, A::OpenFiles, A::OpenPath, A::OpenSample, A::CloseAll, A::Quit];
-        all.extend([A::Undo, A::Redo]);
+        all.extend([A::Undo, A::Redo, A::Preferences]);
         all.extend((0..CT_PRESETS.len() as u8).map(A::WindowPreset));
         all.extend((0..4).map(A::FileWindow));
         all.extend([
@@ -158,6 +161,7 @@ impl Action {
         all.extend(grids.filter(|grid| !is_named(grid)).map(A::Arrange));
         all.extend([A::Neurological, A::LinkSeries, A::LinkByOffset]);
         all.extend([A::ToggleStudies, A::ToggleInspector, A::ToggleFullScreen, A::InvertLevelDrag]);
+        all.extend([A::EnlargeInterface, A::ShrinkInterface]);
         all.extend([A::ToggleJobs, A::RunPipeline, A::RetryServer, A::ToggleServer]);
         all.extend([A::Palette, A::Help, A::VerifyWorkstation, A::About, A::Cancel]);
         all
@@ -174,6 +178,7 @@ impl Action {
             Self::Quit => "Quit",
             Self::Undo => "Undo",
             Self::Redo => "Redo",
+            Self::Preferences => "Preferences…",
             Self::WindowPreset(n) => {
                 let name = CT_PRESETS.get(usize::from(n)).map_or("?", |p| p.name);
                 return format!("Window: {name}");
@@ -229,6 +234,8 @@ impl Action {
             Self::ToggleStudies => "Show or hide studies",
             Self::ToggleInspector => "Show or hide inspector",
             Self::ToggleFullScreen => "Full screen",
+            Self::EnlargeInterface => "Larger interface",
+            Self::ShrinkInterface => "Smaller interface",
             Self::InvertLevelDrag => "Window drag: swap up and down",
             Self::ToggleJobs => "Show or hide jobs",
             Self::RunPipeline => "Run a pipeline on this series…",
@@ -252,7 +259,7 @@ impl Action {
             | Self::OpenSample
             | Self::CloseAll
             | Self::Quit => Group::File,
-            Self::Undo | Self::Redo => Group::Edit,
+            Self::Undo | Self::Redo | Self::Preferences => Group::Edit,
             Self::WindowPreset(_)
             | Self::FileWindow(_)
             | Self::WindowAuto
@@ -299,7 +306,9 @@ impl Action {
             | Self::LinkByOffset
             | Self::ToggleStudies
             | Self::ToggleInspector
-            | Self::ToggleFullScreen => Group::Layout,
+            | Self::ToggleFullScreen
+            | Self::EnlargeInterface
+            | Self::ShrinkInterface => Group::Layout,
             Self::ToggleJobs | Self::RunPipeline | Self::RetryServer | Self::ToggleServer => Group::Jobs,
             Self::Palette | Self::Help | Self::VerifyWorkstation | Self::About | Self::Cancel => Group::Help,
         }
@@ -331,6 +340,7 @@ impl Action {
                 can.then_some(Command::Edit(EditCommand::Undo))
             }
             Self::Redo => document.history.redo_title().map(|_| Command::Edit(EditCommand::Redo)),
+            Self::Preferences => app(AppCommand::ShowPreferences),
             Self::WindowPreset(n) => {
                 let is_ct = document.active_series().is_some_and(|s| s.attributes.modality == "CT");
                 series.filter(|_| is_ct).map(|key| Command::Voi(VoiCommand::Preset(key, usize::from(n))))
@@ -413,6 +423,8 @@ impl Action {
             Self::ToggleStudies => app(AppCommand::TogglePanel(PanelKind::Studies)),
             Self::ToggleInspector => app(AppCommand::TogglePanel(PanelKind::Inspector)),
             Self::ToggleFullScreen => app(AppCommand::ToggleFullScreen),
+            Self::EnlargeInterface => app(AppCommand::StepInterfaceScale(1)),
+            Self::ShrinkInterface => app(AppCommand::StepInterfaceScale(-1)),
             Self::InvertLevelDrag => app(AppCommand::ToggleInvertedLevelDrag),
             Self::ToggleJobs => app(AppCommand::TogglePanel(PanelKind::Jobs)),
             Self::RunPipeline => series.map(|_| Command::Jobs(JobsCommand::ChoosePipeline)),

@@ -3,63 +3,27 @@
 use egui::{Event, Key, Modifiers};
 use imaging::measurement::DrawingKind;
 
-use super::Action;
+use super::{Action, Chord};
 use crate::document::Tool;
 
 /// A key with modifiers, bound to an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Binding {
-    /// Modifiers that must be held, and no others.
-    pub modifiers: Modifiers,
-    /// The key.
-    pub key: Key,
+    /// The key and what is held with it.
+    pub chord: Chord,
     /// What it does.
     pub action: Action,
 }
 
-/// Keys that are typed with Shift on some keyboards and without on others: Shift is ignored for them.
-fn is_symbol(key: Key) -> bool {
-    matches!(key, Key::Plus | Key::Minus | Key::Equals | Key::Questionmark)
-}
-
 impl Binding {
-    fn matches(&self, key: Key, modifiers: Modifiers) -> bool {
-        let wanted = self.modifiers;
-        let shift_fits = is_symbol(self.key) || wanted.shift == modifiers.shift;
-        key == self.key
-            && shift_fits
-            && wanted.alt == modifiers.alt
-            && wanted.command == (modifiers.command || modifiers.ctrl)
+    /// A key with modifiers that must be held, and no others.
+    pub const fn new(modifiers: Modifiers, key: Key, action: Action) -> Self {
+        Self { chord: Chord::new(modifiers, key), action }
     }
 
     /// As printed on menus and in the help sheet, e.g. `Ctrl+Shift+Z`.
     pub fn text(&self) -> String {
-        let mut parts = Vec::new();
-        if self.modifiers.command {
-            parts.push("Ctrl");
-        }
-        if self.modifiers.alt {
-            parts.push("Alt");
-        }
-        if self.modifiers.shift {
-            parts.push("Shift");
-        }
-        parts.push(match self.key {
-            Key::ArrowUp => "Up",
-            Key::ArrowDown => "Down",
-            Key::ArrowLeft => "Left",
-            Key::ArrowRight => "Right",
-            Key::PageUp => "PgUp",
-            Key::PageDown => "PgDn",
-            Key::Escape => "Esc",
-            Key::Delete => "Del",
-            Key::Plus => "+",
-            Key::Minus => "−",
-            Key::Equals => "=",
-            Key::Questionmark => "?",
-            key => key.name(),
-        });
-        parts.join("+")
+        self.chord.text()
     }
 }
 
@@ -97,7 +61,7 @@ impl Default for KeyMap {
             Key::Num8,
             Key::Num9,
         ];
-        let bind = |modifiers, key, action| Binding { modifiers, key, action };
+        let bind = Binding::new;
         let mut bindings = vec![
             bind(CTRL, Key::O, A::OpenFolder),
             bind(CTRL_SHIFT, Key::O, A::OpenFiles),
@@ -106,6 +70,7 @@ impl Default for KeyMap {
             bind(CTRL, Key::Z, A::Undo),
             bind(CTRL, Key::Y, A::Redo),
             bind(CTRL_SHIFT, Key::Z, A::Redo),
+            bind(CTRL, Key::Comma, A::Preferences),
             bind(NONE, Key::Num0, A::WindowAuto),
             bind(NONE, Key::I, A::Invert),
             bind(NONE, Key::ArrowDown, A::NextSlice),
@@ -158,6 +123,8 @@ impl Default for KeyMap {
             bind(NONE, Key::F4, A::ToggleJobs),
             bind(CTRL, Key::J, A::RunPipeline),
             bind(NONE, Key::F11, A::ToggleFullScreen),
+            bind(CTRL, Key::Plus, A::EnlargeInterface),
+            bind(CTRL, Key::Minus, A::ShrinkInterface),
             bind(CTRL, Key::K, A::Palette),
             bind(NONE, Key::Questionmark, A::Help),
             bind(NONE, Key::F1, A::Help),
@@ -171,6 +138,11 @@ impl Default for KeyMap {
 }
 
 impl KeyMap {
+    /// A map of these bindings; where two claim a key, the earlier one has it.
+    pub(super) fn new(bindings: Vec<Binding>) -> Self {
+        Self { bindings }
+    }
+
     /// All bindings.
     pub fn bindings(&self) -> &[Binding] {
         &self.bindings
@@ -178,28 +150,38 @@ impl KeyMap {
 
     /// The action of a key.
     pub fn action(&self, key: Key, modifiers: Modifiers) -> Option<Action> {
-        self.bindings.iter().find(|b| b.matches(key, modifiers)).map(|b| b.action)
+        self.bindings.iter().find(|b| b.chord.matches(key, modifiers)).map(|b| b.action)
+    }
+
+    /// All keys of an action.
+    pub fn chords(&self, action: Action) -> impl Iterator<Item = Chord> {
+        self.bindings.iter().filter(move |b| b.action == action).map(|b| b.chord)
     }
 
     /// The first key of an action, for menus and tooltips.
     pub fn text(&self, action: Action) -> Option<String> {
-        self.bindings.iter().find(|b| b.action == action).map(Binding::text)
+        self.chords(action).next().map(Chord::text)
     }
 
-    /// Pairs of bindings that claim the same key.
+    /// Who else than `action` has this key.
+    pub fn holder(&self, chord: Chord, action: Action) -> Option<Action> {
+        self.bindings.iter().find(|b| b.chord.is_same_as(chord) && b.action != action).map(|b| b.action)
+    }
+
+    /// Pairs of bindings that claim the same key; the first of each pair has it.
     pub fn conflicts(&self) -> Vec<(Binding, Binding)> {
-        let clash = |a: &Binding, b: &Binding| a.matches(b.key, b.modifiers) || b.matches(a.key, a.modifiers);
         let pairs = self.bindings.iter().enumerate();
         pairs
             .flat_map(|(i, a)| self.bindings.iter().skip(i + 1).map(move |b| (*a, *b)))
-            .filter(|(a, b)| clash(a, b))
+            .filter(|(a, b)| a.chord.is_same_as(b.chord))
             .collect()
     }
 
-    /// Copying and pasting come from the toolkit as such, not as keys.
+    /// Copying, cutting and pasting come from the toolkit as such, not as keys.
     fn of_clipboard(&self, event: &Event) -> Option<Action> {
         match event {
             Event::Copy => self.action(Key::C, Modifiers::COMMAND),
+            Event::Cut => self.action(Key::X, Modifiers::COMMAND),
             Event::Paste(_) => self.action(Key::V, Modifiers::COMMAND),
             _ => None,
         }
@@ -218,12 +200,10 @@ impl KeyMap {
                 return true;
             }
             let Event::Key { key, pressed: true, modifiers, .. } = event else { return true };
-            let is_global = matches!(key, Key::Escape | Key::F1 | Key::F2 | Key::F3 | Key::F4 | Key::F11)
-                || (modifiers.command && matches!(key, Key::K | Key::Q | Key::O | Key::L | Key::J));
-            let is_widgets = matches!(key, Key::Space | Key::Enter | Key::Delete | Key::Backspace);
+            let chord = Chord::new(*modifiers, *key);
             match focus {
-                Focus::Text if !is_global => return true,
-                Focus::Widget if is_widgets => return true,
+                Focus::Text if !chord.reaches_through_text() => return true,
+                Focus::Widget if chord.operates_widgets() => return true,
                 _ => {}
             }
             match self.action(*key, *modifiers) {
@@ -246,7 +226,7 @@ mod tests {
     fn no_key_means_two_things() {
         assert_eq!(KeyMap::default().conflicts(), []);
         let mut map = KeyMap::default();
-        map.bindings.push(Binding { modifiers: Modifiers::SHIFT, key: Key::Plus, action: Action::ZoomOut });
+        map.bindings.push(Binding::new(Modifiers::SHIFT, Key::Plus, Action::ZoomOut));
         assert_eq!(map.conflicts().len(), 1, "Shift does not make another key of a symbol");
     }
 

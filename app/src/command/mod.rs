@@ -3,7 +3,13 @@
 mod actions;
 mod annotate;
 mod apply;
+mod chord;
+mod ids;
+mod key_settings;
 mod keymap;
+mod mouse;
+mod preferences;
+mod profile;
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -24,7 +30,12 @@ use crate::document::{
 };
 
 pub use actions::{Action, Group};
+pub use chord::{Chord, ChordError};
+pub use key_settings::KeySettings;
 pub use keymap::{Binding, Focus, KeyMap};
+pub use mouse::{Held, MouseButton, MouseEffect, MouseGesture, MouseMap, Press};
+pub use preferences::{INTERFACE_SCALES, Preference};
+pub use profile::InputProfile;
 
 /// One change or request, grouped by area.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,6 +103,10 @@ pub enum AppCommand {
     ShowPalette,
     ShowHelp,
     ShowAbout,
+    ShowPreferences,
+    Prefer(Preference),
+    /// The next larger or smaller of the scales.
+    StepInterfaceScale(i8),
     VerifyWorkstation,
     CancelVerification,
     CloseOverlay,

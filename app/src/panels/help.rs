@@ -2,23 +2,50 @@
 
 use egui::{Grid, Modal, RichText, ScrollArea, Ui};
 
-use crate::command::{AppCommand, Command, CommandQueue, Group, KeyMap};
+use crate::command::{AppCommand, Command, CommandQueue, Group, KeyMap, MouseEffect, MouseGesture};
 use crate::document::Tool;
+use crate::settings::Settings;
 use crate::theme;
 
-/// What the mouse does; the gestures are fixed, the keys are not.
-pub(crate) const MOUSE: [(&str, &str); 16] = [
-    ("Left drag", "Active tool in a slice; turns the volume"),
-    ("Middle drag, Shift+left drag", "Pan"),
-    ("Right drag, Ctrl+left drag", "Zoom"),
-    ("Ctrl+left drag in the volume", "Roll"),
-    ("Right click", "Menu"),
-    ("Wheel", "Next or previous image; zooms the volume"),
-    ("Ctrl+wheel", "Zoom at the pointer"),
-    ("Shift+move", "Crosshair follows the pointer"),
-    ("Double click", "Maximise or restore the viewport"),
-    ("Window drag sideways", "Width: right is wider"),
-    ("Window drag up", "Brighter (level falls)"),
+/// What the mouse and fingers do, as the preferences have it.
+pub(crate) fn mouse_lines(settings: &Settings) -> Vec<(String, String)> {
+    let mouse = &settings.mouse;
+    let mut lines: Vec<(String, String)> = Vec::new();
+    let mut line = |gesture: String, effect: &str| {
+        if !gesture.is_empty() && !effect.is_empty() {
+            lines.push((gesture, effect.to_owned()));
+        }
+    };
+    let effects = || MouseEffect::ALL.into_iter().filter(|effect| *effect != MouseEffect::Nothing);
+    for effect in effects() {
+        line(mouse.drags(effect, MouseGesture::Slice), effect.name());
+    }
+    for effect in effects() {
+        let drags = mouse.drags(effect, MouseGesture::Volume);
+        let gesture = if drags.is_empty() { drags } else { format!("{drags} in the volume") };
+        line(gesture, effect.name());
+    }
+    line("Right click".to_owned(), "Menu");
+    line("Wheel".to_owned(), wheel_text(mouse.effect(MouseGesture::Wheel)));
+    line("Ctrl+wheel".to_owned(), wheel_text(mouse.effect(MouseGesture::CtrlWheel)));
+    line("Wheel in the volume".to_owned(), "Zoom");
+    line("Shift+move".to_owned(), "Crosshair follows the pointer");
+    let double_click = mouse.effect(MouseGesture::DoubleClick);
+    if double_click != MouseEffect::Nothing {
+        line("Double click".to_owned(), double_click.name());
+    }
+    line("Window drag sideways".to_owned(), "Width: right is wider");
+    let is_inverted = settings.is_level_drag_inverted;
+    let upwards = if is_inverted { "Darker (level rises)" } else { "Brighter (level falls)" };
+    line("Window drag up".to_owned(), upwards);
+    for (gesture, effect) in FIXED {
+        line(gesture.to_owned(), effect);
+    }
+    lines
+}
+
+/// What is the same for everybody.
+const FIXED: [(&str, &str); 5] = [
     ("Drag between viewports", "Resize; double click to even out"),
     ("Drop a folder or files", "Open"),
     ("One finger", "As left drag"),
@@ -26,8 +53,16 @@ pub(crate) const MOUSE: [(&str, &str); 16] = [
     ("Three fingers up or down", "Previous or next image"),
 ];
 
+fn wheel_text(effect: MouseEffect) -> &'static str {
+    match effect {
+        MouseEffect::Scroll => "Next or previous image",
+        MouseEffect::Zoom => "Zoom at the pointer",
+        _ => "",
+    }
+}
+
 /// Draws the sheet.
-pub fn help_ui(ctx: &egui::Context, keymap: &KeyMap, queue: &CommandQueue) {
+pub fn help_ui(ctx: &egui::Context, keymap: &KeyMap, settings: &Settings, queue: &CommandQueue) {
     let response = Modal::new(egui::Id::unique("help")).frame(theme::dialog_frame()).show(ctx, |ui| {
         let size = ctx.content_rect().size();
         let is_wide = size.x >= 960.0;
@@ -41,12 +76,12 @@ pub fn help_ui(ctx: &egui::Context, keymap: &KeyMap, queue: &CommandQueue) {
                     if let [first, second] = columns {
                         groups_ui(first, left, keymap);
                         groups_ui(second, right, keymap);
-                        mouse_ui(second);
+                        mouse_ui(second, settings);
                     }
                 });
             } else {
                 groups_ui(ui, &Group::ALL, keymap);
-                mouse_ui(ui);
+                mouse_ui(ui, settings);
             }
         });
     });
@@ -61,11 +96,11 @@ fn groups_ui(ui: &mut Ui, groups: &[(Group, &str)], keymap: &KeyMap) {
     }
 }
 
-fn mouse_ui(ui: &mut Ui) {
+fn mouse_ui(ui: &mut Ui, settings: &Settings) {
     ui.label(theme::semibold("Mouse"));
     Grid::new("mouse").num_columns(2).spacing([16.0, 4.0]).show(ui, |ui| {
-        for (gesture, effect) in MOUSE {
-            row_ui(ui, gesture, effect);
+        for (gesture, effect) in mouse_lines(settings) {
+            row_ui(ui, &gesture, &effect);
         }
         for tool in Tool::all() {
             row_ui(ui, &tool.title(), tool.explanation());

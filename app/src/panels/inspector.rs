@@ -133,7 +133,7 @@ fn window_ui(
         });
         response.response.accessible_name("Window preset");
         let mut is_inverted = display.is_inverted;
-        if ui.checkbox(&mut is_inverted, "Invert").on_hover_text("Invert grey values   I").changed() {
+        if ui.checkbox(&mut is_inverted, "Invert").on_hover_text("Invert grey values").changed() {
             send(VoiCommand::ToggleInverted(series.key));
         }
     });

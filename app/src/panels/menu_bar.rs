@@ -78,6 +78,8 @@ pub fn menu_bar_ui(
         ui.menu_button("Edit", |ui| {
             history_entry(ui, Action::Undo, document.history.undo_title(), document, keymap, queue);
             history_entry(ui, Action::Redo, document.history.redo_title(), document, keymap, queue);
+            ui.separator();
+            entries(ui, &[Action::Preferences]);
         });
         ui.menu_button("View", |ui| {
             entries(ui, &[Action::ZoomIn, Action::ZoomOut, Action::ZoomFit, Action::ResetView]);

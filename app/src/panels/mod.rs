@@ -11,6 +11,7 @@ pub mod menu_bar;
 pub mod notices;
 pub mod palette;
 pub mod pipelines;
+pub mod preferences;
 pub mod server;
 pub mod side;
 pub mod start_page;

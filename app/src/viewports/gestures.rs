@@ -4,7 +4,10 @@ use egui::{Event, Modifiers, MouseWheelUnit, PointerButton, Pos2, Rect, Response
 use render_core::scene::SlicePlane;
 
 use super::{ViewportContext, ViewportState};
-use crate::command::{Command, LayoutCommand, SliceCommand, ViewCommand, VoiCommand, VolumeCommand};
+use crate::command::{
+    Command, Held, LayoutCommand, MouseButton, MouseEffect, MouseGesture, Press, SliceCommand, ViewCommand,
+    VoiCommand, VolumeCommand,
+};
 use crate::document::{SeriesKey, Tool, ViewportId, VolumeView};
 
 /// Trackpad points that count as one notch of a wheel.
@@ -66,35 +69,27 @@ fn fingers(ui: &Ui, response: &Response, state: &mut ViewportState) -> (Option<F
     (fingers, state.is_multi_touch)
 }
 
-/// What the pointer holds down over a viewport.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Drag {
-    Tool,
-    Pan,
-    Zoom,
-    Roll,
-}
-
-fn drag_of(response: &Response, modifiers: Modifiers, is_volume: bool) -> Option<Drag> {
-    if response.dragged_by(PointerButton::Middle) {
-        return Some(Drag::Pan);
-    }
-    if response.dragged_by(PointerButton::Secondary) {
-        return Some(Drag::Zoom);
-    }
-    response.dragged_by(PointerButton::Primary).then_some(match (modifiers.shift, modifiers.command) {
-        (true, _) => Drag::Pan,
-        (_, true) if is_volume => Drag::Roll,
-        (_, true) => Drag::Zoom,
-        _ => Drag::Tool,
-    })
+/// The button that is dragged over a viewport, and what is held with it.
+fn press_of(response: &Response, modifiers: Modifiers) -> Option<Press> {
+    let buttons = [
+        (PointerButton::Middle, MouseButton::Middle),
+        (PointerButton::Secondary, MouseButton::Right),
+        (PointerButton::Primary, MouseButton::Left),
+    ];
+    let (_, button) = buttons.into_iter().find(|(button, _)| response.dragged_by(*button))?;
+    let held = match (modifiers.shift, modifiers.command) {
+        (true, _) => Held::Shift,
+        (_, true) => Held::Ctrl,
+        _ => Held::Nothing,
+    };
+    Some(Press { button, held })
 }
 
 fn zoom_factor(delta: Vec2) -> f64 {
     (-f64::from(delta.y) / POINTS_PER_DOUBLING).exp2()
 }
 
-/// Selects the viewport when it is pressed and maximises it on a double click.
+/// Selects the viewport when it is pressed, and does what a double click is to do.
 fn activate(response: &Response, id: ViewportId, ctx: &ViewportContext<'_>, ui: &Ui) {
     let is_pressed = response.is_pointer_button_down_on() && ui.input(|i| i.pointer.any_pressed());
     if ctx.document.active != id && (is_pressed || response.clicked() || response.has_focus()) {
@@ -102,7 +97,11 @@ fn activate(response: &Response, id: ViewportId, ctx: &ViewportContext<'_>, ui: 
     }
     let is_drawing = matches!(ctx.document.tool, Tool::Draw(_));
     if response.double_clicked_by(PointerButton::Primary) && !is_drawing {
-        ctx.queue.send(Command::Layout(LayoutCommand::ToggleMaximised(id)));
+        match ctx.settings.mouse.effect(MouseGesture::DoubleClick) {
+            MouseEffect::Maximise => ctx.queue.send(Command::Layout(LayoutCommand::ToggleMaximised(id))),
+            MouseEffect::Fit => ctx.queue.send(Command::View(ViewCommand::Fit(id))),
+            _ => {}
+        }
     }
 }
 
@@ -162,23 +161,29 @@ pub(super) fn slice_gestures(
     let mm = frame.mm_per_point();
     let hover = response.hover_pos();
     if let Some((notches, held)) = wheel_notches(ui, response) {
-        if held.command || held.ctrl {
-            let from_middle = hover.map_or(Vec2::ZERO, |p| p - frame.rect.center());
-            send(Command::View(ViewCommand::Zoom {
-                viewport,
-                factor: 1.15f64.powf(notches),
-                right_mm: f64::from(from_middle.x) * mm,
-                down_mm: f64::from(from_middle.y) * mm,
-                is_drag: false,
-            }));
-        } else {
-            // Towards the user is the next image.
-            state.wheel_rest -= notches;
-            let steps = state.wheel_rest.trunc();
-            state.wheel_rest -= steps;
-            if steps != 0.0 {
-                send(Command::Slice(SliceCommand::Scroll { viewport, steps: steps as i64 }));
+        let is_with_ctrl = held.command || held.ctrl;
+        let gesture = if is_with_ctrl { MouseGesture::CtrlWheel } else { MouseGesture::Wheel };
+        match ctx.settings.mouse.effect(gesture) {
+            MouseEffect::Zoom => {
+                let from_middle = hover.map_or(Vec2::ZERO, |p| p - frame.rect.center());
+                send(Command::View(ViewCommand::Zoom {
+                    viewport,
+                    factor: 1.15f64.powf(notches),
+                    right_mm: f64::from(from_middle.x) * mm,
+                    down_mm: f64::from(from_middle.y) * mm,
+                    is_drag: false,
+                }));
             }
+            MouseEffect::Scroll => {
+                // Towards the user is the next image.
+                state.wheel_rest -= notches;
+                let steps = state.wheel_rest.trunc();
+                state.wheel_rest -= steps;
+                if steps != 0.0 {
+                    send(Command::Slice(SliceCommand::Scroll { viewport, steps: steps as i64 }));
+                }
+            }
+            _ => {}
         }
     }
     let (fingers, is_multi_touch) = fingers(ui, response, state);
@@ -201,14 +206,13 @@ pub(super) fn slice_gestures(
     let set_cursor =
         |pos: Pos2| send(Command::Slice(SliceCommand::SetCursor { series, lps: frame.lps(pos) }));
     let delta = response.drag_delta();
-    match drag_of(response, modifiers, false) {
-        Some(Drag::Pan) => pan(viewport, delta, mm, ctx),
-        Some(Drag::Zoom | Drag::Roll) => zoom(viewport, delta, ctx),
+    let press = press_of(response, modifiers);
+    match press {
         // The pointer belongs to what is drawn.
-        _ if is_drawing => {}
-        Some(Drag::Tool) => match ctx.document.tool {
-            Tool::Draw(_) => {}
-            Tool::WindowLevel => {
+        _ if is_drawing && press.is_none_or(Press::is_plain_left) => {}
+        Some(press) => match tool_of(press, ctx) {
+            None | Some(Tool::Draw(_)) => {}
+            Some(Tool::WindowLevel) => {
                 let upwards = if ctx.settings.is_level_drag_inverted { -1.0 } else { 1.0 };
                 if delta != Vec2::ZERO {
                     send(Command::Voi(VoiCommand::Drag {
@@ -218,9 +222,9 @@ pub(super) fn slice_gestures(
                     }));
                 }
             }
-            Tool::Pan => pan(viewport, delta, mm, ctx),
-            Tool::Zoom => zoom(viewport, delta, ctx),
-            Tool::Scroll => {
+            Some(Tool::Pan) => pan(viewport, delta, mm, ctx),
+            Some(Tool::Zoom) => zoom(viewport, delta, ctx),
+            Some(Tool::Scroll) => {
                 state.drag_rest += f64::from(delta.y) / POINTS_PER_SLICE;
                 let steps = state.drag_rest.trunc();
                 state.drag_rest -= steps;
@@ -228,12 +232,12 @@ pub(super) fn slice_gestures(
                     send(Command::Slice(SliceCommand::Scroll { viewport, steps: steps as i64 }));
                 }
             }
-            Tool::Crosshair => {
+            Some(Tool::Crosshair) => {
                 if let Some(pos) = response.interact_pointer_pos() {
                     set_cursor(pos);
                 }
             }
-            Tool::Oblique => {
+            Some(Tool::Oblique) => {
                 if delta != Vec2::ZERO {
                     let radians = |points: f32| f64::from(points) * 0.25f64.to_radians();
                     send(Command::Slice(SliceCommand::Tilt {
@@ -254,6 +258,18 @@ pub(super) fn slice_gestures(
                 _ => {}
             }
         }
+    }
+}
+
+/// The tool that a drag over a slice works with, if any.
+fn tool_of(press: Press, ctx: &ViewportContext<'_>) -> Option<Tool> {
+    match ctx.settings.mouse.effect(MouseGesture::Slice(press)) {
+        MouseEffect::Tool => Some(ctx.document.tool),
+        MouseEffect::Window => Some(Tool::WindowLevel),
+        MouseEffect::Pan => Some(Tool::Pan),
+        MouseEffect::Zoom => Some(Tool::Zoom),
+        MouseEffect::Scroll => Some(Tool::Scroll),
+        _ => None,
     }
 }
 
@@ -320,7 +336,8 @@ pub(super) fn volume_gestures(
         }));
     }
     let delta = response.drag_delta();
-    let drag = drag_of(response, ui.input(|i| i.modifiers), true);
+    let press = press_of(response, ui.input(|i| i.modifiers));
+    let effect = press.map_or(MouseEffect::Nothing, |p| ctx.settings.mouse.effect(MouseGesture::Volume(p)));
     let mm_per_point = view.camera.height_at_target_mm() / f64::from(response.rect.height());
     let radians = |points: f32| f64::from(points) * std::f64::consts::PI / f64::from(response.rect.height());
     let (fingers, is_multi_touch) = fingers(ui, response, state);
@@ -332,13 +349,13 @@ pub(super) fn volume_gestures(
     if is_multi_touch {
         return true;
     }
-    match drag {
-        Some(Drag::Pan) => pan(viewport, delta, mm_per_point, ctx),
-        Some(Drag::Zoom) => zoom(viewport, delta, ctx),
-        Some(Drag::Roll) if delta.x != 0.0 => {
+    match effect {
+        MouseEffect::Pan => pan(viewport, delta, mm_per_point, ctx),
+        MouseEffect::Zoom => zoom(viewport, delta, ctx),
+        MouseEffect::Roll if delta.x != 0.0 => {
             ctx.queue.send(Command::Volume(VolumeCommand::Roll { viewport, radians: radians(delta.x) }));
         }
-        Some(Drag::Tool) if delta != Vec2::ZERO => {
+        MouseEffect::Rotate if delta != Vec2::ZERO => {
             ctx.queue.send(Command::Volume(VolumeCommand::Rotate {
                 viewport,
                 yaw_rad: -radians(delta.x),
@@ -347,5 +364,5 @@ pub(super) fn volume_gestures(
         }
         _ => {}
     }
-    drag.is_some()
+    effect != MouseEffect::Nothing
 }

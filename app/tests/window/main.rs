@@ -5,6 +5,7 @@ mod driver;
 mod geometry;
 mod measuring;
 mod overlays;
+mod preferences;
 mod reading;
 mod regions;
 mod server;
