@@ -133,16 +133,16 @@ impl LanternApp {
             let window = window.clone();
             move || lock(&window).request_repaint()
         };
-        let settings_or_default = settings.clone().unwrap_or_default();
+        let is_saving_settings = settings.is_some();
+        let settings = settings.unwrap_or_default();
         let mut app = Self {
             document: Document::new(),
             abandoned: BTreeSet::new(),
             queue: CommandQueue::default(),
             tasks: Tasks::start(source, wake),
             console: Console::default(),
-            is_saving_settings: settings.is_some(),
-            keymap: settings_or_default.keys.map(),
-            settings: settings_or_default,
+            keymap: settings.keys.map(),
+            settings,
             panels: PanelState::default(),
             pictures: Pictures::new(cc.wgpu_render_state.clone()),
             window,
@@ -155,6 +155,7 @@ impl LanternApp {
             title: String::new(),
             opened_results: BTreeSet::new(),
             is_leaving: false,
+            is_saving_settings,
         };
         app.follow_preferences();
         app.scale_interface(&cc.egui_ctx);

@@ -124,6 +124,7 @@ impl Settings {
 
 /// The scale that is offered and lies nearest; the screen's own for numbers that are none.
 fn nearest_scale(wanted: f32) -> f32 {
+    let wanted = wanted.clamp(1.0, 2.0);
     let distance = |scale: &f32| (scale - wanted).abs();
     let nearest = INTERFACE_SCALES.into_iter().min_by(|a, b| distance(a).total_cmp(&distance(b)));
     nearest.unwrap_or(1.0)

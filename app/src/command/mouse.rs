@@ -101,10 +101,10 @@ impl MouseEffect {
     pub const ALL: [Self; 10] = [
         Self::Tool,
         Self::Window,
+        Self::Rotate,
         Self::Pan,
         Self::Zoom,
         Self::Scroll,
-        Self::Rotate,
         Self::Roll,
         Self::Maximise,
         Self::Fit,

@@ -2,7 +2,7 @@
 
 use super::{Action, Chord, InputProfile, MouseEffect, MouseGesture};
 
-/// Smallest and largest scale of the interface, as shares of the screen's own.
+/// Sizes of the interface that are offered, as shares of the screen's own.
 pub const INTERFACE_SCALES: [f32; 5] = [1.0, 1.25, 1.5, 1.75, 2.0];
 
 /// One preference and its new value.
