@@ -115,15 +115,14 @@ pub(super) fn keys_ui(
     message_ui(ui, keymap, queue, state);
     ui.add_space(theme::space::TIGHT);
     let query = state.query.trim().to_lowercase();
+    let all = Action::all().into_iter().filter(|action| is_found(*action, &query, keymap));
+    let all: Vec<Action> = all.collect();
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-        let mut is_empty = true;
         for (group, title) in Group::ALL {
-            let of_group = Action::all().into_iter().filter(|action| action.group() == group);
-            let found: Vec<Action> = of_group.filter(|action| is_found(*action, &query, keymap)).collect();
+            let found: Vec<Action> = all.iter().copied().filter(|action| action.group() == group).collect();
             if found.is_empty() {
                 continue;
             }
-            is_empty = false;
             ui.label(theme::semibold(title));
             Grid::new(("keys", title)).num_columns(2).spacing([16.0, 4.0]).show(ui, |ui| {
                 for action in found {
@@ -133,7 +132,7 @@ pub(super) fn keys_ui(
             });
             ui.add_space(theme::space::GROUP);
         }
-        if is_empty {
+        if all.is_empty() {
             quiet(ui, "No command has these letters, or this key.");
         }
     });
