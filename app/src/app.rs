@@ -667,6 +667,11 @@ impl LanternApp {
             .input_mut(|input| self.keymap.take_actions(input, if is_modal { Focus::Text } else { focus }));
         for action in actions {
             let command = match action {
+                // A list that is open in a dialog is closed first.
+                Action::Cancel if is_modal && egui::Popup::is_any_open(ctx) => {
+                    egui::Popup::close_all(ctx);
+                    None
+                }
                 Action::Cancel if is_modal => Some(Command::App(AppCommand::CloseOverlay)),
                 action => action.command(&self.document),
             };

@@ -135,6 +135,9 @@ fn the_mouse_of_weasis_leaves_the_right_button_to_the_menu() {
     window.key(Modifiers::COMMAND, Key::Comma);
     window.click("Page Mouse");
     window.click("Mouse profile");
+    window.key(Modifiers::NONE, Key::Escape);
+    assert!(has(&window, "Page Mouse") && !has(&window, "Mouse profile Weasis"), "only the list closed");
+    window.click("Mouse profile");
     window.click("Mouse profile Weasis");
     window.key(Modifiers::NONE, Key::Escape);
     window.drag(middle, vec2(0.0, -60.0), PointerButton::Secondary, Modifiers::NONE);
