@@ -42,6 +42,7 @@ fn own_bindings(profile: InputProfile) -> Vec<Binding> {
                 bind(ALT, Key::R, A::RotateRight),
                 bind(ALT, Key::F, A::FlipHorizontal),
                 bind(CTRL, Key::Plus, A::ZoomIn),
+                bind(CTRL, Key::Equals, A::ZoomIn),
                 bind(CTRL, Key::Minus, A::ZoomOut),
                 bind(CTRL, Key::Enter, A::ZoomFit),
             ];

@@ -124,6 +124,8 @@ impl Default for KeyMap {
             bind(CTRL, Key::J, A::RunPipeline),
             bind(NONE, Key::F11, A::ToggleFullScreen),
             bind(CTRL, Key::Plus, A::EnlargeInterface),
+            // Where Shift makes the plus sign.
+            bind(CTRL, Key::Equals, A::EnlargeInterface),
             bind(CTRL, Key::Minus, A::ShrinkInterface),
             bind(CTRL, Key::K, A::Palette),
             bind(NONE, Key::Questionmark, A::Help),
