@@ -1,6 +1,7 @@
 //! The frame loop: take in what workers and people sent, apply it, draw, and ask for the pictures that are missing.
 
 mod server;
+mod session;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -15,8 +16,8 @@ use render_core::gpu::DeviceWatch;
 use render_core::{AdapterReport, RenderNotice, RendererChoice};
 
 use crate::command::{
-    Action, AppCommand, Command, CommandQueue, EditCommand, FileCommand, Focus, KeyMap, LayoutCommand,
-    PanelKind, Preference, SeriesCommand, VoiCommand,
+    Action, AppCommand, Command, CommandQueue, EditCommand, FileCommand, FilePurpose, Focus, KeyMap,
+    LayoutCommand, PanelKind, Preference, SeriesCommand, VoiCommand,
 };
 use crate::console::Console;
 use crate::document::{Document, FoundObject, LoadedVolume, Series, SeriesKey, ViewportId};
@@ -32,13 +33,15 @@ use crate::panels::studies::StudiesState;
 use crate::panels::transfer_function::CurveState;
 use crate::panels::{
     help, inspector, jobs, leaving, menu_bar, palette, pipelines, preferences, start_page, status_bar,
-    studies, verification,
+    studies, type_name, verification,
 };
 use crate::settings::Settings;
 use crate::tasks::{MadeMasks, MaskTarget, Message, Picked, RendererSource, SystemFont, Task, Tasks};
 use crate::text::{self, UserMessage};
 use crate::theme;
 use crate::viewports::{self, ViewportContext, ViewportState};
+
+use session::SessionState;
 
 /// Memory that volumes which are not on screen may keep.
 const HIDDEN_VOLUME_BYTES: u64 = 2 << 30;
@@ -56,6 +59,8 @@ enum Overlay {
     Pipelines,
     Preferences,
     Leaving,
+    /// A file is named where the desktop has no dialog.
+    TypeName(FilePurpose),
 }
 
 /// Panel state: what drawing remembers and nobody else needs.
@@ -67,6 +72,8 @@ struct PanelState {
     palette: PaletteState,
     preferences: PreferencesState,
     start: StartState,
+    /// The name of a file that is being typed.
+    name: String,
     studies: StudiesState,
     curve: CurveState,
     viewports: ViewportState,
@@ -103,6 +110,7 @@ pub struct LanternApp {
     /// The window may close although jobs are not over.
     is_leaving: bool,
     is_saving_settings: bool,
+    session: SessionState,
 }
 
 impl LanternApp {
@@ -156,9 +164,13 @@ impl LanternApp {
             opened_results: BTreeSet::new(),
             is_leaving: false,
             is_saving_settings,
+            session: SessionState::default(),
         };
         app.follow_preferences();
         app.scale_interface(&cc.egui_ctx);
+        if app.is_saving_settings {
+            app.set_autosave_of_user();
+        }
         if !paths.is_empty() {
             app.send(Command::File(FileCommand::Open(paths)));
         }
@@ -253,7 +265,10 @@ impl LanternApp {
 
     fn receive(&mut self, ctx: &egui::Context, message: Message) {
         match message {
-            Message::Scanned { paths, result, .. } => self.scanned(&paths, result),
+            Message::Scanned { paths, result, .. } => {
+                self.scanned(&paths, result);
+                self.scan_for_session();
+            }
             Message::FirstSlice { key, slice } => {
                 if let Some(series) = self.document.series_mut(key) {
                     series.preview = Some(slice);
@@ -263,7 +278,13 @@ impl LanternApp {
             Message::Loaded { key, result } => self.loaded(key, result),
             Message::Thumbnail { key, image } => self.pictures.accept_thumbnail(ctx, key, image.as_ref()),
             Message::Picked(Picked::Paths(paths)) => self.send(Command::File(FileCommand::Open(paths))),
-            Message::Picked(Picked::Unavailable) => self.panels.overlay = Overlay::TypePath,
+            Message::Picked(Picked::Named(file)) => self.send(Command::File(FileCommand::Named(file))),
+            Message::Picked(Picked::Unavailable(None)) => self.panels.overlay = Overlay::TypePath,
+            Message::Picked(Picked::Unavailable(Some(purpose))) => {
+                self.panels.name.clear();
+                self.panels.overlay = Overlay::TypeName(purpose);
+            }
+            Message::File(news) => self.file_news(*news),
             Message::Picked(Picked::Cancelled) => {}
             Message::Fonts(fonts) => {
                 if !fonts.is_empty() {
@@ -349,6 +370,7 @@ impl LanternApp {
                 self.tasks.forget(volume.id());
             }
         }
+        let lifted = self.lift_from(&known);
         self.document.series.retain(|s| !known.contains(&s.key));
         self.document.masks.retain(|masks| !known.contains(&masks.series));
         self.document.objects.retain(|found| found.opened_path != opened);
@@ -376,6 +398,11 @@ impl LanternApp {
         if !self.sample.as_ref().is_some_and(is_sample) && !self.opened_results.contains(&opened) {
             self.settings.remember(&opened, label.unwrap_or_default());
         }
+        if self.session.is_restoring() {
+            self.note_opening(paths);
+            return;
+        }
+        self.settle_into(paths, lifted);
         if let Some((_, key)) = best {
             self.send(Command::Series(SeriesCommand::Show(key)));
         }
@@ -384,6 +411,9 @@ impl LanternApp {
     fn failed_to_open(&mut self, error: &ImagingError) {
         tracing::warn!(%error, "nothing was opened");
         let message = text::message_for(error);
+        if self.is_failure_of_session(&message) {
+            return;
+        }
         if self.document.series.is_empty() {
             self.open_failure = Some(message);
         } else {
@@ -614,10 +644,16 @@ impl LanternApp {
             FileCommand::Open(paths) => {
                 self.panels.overlay = Overlay::None;
                 self.open_failure = None;
-                self.tasks.scan(paths);
+                if !self.opens_session(&paths) {
+                    self.abandon_restoring();
+                    self.tasks.scan(paths);
+                }
             }
             FileCommand::OpenSample => match self.sample.clone() {
-                Some(path) => self.tasks.scan(vec![path]),
+                Some(path) => {
+                    self.abandon_restoring();
+                    self.tasks.scan(vec![path]);
+                }
                 None => self.panels.notices.push(
                     Severity::Failure,
                     UserMessage {
@@ -627,26 +663,21 @@ impl LanternApp {
                     },
                 ),
             },
-            FileCommand::CancelScan => self.tasks.cancel_scan(),
+            FileCommand::CancelScan => {
+                self.tasks.cancel_scan();
+                self.abandon_restoring();
+            }
             FileCommand::CancelLoad(key) => {
                 if let Some(progress) = self.document.series(key).and_then(|s| s.volume.progress()) {
                     progress.cancel();
                 }
             }
             FileCommand::CloseAll => {
-                for progress in self.document.series.iter().filter_map(|s| s.volume.progress()) {
-                    progress.cancel();
-                }
-                for volume in self.document.series.iter().flat_map(Series::volumes) {
-                    self.tasks.forget(volume.id());
-                }
-                self.tasks.cancel_scan();
-                self.document = self.document.closed();
-                self.follow_preferences();
-                self.panels.studies = StudiesState::default();
-                self.pictures.clear();
+                self.close_all();
+                self.abandon_restoring();
             }
             FileCommand::ForgetRecent => self.settings.recent.clear(),
+            command => self.apply_session_file(command),
         }
     }
 
@@ -744,6 +775,7 @@ impl LanternApp {
                     scan: self.tasks.scan.as_ref(),
                     has_sample: self.sample.is_some(),
                     failure: self.open_failure.as_ref(),
+                    left_behind: self.session.left_behind_title(),
                 };
                 panels.viewports.sizes_px.clear();
                 start_page::start_page_ui(ui, &context, &mut panels.start);
@@ -773,6 +805,9 @@ impl LanternApp {
             }
             Overlay::Verification => {
                 verification::verification_ui(ctx, &self.tasks.verification, &self.queue);
+            }
+            Overlay::TypeName(purpose) => {
+                type_name::type_name_ui(ctx, purpose, &mut panels.name, &self.queue);
             }
             Overlay::TypePath => {
                 let response = egui::Modal::new(egui::Id::unique("type path"))
@@ -866,6 +901,7 @@ impl eframe::App for LanternApp {
         let wanted = viewports::wanted_scenes(&self.document, &self.panels.viewports, ctx.pixels_per_point());
         self.pictures.request(wanted, &self.tasks);
         self.start_server();
+        self.keep_measurements();
         self.set_title(&ctx);
     }
 

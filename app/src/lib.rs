@@ -13,6 +13,7 @@ pub mod gpu_bridge;
 #[cfg(test)]
 mod manual;
 pub mod panels;
+pub mod session;
 pub mod settings;
 pub mod shim;
 pub mod tasks;

@@ -138,12 +138,21 @@ struct Place {
 fn open(options: &WindowOptions, script: Option<Box<dyn Script>>) -> anyhow::Result<()> {
     let session =
         Rc::new(RefCell::new(Session { app: None, script, is_reopening: false, place: Place::default() }));
+    open_until_closed(options, &session)?;
+    // Whatever ends otherwise leaves a copy of what was drawn behind.
+    if let Some(app) = &mut session.borrow_mut().app {
+        app.end_orderly();
+    }
+    Ok(())
+}
+
+fn open_until_closed(options: &WindowOptions, session: &Rc<RefCell<Session>>) -> anyhow::Result<()> {
     let mut losses = 0;
     let mut is_software = false;
     // Used for another attempt, for a process may have only one.
     let mut event_loop = None;
     if !is_drawn_by_card() {
-        match open_without_card(options, &session, &mut event_loop) {
+        match open_without_card(options, session, &mut event_loop) {
             Err(error) if session.borrow().app.is_none() && event_loop.is_some() => {
                 tracing::warn!("{error:#}; trying a software graphics device");
                 is_software = true;
@@ -152,7 +161,7 @@ fn open(options: &WindowOptions, script: Option<Box<dyn Script>>) -> anyhow::Res
         }
     }
     loop {
-        let ended = open_once(options, &session, is_software, event_loop.as_mut());
+        let ended = open_once(options, session, is_software, event_loop.as_mut());
         let (is_reopening, is_lost) = {
             let mut session = session.borrow_mut();
             let is_lost = session.app.as_ref().is_some_and(LanternApp::is_device_lost);

@@ -41,7 +41,7 @@ pub struct Cli {
 /// What the window is started with.
 #[derive(Debug, clap::Args)]
 struct WindowArguments {
-    /// Files, folders, ZIP archives or DICOMDIRs to open
+    /// Files, folders, ZIP archives or DICOMDIRs to open, or a session (.lantern)
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
 

@@ -7,7 +7,7 @@ use render_core::scene::Interpolation;
 use render_core::transfer_function::VOLUME_PRESETS;
 
 use super::{
-    AnnotationCommand, AppCommand, Command, DraftCommand, EditCommand, FileCommand, JobsCommand,
+    AnnotationCommand, AppCommand, Command, DraftCommand, EditCommand, FileCommand, FilePurpose, JobsCommand,
     LayoutCommand, MaskCommand, PanelKind, SeriesCommand, SliceCommand, ViewCommand, VoiCommand,
     VolumeCommand,
 };
@@ -57,6 +57,11 @@ pub enum Action {
     OpenSample,
     CloseAll,
     Quit,
+    SaveSession,
+    SaveSessionAs,
+    OpenSession,
+    ExportMeasurements,
+    ImportMeasurements,
     Undo,
     Redo,
     Preferences,
@@ -127,6 +132,8 @@ impl Action {
     pub fn all() -> Vec<Self> {
         use Action as A;
         let mut all = vec![A::OpenFolder, A::OpenFiles, A::OpenPath, A::OpenSample, A::CloseAll, A::Quit];
+        all.extend([A::SaveSession, A::SaveSessionAs, A::OpenSession]);
+        all.extend([A::ExportMeasurements, A::ImportMeasurements]);
         all.extend([A::Undo, A::Redo, A::Preferences]);
         all.extend((0..CT_PRESETS.len() as u8).map(A::WindowPreset));
         all.extend((0..4).map(A::FileWindow));
@@ -176,6 +183,11 @@ impl Action {
             Self::OpenSample => "Open sample study",
             Self::CloseAll => "Close all studies",
             Self::Quit => "Quit",
+            Self::SaveSession => "Save session…",
+            Self::SaveSessionAs => "Save session as…",
+            Self::OpenSession => "Open session…",
+            Self::ExportMeasurements => "Export measurements…",
+            Self::ImportMeasurements => "Import measurements…",
             Self::Undo => "Undo",
             Self::Redo => "Redo",
             Self::Preferences => "Preferences…",
@@ -258,7 +270,12 @@ impl Action {
             | Self::OpenPath
             | Self::OpenSample
             | Self::CloseAll
-            | Self::Quit => Group::File,
+            | Self::Quit
+            | Self::SaveSession
+            | Self::SaveSessionAs
+            | Self::OpenSession
+            | Self::ExportMeasurements
+            | Self::ImportMeasurements => Group::File,
             Self::Undo | Self::Redo | Self::Preferences => Group::Edit,
             Self::WindowPreset(_)
             | Self::FileWindow(_)
@@ -327,6 +344,8 @@ impl Action {
             |factor| ViewCommand::Zoom { viewport: id, factor, right_mm: 0.0, down_mm: 0.0, is_drag: false };
         let app = |command| Some(Command::App(command));
         let file = |command| Some(Command::File(command));
+        let pick = |purpose| file(FileCommand::Pick(purpose));
+        let is_open = !document.series.is_empty();
         let volume_viewport = || document.workspace.visible().find(|v| v.volume().is_some()).map(|v| v.id);
         match self {
             Self::OpenFolder => file(FileCommand::PickFolder),
@@ -335,6 +354,13 @@ impl Action {
             Self::OpenSample => file(FileCommand::OpenSample),
             Self::CloseAll => (!document.series.is_empty()).then_some(Command::File(FileCommand::CloseAll)),
             Self::Quit => app(AppCommand::Quit),
+            Self::SaveSession => is_open.then_some(Command::File(FileCommand::SaveSession)),
+            Self::SaveSessionAs => pick(FilePurpose::SaveSession).filter(|_| is_open),
+            Self::OpenSession => pick(FilePurpose::OpenSession),
+            Self::ExportMeasurements => {
+                pick(FilePurpose::ExportMeasurements).filter(|_| !document.workspace.annotations.is_empty())
+            }
+            Self::ImportMeasurements => pick(FilePurpose::ImportMeasurements).filter(|_| is_open),
             Self::Undo => {
                 let can = document.history.undo_title().is_some() || document.history.is_in_gesture();
                 can.then_some(Command::Edit(EditCommand::Undo))

@@ -7,6 +7,7 @@ use imaging::measurement::{Calibration, DrawingKind, DrawingPlane};
 
 use super::{AnnotationCommand, DraftCommand};
 use crate::document::{Annotation, AnnotationId, Document, Draft, ViewportId};
+use crate::session::capture::tracking_uids;
 
 /// Pointer travel, in shares of the smallest voxel spacing, that counts as another place.
 const LEAST_STEP: f64 = 0.05;
@@ -95,6 +96,7 @@ impl Document {
             }
             AnnotationCommand::Copy(id) => self.copied = self.workspace.annotations.get(id).cloned(),
             AnnotationCommand::Paste => self.paste(),
+            AnnotationCommand::Import(annotations) => self.import(annotations),
         }
     }
 
@@ -108,14 +110,28 @@ impl Document {
         }
     }
 
-    fn add(&mut self, annotation: Annotation) -> AnnotationId {
+    fn add(&mut self, mut annotation: Annotation) -> AnnotationId {
         // Undo may have taken some back whose identifiers come again with redo: never one that was given before.
         self.last_annotation += 1;
         let id = AnnotationId(self.last_annotation);
+        let seed = self.uid_seed;
+        annotation.tracking_uid.get_or_insert_with(|| seed.uid(u64::from(id.0)));
         self.workspace.annotations.insert(id, Arc::new(annotation));
         self.workspace.are_annotations_visible = true;
         self.selected = Some(id);
         id
+    }
+
+    /// Adds what was read from a file, but for what is there already; one step for undo.
+    fn import(&mut self, annotations: &[Annotation]) {
+        let mut uids = tracking_uids(&self.workspace);
+        for annotation in annotations {
+            let is_new = annotation.tracking_uid.as_ref().is_none_or(|uid| uids.insert(uid.clone()));
+            if is_new && self.series(annotation.series).is_some() {
+                self.add(annotation.clone());
+            }
+        }
+        self.selected = None;
     }
 
     fn change(&mut self, id: AnnotationId, change: impl FnOnce(&mut Annotation)) {
@@ -169,7 +185,13 @@ impl Document {
         // Only along the normal: on the next slice it lies over the same anatomy.
         let by = normal * (through - copied.drawing.plane().through_lps()).dot(normal);
         let drawing = copied.drawing.translated(by);
-        self.add(Annotation { series: key, drawing, is_locked: false, ..(*copied).clone() });
+        self.add(Annotation {
+            series: key,
+            drawing,
+            is_locked: false,
+            tracking_uid: None,
+            ..(*copied).clone()
+        });
     }
 }
 

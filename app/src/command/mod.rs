@@ -139,6 +139,38 @@ pub enum FileCommand {
     CancelLoad(SeriesKey),
     CloseAll,
     ForgetRecent,
+    /// Under the name it has, or one that is asked for.
+    SaveSession,
+    /// Asks for a file, for one of the purposes of sessions and measurements.
+    Pick(FilePurpose),
+    /// A file was named for a purpose.
+    Named(NamedFile),
+    /// Opens a session although drawings that are in none would be closed.
+    OpenSessionAnyway(PathBuf),
+    /// Takes back what a process that was killed left behind.
+    RestoreAutosave,
+    DiscardAutosave,
+}
+
+/// What a file is named for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the purposes name themselves")]
+pub enum FilePurpose {
+    SaveSession,
+    OpenSession,
+    ExportMeasurements,
+    ImportMeasurements,
+}
+
+/// A file that was named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedFile {
+    /// For what.
+    pub purpose: FilePurpose,
+    /// Which.
+    pub path: PathBuf,
+    /// Whether somebody agreed that a file of that name is replaced.
+    pub may_replace: bool,
 }
 
 /// Undo and redo.
@@ -242,6 +274,8 @@ pub enum AnnotationCommand {
     Copy(AnnotationId),
     /// Onto the plane of the active viewport.
     Paste,
+    /// What was read from a file, all at once.
+    Import(Vec<Annotation>),
 }
 
 /// Regions over a series.
@@ -419,6 +453,7 @@ impl Command {
             Self::Volume(VolumeCommand::Face { .. }) => "view direction",
             Self::Volume(_) => "volume look",
             Self::Annotation(AnnotationCommand::Delete(_)) => "deletion",
+            Self::Annotation(AnnotationCommand::Import(_)) => "import",
             Self::Annotation(AnnotationCommand::SetLabel { .. }) => "label",
             Self::Annotation(
                 AnnotationCommand::Calibrate { .. } | AnnotationCommand::RemoveCalibration(_),

@@ -30,12 +30,22 @@ pub struct Annotation {
     pub is_locked: bool,
     /// Whether it is drawn.
     pub is_visible: bool,
+    /// UID that follows it through files and time; given when it is added.
+    pub tracking_uid: Option<String>,
 }
 
 impl Annotation {
     /// A new one.
     pub fn new(series: SeriesKey, drawing: Drawing) -> Self {
-        Self { series, time_point: 0, drawing, label: String::new(), is_locked: false, is_visible: true }
+        Self {
+            series,
+            time_point: 0,
+            drawing,
+            label: String::new(),
+            is_locked: false,
+            is_visible: true,
+            tracking_uid: None,
+        }
     }
 
     /// Whether a picture shows it: a parallel plane, no further away than half a slice or half the slab.

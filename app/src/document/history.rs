@@ -169,6 +169,11 @@ impl History {
         self.gesture.is_some()
     }
 
+    /// The workspace as the last finished step left it: `now`, or as it was before the gesture in progress.
+    pub fn settled<'a>(&'a self, now: &'a Workspace) -> &'a Workspace {
+        self.gesture.as_ref().map_or(now, |(_, before)| before)
+    }
+
     /// Turns the gesture into one step.
     pub fn end_gesture(&mut self, after: &Workspace) {
         if let Some((title, before)) = self.gesture.take() {

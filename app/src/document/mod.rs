@@ -16,6 +16,7 @@ mod slice_view;
 mod workspace;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use imaging::derived::DerivedObject;
 use imaging::geometry::Geometry;
 use imaging::intensity::NamedWindow;
 use imaging::measurement::DrawingKind;
+use imaging::measurement::export::UidSeed;
 
 use crate::tasks::{MadeMasks, Task};
 
@@ -106,6 +108,8 @@ pub struct Document {
     pub copied: Option<Arc<Annotation>>,
     /// The last identifier given to an annotation.
     pub(crate) last_annotation: u32,
+    /// What UIDs of new annotations are made from.
+    pub(crate) uid_seed: UidSeed,
     /// Series whose windows the gesture in progress drags.
     pub(crate) dragged_windows: BTreeSet<SeriesKey>,
     next_key: u32,
@@ -138,6 +142,7 @@ impl Document {
             labelled: None,
             copied: None,
             last_annotation: 0,
+            uid_seed: random_seed(),
             dragged_windows: BTreeSet::new(),
             next_key: 0,
         }
@@ -283,9 +288,16 @@ impl Document {
                 display.window = whole.window;
             }
             if display.volume.preset == whole.volume.preset {
-                display.volume = whole.volume;
+                // The curve is stretched over the data; how it is drawn was chosen.
+                display.volume = VolumeLook { style: display.volume.style, ..whole.volume };
             }
         }
         self.place_views();
     }
+}
+
+/// Bits that no other document has: the standard library takes its keys from the system's own.
+pub(crate) fn random_seed() -> UidSeed {
+    let half = |name: &str| u128::from(RandomState::new().hash_one((name, std::process::id())));
+    UidSeed(half("high") << 64 | half("low"))
 }

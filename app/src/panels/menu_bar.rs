@@ -73,6 +73,10 @@ pub fn menu_bar_ui(
             entries(ui, &[Action::OpenFolder, Action::OpenFiles, Action::OpenPath, Action::OpenSample]);
             recent_menu(ui, settings, queue);
             ui.separator();
+            entries(ui, &[Action::OpenSession, Action::SaveSession, Action::SaveSessionAs]);
+            ui.separator();
+            entries(ui, &[Action::ImportMeasurements, Action::ExportMeasurements]);
+            ui.separator();
             entries(ui, &[Action::CloseAll, Action::Quit]);
         });
         ui.menu_button("Edit", |ui| {

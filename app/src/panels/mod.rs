@@ -18,4 +18,5 @@ pub mod start_page;
 pub mod status_bar;
 pub mod studies;
 pub mod transfer_function;
+pub mod type_name;
 pub mod verification;

@@ -28,6 +28,8 @@ pub struct Notice {
     pub severity: Severity,
     /// What it says.
     pub message: UserMessage,
+    /// What can be done about it: words of a button, and what it sends.
+    pub choices: Vec<(&'static str, Command)>,
 }
 
 /// The messages on screen.
@@ -40,9 +42,19 @@ pub struct Notices {
 impl Notices {
     /// Shows a message; the oldest leaves when there are too many, and the same is not shown twice.
     pub fn push(&mut self, severity: Severity, message: UserMessage) {
+        self.push_with_choices(severity, message, Vec::new());
+    }
+
+    /// [`Self::push`], with buttons; the message leaves when one is chosen.
+    pub fn push_with_choices(
+        &mut self,
+        severity: Severity,
+        message: UserMessage,
+        choices: Vec<(&'static str, Command)>,
+    ) {
         self.shown.retain(|n| n.message != message);
         self.next_id += 1;
-        self.shown.push(Notice { id: self.next_id, severity, message });
+        self.shown.push(Notice { id: self.next_id, severity, message, choices });
         if self.shown.len() > MAX_NOTICES {
             self.shown.remove(0);
         }
@@ -105,6 +117,14 @@ fn notice_ui(ui: &mut egui::Ui, notice: &Notice, queue: &CommandQueue) {
                         ui.add(egui::Label::new(detail).selectable(true));
                     });
                 }
+                ui.horizontal_wrapped(|ui| {
+                    for (words, command) in &notice.choices {
+                        if ui.button(*words).clicked() {
+                            queue.send(command.clone());
+                            queue.send(Command::App(AppCommand::DismissNotice(notice.id)));
+                        }
+                    }
+                });
             });
             let close = egui::Button::new(theme::icon(icons::X).size(12.0)).frame_when_inactive(false);
             if ui.add(close).on_hover_text("Dismiss   Esc").accessible_name("Dismiss message").clicked() {

@@ -34,6 +34,8 @@ pub struct StartContext<'a> {
     pub has_sample: bool,
     /// Why the last attempt to open something failed.
     pub failure: Option<&'a UserMessage>,
+    /// What a program that was killed left behind, in words.
+    pub left_behind: Option<String>,
 }
 
 /// Draws the page.
@@ -51,6 +53,9 @@ pub fn start_page_ui(ui: &mut Ui, ctx: &StartContext<'_>, state: &mut StartState
         }
         if let Some(failure) = ctx.failure {
             failure_ui(ui, failure);
+        }
+        if let Some(what) = &ctx.left_behind {
+            left_behind_ui(ui, what, ctx.queue);
         }
         ui.horizontal(|ui| {
             let buttons = 2 + usize::from(ctx.has_sample);
@@ -90,6 +95,30 @@ fn searching_ui(ui: &mut Ui, scan: &Scan, queue: &CommandQueue) {
     if ui.button("Cancel").clicked() {
         queue.send(Command::File(FileCommand::CancelScan));
     }
+}
+
+/// Offers what would otherwise be lost.
+fn left_behind_ui(ui: &mut Ui, what: &str, queue: &CommandQueue) {
+    let frame = egui::Frame::new().fill(theme::RAISED).corner_radius(4).inner_margin(12);
+    frame.show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        ui.horizontal_top(|ui| {
+            ui.label(theme::icon(icons::WARNING).color(theme::WARNING));
+            ui.vertical(|ui| {
+                ui.label(theme::semibold("Lantern did not end as it should."));
+                ui.label(RichText::new("What was drawn until then is kept.").color(theme::TEXT_QUIET));
+                ui.horizontal_wrapped(|ui| {
+                    if ui.button(format!("Restore {what}")).clicked() {
+                        queue.send(Command::File(FileCommand::RestoreAutosave));
+                    }
+                    if ui.button("Discard").clicked() {
+                        queue.send(Command::File(FileCommand::DiscardAutosave));
+                    }
+                });
+            });
+        });
+    });
+    ui.add_space(theme::space::GROUP);
 }
 
 fn failure_ui(ui: &mut Ui, failure: &UserMessage) {

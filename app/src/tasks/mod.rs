@@ -8,6 +8,7 @@ mod masks;
 mod opening;
 mod rendering;
 mod sample;
+mod sessions;
 mod thumbnails;
 mod verifying;
 
@@ -24,6 +25,7 @@ use imaging::volume::{Volume, VolumeId};
 use render_core::image::Image8;
 use render_core::{AdapterReport, RenderError, RenderNotice, RendererChoice};
 
+use crate::command::FilePurpose;
 use crate::console::Happening;
 use crate::document::{LoadedVolume, Series, SeriesKey, SeriesSource, ViewportId};
 use crate::text::UserMessage;
@@ -34,6 +36,7 @@ pub use masks::{MadeMasks, MaskTarget};
 use rendering::RenderWork;
 pub use rendering::{Picture, Pixels, RenderRequest, RendererSource, Scene, Stage};
 pub use sample::sample_study;
+pub use sessions::FileNews;
 
 /// A value that is made in the background. Pending and failed keep the previous value, so that nothing flickers.
 #[derive(Debug, Default)]
@@ -121,6 +124,7 @@ pub enum Message {
     Verified(Result<selftest::Report, UserMessage>),
     Console(Happening),
     Masks { series: SeriesKey, object: Box<DerivedObject>, result: Result<MadeMasks, String> },
+    File(Box<FileNews>),
 }
 
 /// Lets a worker report and wake the window.
@@ -170,6 +174,8 @@ pub struct Tasks {
     verify_on: RendererChoice,
     next_scan: u64,
     loads_in_progress: usize,
+    /// Sessions and measurements that are read or written.
+    files_in_progress: usize,
     /// Reads that wait until the first picture of their series is there; dropping one lets it go on.
     held_loads: BTreeMap<SeriesKey, Sender<()>>,
 }
@@ -197,6 +203,7 @@ impl Tasks {
             verify_on,
             next_scan: 0,
             loads_in_progress: 0,
+            files_in_progress: 0,
             held_loads: BTreeMap::new(),
         }
     }
@@ -217,6 +224,7 @@ impl Tasks {
             Message::Masks { .. } => {
                 self.loads_in_progress = self.loads_in_progress.saturating_sub(1);
             }
+            Message::File(_) => self.files_in_progress = self.files_in_progress.saturating_sub(1),
             Message::Picture(picture) => {
                 self.held_loads.remove(&picture.series);
             }
@@ -232,7 +240,7 @@ impl Tasks {
 
     /// Whether files are being searched or read.
     pub fn is_reading(&self) -> bool {
-        self.scan.is_some() || self.loads_in_progress > 0
+        self.scan.is_some() || self.loads_in_progress + self.files_in_progress > 0
     }
 
     /// A way to report from elsewhere.
@@ -322,6 +330,11 @@ impl Tasks {
     /// Lets the user pick a folder in the desktop's dialog.
     pub fn pick_folder(&self) {
         dialogs::pick(dialogs::Kind::Folder, self.outbox.clone());
+    }
+
+    /// Lets the user name a file in the desktop's dialog.
+    pub fn name_file(&self, purpose: FilePurpose) {
+        dialogs::name(purpose, self.outbox.clone());
     }
 
     /// Lets the user pick files in the desktop's dialog.

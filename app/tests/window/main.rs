@@ -9,6 +9,7 @@ mod preferences;
 mod reading;
 mod regions;
 mod server;
+mod session;
 mod software;
 mod states;
 mod touch;
