@@ -28,7 +28,7 @@ use super::{Replace, SessionError, read_bounded, write_whole};
 use crate::document::{Annotation, Document, Series, SeriesKey, SeriesSource};
 
 /// Larger files hold no measurements.
-const MAX_JSON_BYTES: u64 = 256 << 20;
+const MAX_JSON_BYTES: u64 = 64 << 20;
 /// Number of the series that a report makes up.
 const REPORT_SERIES_NUMBER: u32 = 990;
 /// Reports that are read from one file or folder.

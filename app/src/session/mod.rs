@@ -29,7 +29,7 @@ use wire::{FORMAT, Head, SavedSession, VERSION};
 pub const EXTENSION: &str = "lantern";
 
 /// Larger files are no sessions.
-const MAX_BYTES: u64 = 256 << 20;
+const MAX_BYTES: u64 = 64 << 20;
 
 /// Why a session cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +85,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<SavedSession, SessionError> {
 /// # Errors
 /// [`SessionError`] for what cannot be written or would not be read.
 pub fn to_bytes(session: &SavedSession) -> Result<Vec<u8>, SessionError> {
-    let mut bytes = serde_json::to_vec_pretty(session).map_err(|source| SessionError::Encode { source })?;
+    let mut bytes = serde_json::to_vec(session).map_err(|source| SessionError::Encode { source })?;
     bytes.push(b'\n');
     if bytes.len() as u64 > MAX_BYTES {
         return Err(SessionError::TooLarge { found: bytes.len() as u64 });
