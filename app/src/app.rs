@@ -1,5 +1,6 @@
 //! The frame loop: take in what workers and people sent, apply it, draw, and ask for the pictures that are missing.
 
+mod exchange;
 mod server;
 mod session;
 
@@ -785,6 +786,10 @@ impl LanternApp {
     }
 
     fn draw_overlays(&mut self, ctx: &egui::Context) {
+        let unfinished = leaving::Unfinished {
+            jobs: self.console.view().unfinished_jobs(),
+            drawings: self.unsaved_drawings(),
+        };
         let panels = &mut self.panels;
         match panels.overlay {
             Overlay::None => {}
@@ -801,7 +806,7 @@ impl LanternApp {
                 preferences::preferences_ui(ctx, &self.settings, &self.keymap, &self.queue, state);
             }
             Overlay::Leaving => {
-                leaving::leaving_ui(ctx, self.console.view().unfinished_jobs(), &self.queue);
+                leaving::leaving_ui(ctx, unfinished, &self.queue);
             }
             Overlay::Verification => {
                 verification::verification_ui(ctx, &self.tasks.verification, &self.queue);

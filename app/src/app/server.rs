@@ -32,10 +32,12 @@ impl LanternApp {
         }
     }
 
-    /// Keeps the window open for a question, if it is about to close while jobs are not over.
+    /// Keeps the window open for a question, if it is about to close while jobs are not over or drawings are in no
+    /// session.
     pub(super) fn ask_before_leaving(&mut self, ctx: &egui::Context) {
         let is_closing = ctx.input(|i| i.viewport().close_requested());
-        if is_closing && !self.is_leaving && self.console.has_jobs_to_leave() {
+        if is_closing && !self.is_leaving && (self.console.has_jobs_to_leave() || self.unsaved_drawings() > 0)
+        {
             ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
             self.panels.overlay = Overlay::Leaving;
         }

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use imaging::measurement::Calibration;
 
-use super::{LanternApp, Overlay};
-use crate::command::{AnnotationCommand, Command, FileCommand, FilePurpose, NamedFile, SeriesCommand};
-use crate::document::{Annotation, AnnotationId, Document, Series, SeriesKey, Workspace, random_seed};
+use super::{LanternApp, Overlay, exchange};
+use crate::command::{Command, FileCommand, FilePurpose, NamedFile, SeriesCommand};
+use crate::document::{Annotation, AnnotationId, Series, SeriesKey, Workspace};
 use crate::panels::notices::Severity;
 use crate::panels::studies::StudiesState;
 use crate::session::autosave::{self, Autosave, LeftBehind};
-use crate::session::capture::{self, Beside, capture, tracking_uids};
-use crate::session::exchange::{ExchangeError, ExportOrder, Exported, Imported, counted, handles};
+use crate::session::capture::{self, Beside, capture};
+use crate::session::exchange::{counted, handles};
 use crate::session::restore::{Kept, reattach, restore};
 use crate::session::wire::SavedSession;
 use crate::session::{EXTENSION, Replace, SessionError, is_session};
@@ -141,6 +141,12 @@ impl LanternApp {
         !workspace.annotations.is_empty() && !self.session.saved.is_still(workspace)
     }
 
+    /// Drawings that would be lost if the window of a person were closed.
+    pub(super) fn unsaved_drawings(&self) -> usize {
+        let asks = self.session.autosave.is_some() && self.has_unsaved_drawings();
+        if asks { self.document.workspace.annotations.len() } else { 0 }
+    }
+
     /// Whether what is to be opened is a session, which is then read.
     pub(super) fn opens_session(&mut self, paths: &[PathBuf]) -> bool {
         let [path] = paths else { return false };
@@ -201,13 +207,7 @@ impl LanternApp {
             }
             FilePurpose::OpenSession => self.open_session(path),
             FilePurpose::ExportMeasurements => {
-                let order = ExportOrder {
-                    series: handles(&self.document),
-                    active: self.document.active_viewport().series,
-                    seed: random_seed(),
-                    author: user_name(),
-                    replace,
-                };
+                let order = exchange::order(&self.document, replace);
                 self.tasks.export(order, path);
             }
             FilePurpose::ImportMeasurements => self.tasks.import(handles(&self.document), path),
@@ -429,86 +429,6 @@ impl LanternApp {
         let session = Box::new(left_behind.session.clone());
         self.begin_restoring(session, Origin::LeftBehind(Box::new(left_behind)));
     }
-
-    fn exported(&mut self, path: &Path, result: Result<Exported, ExchangeError>) {
-        let (severity, message) = match result {
-            Ok(exported) => (
-                if exported.left_out.is_empty() { Severity::Note } else { Severity::Warning },
-                UserMessage {
-                    what: format!("{} went into “{}”.", counted(exported.count), file_name(path)),
-                    advice: left_out_sentence(&exported.left_out),
-                    detail: exported.left_out.join("\n"),
-                },
-            ),
-            Err(error) => (Severity::Failure, exchange_failure("Nothing was exported.", &error)),
-        };
-        self.panels.notices.push(severity, message);
-    }
-
-    fn imported(&mut self, path: &Path, result: Result<Imported, ExchangeError>) {
-        let imported = match result {
-            Ok(imported) => imported,
-            Err(error) => {
-                let message = exchange_failure("Nothing was imported.", &error);
-                return self.panels.notices.push(Severity::Failure, message);
-            }
-        };
-        let Imported { annotations, mut left_out, calibrated } = imported;
-        let new = new_of(annotations, &self.document, &mut left_out);
-        if calibrated > 0 {
-            left_out.push(format!(
-                "the calibration by hand of {}: lengths are measured without it",
-                counted(calibrated)
-            ));
-        }
-        let on: std::collections::BTreeSet<SeriesKey> =
-            new.iter().map(|annotation| annotation.series).collect();
-        let series = if on.len() == 1 { "1 series".to_owned() } else { format!("{} series", on.len()) };
-        let message = UserMessage {
-            what: match new.len() {
-                0 => format!("No measurement of “{}” was added.", file_name(path)),
-                count => format!("{} came into {series}.", counted(count)),
-            },
-            advice: left_out_sentence(&left_out),
-            detail: left_out.join("\n"),
-        };
-        let severity = if left_out.is_empty() { Severity::Note } else { Severity::Warning };
-        self.panels.notices.push(severity, message);
-        if !new.is_empty() {
-            self.send(Command::Annotation(AnnotationCommand::Import(new)));
-        }
-    }
-}
-
-/// Those that are not in the document yet, on series that are still open.
-fn new_of(all: Vec<Annotation>, document: &Document, left_out: &mut Vec<String>) -> Vec<Annotation> {
-    let mut uids = tracking_uids(&document.workspace);
-    let before = all.len();
-    let is_new = |annotation: &Annotation| {
-        document.series(annotation.series).is_some()
-            && annotation.tracking_uid.as_ref().is_none_or(|uid| uids.insert(uid.clone()))
-    };
-    let new: Vec<Annotation> = all.into_iter().filter(is_new).collect();
-    if new.len() < before {
-        left_out.push(format!("{} that are there already", counted(before - new.len())));
-    }
-    new
-}
-
-fn left_out_sentence(left_out: &[String]) -> String {
-    match left_out {
-        [] => String::new(),
-        [only] => format!("Left out: {only}."),
-        [first, rest @ ..] => format!("Left out: {first}; and {} more, see the details.", rest.len()),
-    }
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
-}
-
-fn user_name() -> String {
-    ["USER", "USERNAME"].into_iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default()
 }
 
 fn session_failure(path: &Path, error: &SessionError) -> UserMessage {
@@ -539,18 +459,7 @@ fn session_failure(path: &Path, error: &SessionError) -> UserMessage {
     UserMessage { what, advice: advice.to_owned(), detail: chain(error) }
 }
 
-fn exchange_failure(what: &str, error: &ExchangeError) -> UserMessage {
-    let advice = match error {
-        ExchangeError::Ending { .. } => "End the name in .json, .csv or .dcm.".to_owned(),
-        ExchangeError::NotRead { .. } => {
-            "Tables cannot be read back; choose a .json or .dcm file.".to_owned()
-        }
-        ExchangeError::Nothing { reasons } => left_out_sentence(reasons),
-        ExchangeError::NoReport => "The file holds no report of measurements.".to_owned(),
-        ExchangeError::File(SessionError::Exists { .. }) => {
-            "A file of that name exists; choose another one.".to_owned()
-        }
-        _ => "See the details.".to_owned(),
-    };
-    UserMessage { what: what.to_owned(), advice, detail: chain(error) }
+/// Last part of a path, for people.
+pub(super) fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }

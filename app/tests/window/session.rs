@@ -42,7 +42,7 @@ fn a_saved_session_is_opened_like_a_study_and_shows_what_was_drawn() {
     let mut window = drawn_on();
     window.key(Modifiers::NONE, Key::Num2);
     name(&mut window, FilePurpose::SaveSession, &path);
-    assert!(window.harness.query_by_label_contains("The session was saved").is_some());
+    assert!(window.harness.query_all_by_label_contains("The session was saved").next().is_some());
     let before = window.document().workspace.clone();
     drop(window);
 
