@@ -14,9 +14,9 @@ use super::checks;
 use super::restore::Kept;
 use super::wire::{
     FORMAT, SavedAnatomy, SavedAnnotation, SavedArrangement, SavedCalibration, SavedCamera,
-    SavedControlPoint, SavedDisplay, SavedFrame, SavedFunction, SavedLayout, SavedPath, SavedPlacement,
-    SavedPlane, SavedProjection, SavedSeries, SavedSession, SavedSlabMode, SavedSlice, SavedStyle, SavedView,
-    SavedViewport, SavedVolumeLook, SavedWindow, VERSION,
+    SavedControlPoint, SavedDisplay, SavedFrame, SavedFunction, SavedFusion, SavedLayout, SavedPath,
+    SavedPlacement, SavedPlane, SavedProjection, SavedSeries, SavedSession, SavedSlabMode, SavedSlice,
+    SavedStyle, SavedView, SavedViewport, SavedVolumeLook, SavedWindow, VERSION,
 };
 use crate::document::{
     Annotation, AnnotationId, Arrangement, Display, Document, Placement, PlaneFrame, Series, SeriesKey,
@@ -69,7 +69,7 @@ pub struct Captured {
 /// The document as a session. `workspace` is its own, or that of before the gesture in progress.
 pub fn capture(document: &Document, workspace: &Workspace, beside: &Beside) -> Captured {
     let mut openings = Openings::default();
-    let mut all = Vec::new();
+    let mut all: Vec<SavedSeries> = Vec::new();
     let mut places: BTreeMap<SeriesKey, usize> = BTreeMap::new();
     for reference in references(&document.series) {
         let key = reference.series.key;
@@ -77,6 +77,15 @@ pub fn capture(document: &Document, workspace: &Workspace, beside: &Beside) -> C
         if let Some(saved) = saved_series(reference, document, workspace, opening) {
             places.insert(key, all.len());
             all.push(saved);
+        }
+    }
+    for (key, fusion) in &workspace.fusions {
+        if let (Some(at), Some(over)) = (places.get(key), places.get(&fusion.over))
+            && let Some(saved) = all.get_mut(*at)
+        {
+            let color_map = fusion.color_map.id().to_owned();
+            saved.fusion =
+                Some(SavedFusion { over: *over, color_map, opacity: fusion.opacity.clamp(0.0, 1.0) });
         }
     }
     for kept in &beside.kept {
@@ -200,6 +209,7 @@ fn saved_series(
         is_acknowledged,
         calibration,
         annotations,
+        fusion: None,
     })
 }
 
@@ -274,6 +284,8 @@ fn saved_display(display: &Display) -> Option<SavedDisplay> {
         is_inverted: display.is_inverted,
         is_color_managed: display.is_color_managed,
         is_interpolated: display.interpolation == Interpolation::Linear,
+        file_window: display.file_window,
+        color_map: display.color_map.as_ref().map(|map| map.id().to_owned()),
         volume: SavedVolumeLook {
             preset: match look.preset {
                 VolumePresetChoice::Preset(name) => Some(name.to_owned()),

@@ -53,6 +53,13 @@ fn all(session: &SavedSession) -> Checked<()> {
     }
     for (at, saved) in session.series.iter().enumerate() {
         series(saved, session.openings.len()).map_err(|what| format!("series {}: {what}", at + 1))?;
+        if let Some(fusion) = &saved.fusion {
+            if fusion.over >= session.series.len() || fusion.over == at {
+                return Err(format!("series {}: nothing to lie over it", at + 1));
+            }
+            text("a colour map", &fusion.color_map)?;
+            within("an opacity", f64::from(fusion.opacity), 0.0..=1.0)?;
+        }
     }
     arrangement(session.layout.arrangement)?;
     session.layout.stood_in_for.map(arrangement).transpose()?;
@@ -80,8 +87,9 @@ fn series(saved: &SavedSeries, openings: usize) -> Checked<()> {
     bounded("bytes of its file", saved.file.as_ref().map_or(0, super::wire::SavedPath::len), MAX_TEXT_BYTES)?;
     text("its label", &saved.label)?;
     saved.cursor_lps_mm.map(place).transpose()?;
-    if let Some(SavedDisplay { window: saved, volume, .. }) = &saved.display {
+    if let Some(SavedDisplay { window: saved, volume, color_map, .. }) = &saved.display {
         window(saved)?;
+        text("a colour map", color_map.as_deref().unwrap_or_default())?;
         transfer_function(volume)?;
     }
     saved.calibration.as_ref().map(calibration).transpose()?;

@@ -3,18 +3,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use render_core::color_map::ColorMap;
 use render_core::scene::Interpolation;
 use render_core::transfer_function::VolumePreset;
 
 use super::capture::{Name, tracking_uids};
 use super::checks;
 use super::wire::{
-    SavedAnnotation, SavedDisplay, SavedFunction, SavedPath, SavedPlacement, SavedSeries, SavedSession,
-    SavedStyle, SavedView, SavedViewport,
+    SavedAnnotation, SavedDisplay, SavedFunction, SavedFusion, SavedPath, SavedPlacement, SavedSeries,
+    SavedSession, SavedStyle, SavedView, SavedViewport,
 };
 use crate::document::{
-    Annotation, AnnotationId, Display, Document, Layout, Placement, Series, SeriesKey, View, ViewportId,
-    VolumeLook, VolumePresetChoice, VolumeStyle, VolumeView,
+    Annotation, AnnotationId, Display, Document, Fusion, Layout, Placement, Series, SeriesKey, View,
+    ViewportId, VolumeLook, VolumePresetChoice, VolumeStyle, VolumeView,
 };
 
 /// Identifiers above this are given anew, so that there are always more.
@@ -56,7 +57,16 @@ pub fn restore(session: &SavedSession, document: &mut Document) -> Vec<Kept> {
     for (saved, key) in session.series.iter().zip(&keys) {
         match key {
             Some(key) => attach(saved, *key, &mut uids, document),
-            None => kept.push(Kept { paths: paths(saved).to_vec(), series: saved.clone() }),
+            // What lay over it has another place in the next session.
+            None => kept.push(Kept {
+                paths: paths(saved).to_vec(),
+                series: SavedSeries { fusion: None, ..saved.clone() },
+            }),
+        }
+    }
+    for (saved, key) in session.series.iter().zip(&keys) {
+        if let (Some(key), Some(saved)) = (key, &saved.fusion) {
+            restore_fusion(saved, *key, &keys, document);
         }
     }
     for viewport in &session.viewports {
@@ -193,6 +203,8 @@ fn display(saved: &SavedDisplay, series: &Series) -> Option<Display> {
         window_name,
         is_inverted: saved.is_inverted,
         is_color_managed: saved.is_color_managed,
+        file_window: saved.file_window,
+        color_map: saved.color_map.as_deref().and_then(ColorMap::by_id),
         interpolation: if saved.is_interpolated { Interpolation::Linear } else { Interpolation::Nearest },
         volume: VolumeLook {
             preset: preset.map_or(VolumePresetChoice::Custom, |p| VolumePresetChoice::Preset(p.name)),
@@ -204,6 +216,13 @@ fn display(saved: &SavedDisplay, series: &Series) -> Option<Display> {
             },
         },
     })
+}
+
+fn restore_fusion(saved: &SavedFusion, key: SeriesKey, keys: &[Option<SeriesKey>], document: &mut Document) {
+    let over = keys.get(saved.over).copied().flatten().filter(|over| *over != key);
+    if let (Some(over), Some(color_map)) = (over, ColorMap::by_id(&saved.color_map)) {
+        document.workspace.fusions.insert(key, Fusion { over, color_map, opacity: saved.opacity });
+    }
 }
 
 fn restore_viewport(saved: &SavedViewport, keys: &[Option<SeriesKey>], document: &mut Document) {

@@ -10,6 +10,7 @@ use imaging::intensity::{Histogram, Window};
 use imaging::measurement::{Drawing, DrawingKind, DrawingPlane};
 use imaging::source::Progress;
 use proptest::prelude::*;
+use render_core::color_map::ColorMap;
 use render_core::scene::{Interpolation, Slab, SlabMode};
 use render_core::transfer_function::{ControlPoint, TransferFunction};
 use serde_json::Value;
@@ -24,7 +25,8 @@ use crate::command::{
     VoiCommand, VolumeCommand,
 };
 use crate::document::{
-    Annotation, Arrangement, Document, LoadedVolume, Series, SeriesKey, ViewportId, VolumeStyle, random_seed,
+    Annotation, Arrangement, Document, Fusion, LoadedVolume, Series, SeriesKey, ViewportId, VolumeStyle,
+    random_seed,
 };
 
 /// A volume of 6 × 5 × 4 voxels as a file without UIDs.
@@ -106,6 +108,9 @@ fn rich_document(volume: &Path, study: &Path) -> Document {
     d.apply(&Command::Voi(VoiCommand::Set { series: deep, window, name: None }));
     d.apply(&Command::Voi(VoiCommand::ToggleInverted(deep)));
     d.apply(&Command::Voi(VoiCommand::Interpolate(deep, Interpolation::Nearest)));
+    d.apply(&Command::Voi(VoiCommand::ColorMap(deep, ColorMap::by_id("hot-iron"))));
+    let fusion = Fusion { opacity: 0.25, ..Fusion::new(flat) };
+    d.apply(&Command::Voi(VoiCommand::Fuse(deep, Some(fusion))));
     let points = [(0.0, 0.1), (70.5, 0.3), (300.0, 1.0)];
     let points: Vec<ControlPoint> =
         points.map(|(value, opacity)| ControlPoint { value, color: [0.9, 0.25, opacity], opacity }).to_vec();
@@ -185,6 +190,13 @@ fn everything_is_as_it_was_after_saving_closing_and_opening() {
     for saved in &then.series {
         let found = now.series.iter().find(|other| (&other.uid, &other.file) == (&saved.uid, &saved.file));
         let found = wire::SavedSeries { opening: saved.opening, ..found.expect("it is there").clone() };
+        let over = |session: &SavedSession, series: &wire::SavedSeries| {
+            series.fusion.as_ref().map(|fusion| session.series[fusion.over].file.clone())
+        };
+        assert_eq!(over(&now, &found), over(&then, saved));
+        let place = saved.fusion.as_ref().map(|fusion| fusion.over);
+        let fusion = found.fusion.clone().map(|fusion| wire::SavedFusion { over: place.unwrap(), ..fusion });
+        let found = wire::SavedSeries { fusion, ..found };
         let as_value = |series: &wire::SavedSeries| serde_json::to_value(series).unwrap();
         assert_alike(&as_value(saved), &as_value(&found), saved.uid.as_deref().unwrap_or("file"));
     }
@@ -221,7 +233,7 @@ fn what_is_not_found_is_kept_and_comes_back_with_its_series() {
     assert_eq!(restore(&again, &mut all), []);
     assert_eq!(all.workspace.annotations.len(), session.drawing_count());
     let key = without.new_key();
-    let mut catalog = formats::scan(&[volume.clone()], &Progress::new()).unwrap();
+    let mut catalog = formats::scan(std::slice::from_ref(&volume), &Progress::new()).unwrap();
     without.series.push(Series::from_entry(key, catalog.series.remove(0), volume));
     assert_eq!(reattach(beside.kept, &mut without), []);
     assert_eq!(without.workspace.annotations.len(), session.drawing_count());
@@ -349,9 +361,9 @@ proptest! {
         add(&mut small, key, DrawingKind::Ellipse, 4.0);
         let mut document = value(&session_of(&small));
         for (which, leaf) in mutations {
-            let mut all = Vec::new();
+            let mut all: Vec<String> = Vec::new();
             pointers(&document, String::new(), &mut all);
-            if let Some(place) = document.pointer_mut(which.get(&all)) {
+            if let Some(place) = document.pointer_mut(which.get(all.as_slice()).as_str()) {
                 *place = leaf;
             }
         }

@@ -155,6 +155,16 @@ pub struct SavedSeries {
     pub calibration: Option<SavedCalibration>,
     #[serde(default)]
     pub annotations: Vec<SavedAnnotation>,
+    #[serde(default)]
+    pub fusion: Option<SavedFusion>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "`docs/schema/session.schema.json` describes the fields")]
+pub struct SavedFusion {
+    pub over: usize,
+    pub color_map: String,
+    pub opacity: f32,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -167,6 +177,10 @@ pub struct SavedDisplay {
     pub is_color_managed: bool,
     #[serde(default)]
     pub is_interpolated: bool,
+    #[serde(default)]
+    pub file_window: Option<usize>,
+    #[serde(default)]
+    pub color_map: Option<String>,
     pub volume: SavedVolumeLook,
 }
 
