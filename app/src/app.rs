@@ -678,7 +678,7 @@ impl LanternApp {
                 self.abandon_restoring();
             }
             FileCommand::ForgetRecent => self.settings.recent.clear(),
-            command => self.apply_session_file(command),
+            command => self.apply_session_file(&command),
         }
     }
 

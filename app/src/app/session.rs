@@ -175,17 +175,21 @@ impl LanternApp {
         self.panels.notices.push_with_choices(Severity::Warning, message, choices);
     }
 
-    pub(super) fn apply_session_file(&mut self, command: FileCommand) {
+    pub(super) fn apply_session_file(&mut self, command: &FileCommand) {
         match command {
             FileCommand::SaveSession => match self.session.path.clone() {
                 Some(path) => self.save_session(path, Replace::Yes),
                 None => self.tasks.name_file(FilePurpose::SaveSession),
             },
-            FileCommand::Pick(purpose) => self.tasks.name_file(purpose),
-            FileCommand::Named(file) => self.named(file),
-            FileCommand::OpenSessionAnyway(path) => self.tasks.read_session(path),
-            FileCommand::RestoreAutosave => self.restore_left_behind(),
+            FileCommand::Pick(purpose) => self.tasks.name_file(*purpose),
+            FileCommand::Named(file) => self.named(file.clone()),
+            FileCommand::OpenSessionAnyway(path) => self.tasks.read_session(path.clone()),
+            FileCommand::RestoreAutosave => {
+                self.panels.notices.withdraw(command);
+                self.restore_left_behind();
+            }
             FileCommand::DiscardAutosave => {
+                self.panels.notices.withdraw(command);
                 let all = std::mem::take(&mut self.session.left_behind);
                 self.tasks.discard(all);
             }
@@ -215,6 +219,14 @@ impl LanternApp {
     }
 
     fn save_session(&mut self, path: PathBuf, replace: Replace) {
+        if self.session.is_restoring() {
+            let message = UserMessage {
+                what: "The session is still being opened.".to_owned(),
+                advice: "Save it once everything is there.".to_owned(),
+                detail: String::new(),
+            };
+            return self.panels.notices.push(Severity::Warning, message);
+        }
         let captured = capture(&self.document, &self.document.workspace, &self.session.beside);
         if captured.drawings_left_out > 0 {
             let message = UserMessage {
@@ -253,14 +265,17 @@ impl LanternApp {
         let mark = self.session.saving.remove(&revision);
         match result {
             Ok(()) => {
-                self.session.saved = mark.unwrap_or_default();
                 let message = UserMessage {
                     what: format!("The session was saved as “{}”.", file_name(&path)),
                     advice: "It refers to the studies where they lie; they are not copied.".to_owned(),
                     detail: String::new(),
                 };
                 self.panels.notices.push(Severity::Note, message);
-                self.session.path = Some(path);
+                // What is open by now may be something else, and must not go into this file.
+                if let Some(mark) = mark {
+                    self.session.saved = mark;
+                    self.session.path = Some(path);
+                }
             }
             Err(error) => self.panels.notices.push(Severity::Failure, session_failure(&path, &error)),
         }
@@ -365,6 +380,7 @@ impl LanternApp {
         self.session.path = None;
         self.session.beside = Beside::default();
         self.session.saved = Mark::default();
+        self.session.saving.clear();
     }
 
     /// Before series are replaced because their place is opened again: what belongs to them.

@@ -3,7 +3,7 @@
 use egui::{Align2, Area, Frame, Id, Margin, RichText, Stroke, vec2};
 use egui_phosphor::regular as icons;
 
-use crate::command::{AppCommand, Command, CommandQueue};
+use crate::command::{AppCommand, Command, CommandQueue, FileCommand};
 use crate::text::UserMessage;
 use crate::theme;
 
@@ -63,6 +63,13 @@ impl Notices {
     /// Takes a message away.
     pub fn dismiss(&mut self, id: u64) {
         self.shown.retain(|n| n.id != id);
+    }
+
+    /// Takes messages away that offer what was done in another way.
+    pub fn withdraw(&mut self, done: &FileCommand) {
+        let offers =
+            |(_, command): &(&'static str, Command)| matches!(command, Command::File(c) if c == done);
+        self.shown.retain(|n| !n.choices.iter().any(offers));
     }
 
     /// Takes all messages away; whether there were any.
