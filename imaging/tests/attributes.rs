@@ -184,9 +184,11 @@ fn count(object: &InMemDicomObject) -> (usize, usize) {
 fn every_file_of_the_zoo_has_the_elements_that_dicom_rs_finds() {
     let Some(zoo) = data("zoo/zoo") else { return };
     let mut compared = 0;
-    // Folders of images and character sets; dicom-rs does not come to an end with some of the others.
+    // The folders behind hold sequences that are written as UN, which are bytes to dicom-rs.
     for path in files(&zoo).into_iter().filter(|path| path.strip_prefix(&zoo).unwrap() < Path::new("rt")) {
-        let Ok(theirs) = dicom_object::open_file(&path) else {
+        // dicom-rs nests as deep as a file asks for.
+        let is_deep = path.to_string_lossy().contains("gen_deep_sequence");
+        let Some(theirs) = (!is_deep).then(|| dicom_object::open_file(&path).ok()).flatten() else {
             // Damaged or strange: it only has to end well.
             let _ = read_file(&path);
             continue;
