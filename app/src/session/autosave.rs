@@ -1,9 +1,9 @@
 //! The copy of a session that outlives a process that was killed.
 //!
 //! Each window writes one file of its own, beside a lock that it holds as long as it lives: a file whose lock nobody
-//! holds was left behind. The first change is written at once and later ones no more often than every 0.4 s,
-//! always as a whole ([`write_whole`]), on a thread of its own. Whoever finds such a file holds its lock while it asks what to
-//! do with it, so that two windows do not restore the same.
+//! holds was left behind. The first change is written at once and later ones no more often than every 0.4 s, always
+//! as a whole ([`write_whole`]), on a thread of its own. Whoever finds such a file holds its lock while it asks what
+//! to do with it, so that two windows do not restore the same.
 
 use std::fs::{File, TryLockError};
 use std::io;

@@ -242,5 +242,12 @@ pub(super) fn drawing(saved: &SavedAnnotation) -> Checked<Drawing> {
     let SavedPlane { through_lps_mm, right, down } = saved.plane;
     let plane = DrawingPlane::new(place(through_lps_mm)?, direction(right)?, direction(down)?)
         .map_err(|error| error.to_string())?;
-    Drawing::complete(kind, points, plane).map_err(|error| error.to_string())
+    let drawing = Drawing::complete(kind, points, plane).map_err(|error| error.to_string())?;
+    is_somewhere(&drawing)?;
+    Ok(drawing)
+}
+
+/// Whether all points can be written and read again: those of regions were put onto their plane, which may lead far.
+pub(super) fn is_somewhere(drawing: &Drawing) -> Checked<()> {
+    drawing.points_lps().iter().try_for_each(|lps| place(lps.to_array()).map(drop))
 }

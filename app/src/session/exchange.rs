@@ -24,7 +24,7 @@ use imaging::spacing::{SpacingSource, UltrasoundRegion};
 use imaging::verdict::Verdict;
 use imaging::volume::Volume;
 
-use super::{Replace, SessionError, read_bounded, write_whole};
+use super::{Replace, SessionError, checks, read_bounded, write_whole};
 use crate::document::{Annotation, Document, Series, SeriesKey, SeriesSource};
 
 /// Larger files hold no measurements.
@@ -405,6 +405,10 @@ pub fn import(series: &[SeriesHandle], path: &Path) -> Result<Imported, Exchange
     };
     let mut unknown: BTreeMap<String, usize> = BTreeMap::new();
     for record in records {
+        if let Err(what) = checks::is_somewhere(&record.drawing) {
+            imported.left_out.push(format!("1 measurement with {what}"));
+            continue;
+        }
         match owner(series, &record.image) {
             Some(owner) => {
                 let calibration = record.receipt.as_ref().and_then(|receipt| receipt.calibration.as_ref());

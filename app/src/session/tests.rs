@@ -295,6 +295,15 @@ fn foreign_and_damaged_files_are_refused_in_words() {
     damaged("/series/0/annotations/0/points_lps_mm/0/0", 1e300.into(), "a coordinate");
     damaged("/series/0/annotations/0/points_lps_mm", Value::Array(Vec::new()), "points");
     damaged("/series/0/annotations/0/plane/right", serde_json::json!([0.0, 0.0, 0.0]), "a direction");
+    // An outline in a plane that leads its points away from all places.
+    let steep = serde_json::json!([-0.6, 0.0, 0.8]);
+    let mut away = good.clone();
+    let region = away.pointer_mut("/series/0/annotations").and_then(Value::as_array_mut).unwrap();
+    let region = region.iter_mut().find(|one| one["kind"] == "polygon").unwrap();
+    region["plane"]["right"] = steep;
+    region["plane"]["through_lps_mm"] = serde_json::json!([1e7, 0.0, 1e7]);
+    region["points_lps_mm"][0] = serde_json::json!([-1e7, 0.0, 1e7]);
+    check(&serde_json::to_vec(&away).unwrap(), "a coordinate");
     damaged("/viewports/0/series", 77.into(), "viewport 0: there is no such series");
     damaged("/viewports/0/view/slice/zoom", 0.0.into(), "a zoom of 0");
     damaged("/layout/arrangement", serde_json::json!({"grid": {"rows": 200, "columns": 1}}), "200 × 1");
