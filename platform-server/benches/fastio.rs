@@ -48,7 +48,8 @@ elif what == "write":
             file.write(BLOCK)
 elif way == "memory":
     data = channel.open("volume").data
-    assert all(data[at:at + len(BLOCK)] == BLOCK for at in range(0, GIB, len(BLOCK)))
+    # Bytes are compared as a whole, items of a view one by one.
+    assert all(data[at:at + len(BLOCK)].tobytes() == BLOCK for at in range(0, GIB, len(BLOCK)))
 else:
     block = bytearray(len(BLOCK))
     with open("/in/volume", "rb", buffering=0) as file:

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use payloads_support::*;
 use platform_api::id::JobId;
 use platform_api::job::{JobState, JobStatus};
@@ -86,10 +87,10 @@ fn nothing_is_visible_of_an_upload_that_was_not_finished() {
     with_store(|bench| {
         let payload = bench.reusable(1);
         let mut upload = bench.store.upload(payload, &name("a"), 0).unwrap();
-        upload.write(&[1; 100_000]).unwrap();
+        upload.write(Bytes::from_static(&[1; 100_000])).unwrap();
         assert_eq!(bench.incoming(), 1);
         let mut small = bench.store.upload(payload, &name("b"), 0).unwrap();
-        small.write(b"half").unwrap();
+        small.write(Bytes::from_static(b"half")).unwrap();
         drop(small);
         assert_eq!(bench.on_disk(payload), [""; 0]);
         drop(upload);
@@ -134,7 +135,7 @@ fn a_frozen_payload_takes_nothing_more_not_even_what_was_under_way() {
         let payload = bench.job(1, &[]).unwrap();
         bench.upload(payload, "a/b", b"b").unwrap();
         let mut under_way = bench.store.upload(payload, &name("late"), 0).unwrap();
-        under_way.write(b"x").unwrap();
+        under_way.write(Bytes::from_static(b"x")).unwrap();
         bench.store.freeze(payload).unwrap();
         assert!(matches!(under_way.finish(), Err(PayloadError::ReadOnly { .. })));
         assert!(matches!(bench.upload(payload, "c", b""), Err(PayloadError::ReadOnly { .. })));

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use payloads_support::*;
 use platform_server::payloads::{PayloadError, PayloadOptions, PayloadStore, Swept};
 use platform_server::repository::{
@@ -214,12 +215,12 @@ fn a_full_disk_refuses_an_upload_and_leaves_nothing_of_it() {
     bench.upload(payload, "before", &[1; 1 << 20]).unwrap();
     let mut upload = bench.store.upload(payload, &name("large"), 0).unwrap();
     let error = loop {
-        if let Err(error) = upload.write(&[2; 1 << 18]) {
+        if let Err(error) = upload.write(Bytes::from_static(&[2; 1 << 18])) {
             break error;
         }
     };
     assert!(matches!(error, PayloadError::DiskFull), "{error}");
-    assert!(matches!(upload.write(b"x"), Err(PayloadError::UploadBroken)));
+    assert!(matches!(upload.write(Bytes::from_static(b"x")), Err(PayloadError::UploadBroken)));
     assert!(matches!(upload.finish(), Err(PayloadError::UploadBroken)));
     assert_eq!(
         (bench.names(payload), bench.on_disk(payload)),

@@ -12,6 +12,7 @@ mod adopt;
 mod beneath;
 mod capacity;
 mod copy;
+mod digest;
 mod download;
 mod error;
 mod flush;

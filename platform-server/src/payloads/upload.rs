@@ -3,14 +3,18 @@
 use std::fs::File;
 use std::io::{self, Write};
 
+use bytes::Bytes;
 use platform_api::id::PayloadId;
 use platform_api::payload::PayloadPath;
-use sha2::{Digest, Sha256};
 
 use super::beneath::{self, Folder};
+use super::digest::Digest;
 use super::error::PayloadError;
 use super::store::{INPUT, Inner, PayloadStore, of_payload};
 use crate::repository::{Change, ContentRow, PayloadFileRow, PayloadKind, PayloadState, fold_case};
+
+/// Long files begin to go to the disk in parts of this size.
+const PART_BYTES: u64 = 16 << 20;
 
 /// Files without permission bits get these.
 const DEFAULT_MODE: u32 = 0o644;
@@ -26,7 +30,7 @@ pub struct Upload {
     small: Option<Vec<u8>>,
     /// None before the content is too long to be small.
     incoming: Option<Incoming>,
-    hash: Sha256,
+    hash: Digest,
     size_bytes: u64,
     is_broken: bool,
 }
@@ -82,7 +86,7 @@ impl PayloadStore {
         let mode = if mode & 0o777 == 0 { DEFAULT_MODE } else { mode & 0o777 };
         let store = self.clone();
         let small = self.0.flusher.takes(0).then(Vec::new);
-        let hash = Sha256::new();
+        let hash = Digest::new();
         Ok(Upload { store, id, name, mode, small, incoming: None, hash, size_bytes: 0, is_broken: false })
     }
 }
@@ -97,7 +101,7 @@ impl Upload {
     ///
     /// # Errors
     /// [`PayloadError::DiskFull`] and others of the disk.
-    pub fn write(&mut self, chunk: &[u8]) -> Result<(), PayloadError> {
+    pub fn write(&mut self, chunk: Bytes) -> Result<(), PayloadError> {
         if self.is_broken {
             return Err(PayloadError::UploadBroken);
         }
@@ -105,13 +109,27 @@ impl Upload {
         self.is_broken = true;
         match &mut self.small {
             Some(small) if self.store.0.flusher.takes(small.len() + chunk.len()) => {
-                small.extend_from_slice(chunk)
+                small.extend_from_slice(&chunk)
             }
-            _ => self.incoming()?.write_all(chunk)?,
+            _ => {
+                self.hash.move_beside();
+                self.incoming()?.write_all(&chunk)?;
+                self.press_ahead(chunk.len() as u64)?;
+            }
         }
-        self.hash.update(chunk);
         self.size_bytes += chunk.len() as u64;
+        self.hash.update(chunk);
         self.is_broken = false;
+        Ok(())
+    }
+
+    /// Lets the disk begin with what is there whenever another part of the file is full, so that the end, which waits
+    /// for the disk, waits for the last part only. `written` bytes come after those counted so far.
+    fn press_ahead(&mut self, written: u64) -> Result<(), PayloadError> {
+        let (before, after) = (self.size_bytes / PART_BYTES, (self.size_bytes + written) / PART_BYTES);
+        if after > before {
+            beneath::begin_writing(self.incoming()?, before * PART_BYTES, (after - before) * PART_BYTES);
+        }
         Ok(())
     }
 
@@ -143,7 +161,9 @@ impl Upload {
         let row = PayloadFileRow {
             path: self.name.as_relative().to_owned(),
             size_bytes: self.size_bytes,
-            sha256: std::mem::take(&mut self.hash).finalize().into(),
+            sha256: std::mem::replace(&mut self.hash, Digest::new())
+                .finish()
+                .ok_or(PayloadError::UploadBroken)?,
             mode: self.mode,
             stored: None,
         };

@@ -135,8 +135,9 @@ impl Platform {
         let writer = self.blocking(move |inner| {
             let mut upload = inner.payloads.upload(id, &path, mode).map_err(|error| refusal(&error))?;
             while let Some(piece) = waiting.blocking_recv() {
-                upload.write(&piece).map_err(|error| refusal(&error))?;
-                inner.options.metrics.payload_bytes(Direction::Up, piece.len() as u64);
+                let bytes = piece.len() as u64;
+                upload.write(piece).map_err(|error| refusal(&error))?;
+                inner.options.metrics.payload_bytes(Direction::Up, bytes);
             }
             // Without word from the sender that this was all, nothing is kept.
             if is_done.recv().is_err() {

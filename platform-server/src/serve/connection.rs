@@ -22,6 +22,8 @@ const HEADER_LIMIT_BYTES: u32 = 16 << 10;
 /// Bytes that a peer may send ahead of what a call has read, and ahead of all calls.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 2 << 20;
+/// Bytes of one frame: files come in with fewer of them than in the protocol's own 16 KiB.
+const FRAME_BYTES: u32 = 256 << 10;
 /// Bytes of answers that wait for one call's reader.
 const SEND_BUFFER_BYTES: usize = 256 << 10;
 /// How long a peer may take to say that it is there.
@@ -97,6 +99,7 @@ impl Setup {
             .max_header_list_size(HEADER_LIMIT_BYTES)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_frame_size(FRAME_BYTES)
             .max_send_buf_size(SEND_BUFFER_BYTES)
             .keep_alive_interval(self.limits.keepalive)
             .keep_alive_timeout(PING_ANSWER)

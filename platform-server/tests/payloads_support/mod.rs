@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use platform_api::id::{JobId, PayloadId, PipelineId};
 use platform_api::job::JobPriority;
 use platform_api::payload::PayloadPath;
@@ -95,7 +96,7 @@ impl Bench {
     ) -> Result<PayloadFileRow, PayloadError> {
         let mut upload = self.store.upload(id, &name(path), 0)?;
         for chunk in content.chunks(1 << 16) {
-            upload.write(chunk)?;
+            upload.write(Bytes::copy_from_slice(chunk))?;
         }
         upload.finish()
     }

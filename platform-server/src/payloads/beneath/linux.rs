@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
@@ -154,6 +155,14 @@ pub(in crate::payloads) fn mode(file: &File) -> io::Result<u32> {
 pub(in crate::payloads) fn identity(file: &File) -> io::Result<Option<(u64, u64)>> {
     let found = sys::fstat(file)?;
     Ok(Some((found.st_dev, found.st_ino)))
+}
+
+/// Lets the disk begin with a part of a file, without waiting and without promising anything.
+pub(in crate::payloads) fn begin_writing(file: &File, offset: u64, bytes: u64) {
+    let (Ok(offset), Ok(bytes)) = (offset.try_into(), bytes.try_into()) else { return };
+    // SAFETY: the descriptor is open for as long as `file` is borrowed; the call reads and writes no memory of ours.
+    #[expect(unsafe_code, reason = "no safe library offers sync_file_range")]
+    let _ = unsafe { libc::sync_file_range(file.as_raw_fd(), offset, bytes, libc::SYNC_FILE_RANGE_WRITE) };
 }
 
 /// Lets a file share another one's blocks; false where the file system cannot.

@@ -13,7 +13,7 @@ mod portable;
 #[cfg(not(target_os = "linux"))]
 use portable as system;
 
-pub(super) use system::{Folder, identity, mode, reflink, seal, sync_file_system, used_share};
+pub(super) use system::{Folder, begin_writing, identity, mode, reflink, seal, sync_file_system, used_share};
 
 use std::ffi::OsString;
 
