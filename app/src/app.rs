@@ -17,8 +17,8 @@ use render_core::gpu::DeviceWatch;
 use render_core::{AdapterReport, RenderNotice, RendererChoice};
 
 use crate::command::{
-    Action, AppCommand, Command, CommandQueue, EditCommand, FileCommand, FilePurpose, Focus, KeyMap,
-    LayoutCommand, PanelKind, Preference, SeriesCommand, VoiCommand,
+    Action, AnnotationCommand, AppCommand, Command, CommandQueue, EditCommand, FileCommand, FilePurpose,
+    Focus, KeyMap, LayoutCommand, PanelKind, Preference, SeriesCommand, VoiCommand,
 };
 use crate::console::Console;
 use crate::document::{Document, FoundObject, LoadedVolume, Series, SeriesKey, ViewportId};
@@ -372,6 +372,7 @@ impl LanternApp {
             }
         }
         let lifted = self.lift_from(&known);
+        self.document.forget_series(&known);
         self.document.series.retain(|s| !known.contains(&s.key));
         self.document.masks.retain(|masks| !known.contains(&masks.series));
         self.document.objects.retain(|found| found.opened_path != opened);
@@ -519,12 +520,18 @@ impl LanternApp {
             Command::Series(SeriesCommand::Reload(key)) => self.load(key),
             command => {
                 self.document.apply(&command);
+                if self.document.labelled.is_some() {
+                    // Words are typed into the list of measurements.
+                    self.settings.is_inspector_open = true;
+                    self.panels.latest = PanelKind::Inspector;
+                }
                 if matches!(
                     command,
                     Command::Series(_)
                         | Command::Edit(_)
                         | Command::Layout(_)
                         | Command::Voi(VoiCommand::Fuse(..))
+                        | Command::Annotation(AnnotationCommand::JumpTo(_))
                 ) {
                     self.load_shown();
                 }
@@ -673,7 +680,8 @@ impl LanternApp {
                     progress.cancel();
                 }
             }
-            FileCommand::CloseAll => {
+            FileCommand::CloseAll => self.close_all_but_unsaved(),
+            FileCommand::CloseAllAnyway => {
                 self.close_all();
                 self.abandon_restoring();
             }
@@ -699,8 +707,8 @@ impl LanternApp {
             .input_mut(|input| self.keymap.take_actions(input, if is_modal { Focus::Text } else { focus }));
         for action in actions {
             let command = match action {
-                // A list that is open in a dialog is closed first.
-                Action::Cancel if is_modal && egui::Popup::is_any_open(ctx) => {
+                // A menu or list that is open is closed first.
+                Action::Cancel if egui::Popup::is_any_open(ctx) => {
                     egui::Popup::close_all(ctx);
                     None
                 }
@@ -887,6 +895,8 @@ impl eframe::App for LanternApp {
             self.apply(&ctx, command);
         }
         self.draw(ui);
+        // The wish for the focus counts for one frame.
+        self.document.labelled = None;
         self.end_gesture(&ctx);
         let commands = self.queue.take();
         if !commands.is_empty() {

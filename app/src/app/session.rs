@@ -136,15 +136,22 @@ impl LanternApp {
         self.session.copied = Mark::of(workspace);
     }
 
+    /// Whether there are drawings that no session's file holds: on what is open, or of what was not found.
     fn has_unsaved_drawings(&self) -> bool {
         let workspace = &self.document.workspace;
-        !workspace.annotations.is_empty() && !self.session.saved.is_still(workspace)
+        let is_only_kept = self.session.path.is_none() && self.kept_drawings() > 0;
+        is_only_kept || (!workspace.annotations.is_empty() && !self.session.saved.is_still(workspace))
+    }
+
+    /// Drawings of series that were not found.
+    fn kept_drawings(&self) -> usize {
+        self.session.beside.kept.iter().map(|kept| kept.series.annotations.len()).sum()
     }
 
     /// Drawings that would be lost if the window of a person were closed.
     pub(super) fn unsaved_drawings(&self) -> usize {
         let asks = self.session.autosave.is_some() && self.has_unsaved_drawings();
-        if asks { self.document.workspace.annotations.len() } else { 0 }
+        if asks { self.document.workspace.annotations.len() + self.kept_drawings() } else { 0 }
     }
 
     /// Whether what is to be opened is a session, which is then read.
@@ -162,16 +169,30 @@ impl LanternApp {
             self.tasks.read_session(path);
             return;
         }
-        let count = counted(self.document.workspace.annotations.len());
+        let anyway = ("Open anyway", FileCommand::OpenSessionAnyway(path));
+        self.ask_before_closing("Opening a session closes what is open.", anyway);
+    }
+
+    /// Closes everything, unless drawings would be closed that are in no session.
+    pub(super) fn close_all_but_unsaved(&mut self) {
+        if self.has_unsaved_drawings() {
+            let anyway = ("Close anyway", FileCommand::CloseAllAnyway);
+            self.ask_before_closing("Save the session to keep them.", anyway);
+        } else {
+            self.close_all();
+            self.abandon_restoring();
+        }
+    }
+
+    fn ask_before_closing(&mut self, advice: &str, (words, anyway): (&'static str, FileCommand)) {
+        let count = counted(self.document.workspace.annotations.len() + self.kept_drawings());
         let message = UserMessage {
             what: format!("{count} would be closed without being saved."),
-            advice: "Opening a session closes what is open.".to_owned(),
+            advice: advice.to_owned(),
             detail: String::new(),
         };
-        let choices = vec![
-            ("Save session…", Command::File(FileCommand::SaveSession)),
-            ("Open anyway", Command::File(FileCommand::OpenSessionAnyway(path))),
-        ];
+        let choices =
+            vec![("Save session…", Command::File(FileCommand::SaveSession)), (words, Command::File(anyway))];
         self.panels.notices.push_with_choices(Severity::Warning, message, choices);
     }
 
@@ -366,6 +387,10 @@ impl LanternApp {
 
     /// Everything is closed, and with it the session.
     pub(super) fn close_all(&mut self) {
+        if self.kept_drawings() > 0 {
+            // What was left behind and not found again is offered once more.
+            self.session.left_behind.append(&mut self.session.restored);
+        }
         for progress in self.document.series.iter().filter_map(|s| s.volume.progress()) {
             progress.cancel();
         }

@@ -423,7 +423,10 @@ impl Action {
             Self::Tool(tool) => Some(Command::Tool(tool)),
             Self::NextViewport => Some(Command::Layout(LayoutCommand::NextViewport)),
             Self::PreviousViewport => Some(Command::Layout(LayoutCommand::PreviousViewport)),
-            Self::DeleteAnnotation => selected.map(|id| Command::Annotation(AnnotationCommand::Delete(id))),
+            // A key deletes only what is on screen; the list deletes everything.
+            Self::DeleteAnnotation => selected
+                .filter(|id| document.is_shown(*id))
+                .map(|id| Command::Annotation(AnnotationCommand::Delete(id))),
             Self::CopyAnnotation => selected.map(|id| Command::Annotation(AnnotationCommand::Copy(id))),
             Self::PasteAnnotation => (document.copied.is_some() && is_slice)
                 .then_some(Command::Annotation(AnnotationCommand::Paste)),

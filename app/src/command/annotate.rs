@@ -38,6 +38,8 @@ impl Document {
     fn begin_draft(&mut self, id: ViewportId, kind: DrawingKind, plane: DrawingPlane, at: DVec3) {
         let Some(series) = self.workspace.viewport(id).series else { return };
         if at.is_finite() {
+            // What is complete is kept, whichever viewport it is in.
+            self.finish_draft();
             self.selected = None;
             let draft = Draft::begin((id, series), kind, plane, at);
             let is_full = draft.is_full();
@@ -63,7 +65,9 @@ impl Document {
                 }
             }
             AnnotationCommand::MovePoint { id, index, lps } => self.change(*id, |a| {
-                a.drawing = a.drawing.with_point_moved(*index, *lps);
+                // A picture may show it from another slice; it stays in the plane it was drawn in.
+                let on_plane = a.drawing.plane().foot(*lps);
+                a.drawing = a.drawing.with_point_moved(*index, on_plane);
             }),
             AnnotationCommand::Translate { id, by } => self.change(*id, |a| {
                 a.drawing = a.drawing.translated(*by);
@@ -160,7 +164,13 @@ impl Document {
         if let Some(best) = best {
             self.active = best;
         }
-        self.set_cursor(annotation.series, annotation.drawing.center_lps());
+        let center = annotation.drawing.center_lps();
+        if self.geometry(annotation.series).is_some() {
+            self.set_cursor(annotation.series, center);
+        } else {
+            // It is gone to when the series has been loaded.
+            self.cursors.insert(annotation.series, center);
+        }
     }
 
     /// Takes the length of a line for true; all lengths of its series follow.
@@ -297,6 +307,63 @@ mod tests {
         d.apply(&Command::Annotation(AnnotationCommand::Translate { id, by: DVec3::X }));
         d.apply(&Command::Annotation(AnnotationCommand::Delete(id)));
         assert_eq!(only(&d).1.drawing, before.drawing);
+    }
+
+    #[test]
+    fn a_draft_ends_with_its_series_and_one_that_is_complete_is_kept_when_another_begins() {
+        let mut d = document();
+        begin(&mut d, DrawingKind::Polygon, DVec3::ZERO);
+        set(&mut d, DVec3::new(5.0, 0.0, 1.5));
+        set(&mut d, DVec3::new(5.0, 5.0, 1.5));
+        begin(&mut d, DrawingKind::Length, DVec3::ZERO);
+        assert_eq!(only(&d).1.drawing.kind(), DrawingKind::Polygon);
+        assert!(d.draft.is_some());
+        let dims = Dims::new(8, 8, 8);
+        let volume = Arc::new(phantom::head(dims, DVec3::ONE, DMat3::IDENTITY));
+        let key = d.new_key();
+        d.series.push(Series::from_volume(key, SeriesAttributes::default(), volume));
+        d.apply(&Command::Series(crate::command::SeriesCommand::Show(key)));
+        assert!(d.draft.is_none(), "another series is shown there now");
+    }
+
+    #[test]
+    fn a_handle_stays_in_the_plane_of_its_drawing() {
+        let mut d = document();
+        begin(&mut d, DrawingKind::Length, DVec3::new(0.0, 0.0, 1.5));
+        set(&mut d, DVec3::new(4.0, 0.0, 1.5));
+        let (id, _) = only(&d);
+        let lps = DVec3::new(6.0, 0.0, 9.0);
+        d.apply(&Command::Annotation(AnnotationCommand::MovePoint { id, index: 1, lps }));
+        assert_eq!(only(&d).1.drawing.points_lps()[1], DVec3::new(6.0, 0.0, 1.5));
+    }
+
+    #[test]
+    fn keys_delete_only_what_is_on_screen() {
+        use crate::command::Action;
+        let mut d = document();
+        let key = d.active_viewport().series.unwrap();
+        begin(&mut d, DrawingKind::Length, DVec3::new(0.0, 0.0, 1.5));
+        set(&mut d, DVec3::new(4.0, 0.0, 1.5));
+        d.set_cursor(key, DVec3::new(0.0, 0.0, 1.5));
+        assert!(Action::DeleteAnnotation.command(&d).is_some());
+        d.set_cursor(key, DVec3::new(0.0, 0.0, 19.5));
+        assert_eq!(Action::DeleteAnnotation.command(&d), None, "it is on another slice");
+        d.set_cursor(key, DVec3::new(0.0, 0.0, 1.5));
+        d.apply(&Command::Annotation(AnnotationCommand::ToggleAll));
+        assert_eq!(Action::DeleteAnnotation.command(&d), None, "it is hidden");
+    }
+
+    #[test]
+    fn series_that_are_replaced_leave_no_step_that_names_them() {
+        let mut d = document();
+        let key = d.active_viewport().series.unwrap();
+        d.apply(&Command::View(crate::command::ViewCommand::Flip {
+            viewport: ViewportId(0),
+            is_horizontal: true,
+        }));
+        d.forget_series(&[key]);
+        assert_eq!(d.history.undo_title(), None);
+        assert!(d.workspace.viewports.iter().all(|v| v.series.is_none()));
     }
 
     #[test]

@@ -8,8 +8,8 @@ use imaging::intensity::{CT_PRESETS, VoiFunction, Window};
 use render_core::transfer_function::VolumePreset;
 
 use super::{
-    Command, EditCommand, LayoutCommand, MaskCommand, SeriesCommand, SliceCommand, ViewCommand, VoiCommand,
-    VolumeCommand,
+    AnnotationCommand, Command, EditCommand, LayoutCommand, MaskCommand, SeriesCommand, SliceCommand,
+    ViewCommand, VoiCommand, VolumeCommand,
 };
 use crate::document::{
     AUTO, Arrangement, Display, Document, Fusion, Layout, MaskKey, MaskLook, MaskRegion, Placement,
@@ -38,10 +38,15 @@ impl Document {
                         | Command::Voi(VoiCommand::Set { .. } | VoiCommand::Fuse(..))
                         | Command::Slice(SliceCommand::SetSlab { .. })
                         | Command::Mask(MaskCommand::SetOpacity { .. })
+                        | Command::Annotation(AnnotationCommand::Calibrate { .. })
                 );
                 self.history.push(command.title().to_owned(), &before, &self.workspace, may_merge);
             }
         }
+        // What is drawn belongs to the series it was begun on.
+        self.draft = self.draft.take().filter(|draft| {
+            self.workspace.visible().any(|v| v.id == draft.viewport && v.series == Some(draft.series))
+        });
         self.place_views();
     }
 
@@ -53,6 +58,10 @@ impl Document {
                 self.round_windows();
                 self.history.end_gesture(&self.workspace);
             }
+        }
+        let visible = self.workspace.layout.visible();
+        if !visible.contains(&self.active) {
+            self.active = visible.first().copied().unwrap_or_default();
         }
     }
 

@@ -138,6 +138,8 @@ pub enum FileCommand {
     CancelScan,
     CancelLoad(SeriesKey),
     CloseAll,
+    /// Although drawings would be closed that are in no session.
+    CloseAllAnyway,
     ForgetRecent,
     /// Under the name it has, or one that is asked for.
     SaveSession,

@@ -50,16 +50,18 @@ impl Annotation {
 
     /// Whether a picture shows it: a parallel plane, no further away than half a slice or half the slab.
     pub fn is_on(&self, plane: &SlicePlane, slab: Slab, geometry: &Geometry) -> bool {
-        let own = self.drawing.plane();
-        if own.normal().dot(plane.normal()).abs() < PARALLEL {
-            return false;
-        }
-        let reach = half_step_mm(plane.normal(), geometry).max(slab.thickness_mm * 0.5);
-        // A hair more than half, so that what lies between two slices is on one of them for certain.
-        own.distance_mm(plane.center_lps).abs() <= reach * (1.0 + 1e-6) + 1e-9
+        is_on(self.drawing.plane(), plane, slab, geometry)
     }
 }
 
+fn is_on(own: &DrawingPlane, plane: &SlicePlane, slab: Slab, geometry: &Geometry) -> bool {
+    if own.normal().dot(plane.normal()).abs() < PARALLEL {
+        return false;
+    }
+    let reach = half_step_mm(plane.normal(), geometry).max(slab.thickness_mm * 0.5);
+    // A hair more than half, so that what lies between two slices is on one of them for certain.
+    own.distance_mm(plane.center_lps).abs() <= reach * (1.0 + 1e-6) + 1e-9
+}
 /// Half the distance between voxel layers along a direction, in mm.
 fn half_step_mm(normal: DVec3, geometry: &Geometry) -> f64 {
     let d = geometry.direction();
@@ -116,6 +118,11 @@ impl Draft {
         at: DVec3,
     ) -> Self {
         Self { viewport, series, kind, plane, places: vec![at], pointer: at }
+    }
+
+    /// Whether a picture shows what is drawn so far; see [`Annotation::is_on`].
+    pub fn is_on(&self, plane: &SlicePlane, slab: Slab, geometry: &Geometry) -> bool {
+        is_on(&self.plane, plane, slab, geometry)
     }
 
     fn on_plane(&self, lps: DVec3) -> DVec3 {

@@ -89,7 +89,7 @@ fn diff(before: &Workspace, after: &Workspace) -> Vec<Piece> {
             pieces.push(Piece::Viewport { index, before: Box::new(*b), after: Box::new(*a) });
         }
     }
-    for (key, b, a) in changed(&before.displays, &after.displays) {
+    for (key, b, a) in changed(&before.displays, &after.displays).filter(|(_, b, _)| b.is_some()) {
         let boxed = |d: Option<&Display>| d.cloned().map(Box::new);
         pieces.push(Piece::Display { key, before: boxed(b), after: boxed(a) });
     }
@@ -102,7 +102,9 @@ fn diff(before: &Workspace, after: &Workspace) -> Vec<Piece> {
     for (key, b, a) in changed(&before.fusions, &after.fusions) {
         pieces.push(Piece::Fusion { key, before: b.cloned(), after: a.cloned() });
     }
-    for (key, b, a) in changed(&before.mask_looks, &after.mask_looks) {
+    // Looks and grey values come from loading, never from a step.
+    let is_step = |b: Option<&MaskLook>, a: Option<&MaskLook>| b.is_some() && a.is_some();
+    for (key, b, a) in changed(&before.mask_looks, &after.mask_looks).filter(|(_, b, a)| is_step(*b, *a)) {
         let boxed = |look: Option<&MaskLook>| look.cloned().map(Box::new);
         pieces.push(Piece::MaskLook { key, before: boxed(b), after: boxed(a) });
     }
@@ -200,6 +202,9 @@ impl History {
                     (Piece::Viewport { after, .. }, Piece::Viewport { after: newer, .. }) => *after = newer,
                     (Piece::Display { after, .. }, Piece::Display { after: newer, .. }) => *after = newer,
                     (Piece::Fusion { after, .. }, Piece::Fusion { after: newer, .. }) => *after = newer,
+                    (Piece::Calibration { after, .. }, Piece::Calibration { after: newer, .. }) => {
+                        *after = newer;
+                    }
                     (Piece::MaskLook { after, .. }, Piece::MaskLook { after: newer, .. }) => *after = newer,
                     _ => {}
                 }
@@ -287,6 +292,19 @@ mod tests {
         assert_eq!(history.undo_title(), Some("Zoom"));
         history.undo(&mut w);
         assert_eq!((zoom_of(&w, 0), history.undo_title()), (1.0, None));
+    }
+
+    #[test]
+    fn what_loading_brings_during_a_gesture_is_not_part_of_it() {
+        let mut w = Workspace::default();
+        let mut history = History::default();
+        history.begin_gesture("Zoom", &w);
+        zoom(&mut w, 0, 2.0);
+        w.mask_looks.insert(MaskKey(1), MaskLook::new(&[]));
+        history.end_gesture(&w);
+        history.undo(&mut w);
+        assert_eq!(zoom_of(&w, 0), 1.0);
+        assert!(w.mask_looks.contains_key(&MaskKey(1)), "the regions are still drawn");
     }
 
     #[test]

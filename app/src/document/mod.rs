@@ -221,6 +221,23 @@ impl Document {
         }
     }
 
+    /// Whether an annotation is drawn in some viewport now.
+    pub fn is_shown(&self, id: AnnotationId) -> bool {
+        let workspace = &self.workspace;
+        let annotation = workspace.annotations.get(&id).filter(|a| a.is_visible);
+        annotation.filter(|_| workspace.are_annotations_visible).is_some_and(|annotation| {
+            let mut showing = workspace.visible().filter(|v| v.series == Some(annotation.series));
+            showing.any(|viewport| {
+                let cut = || Some((self.geometry(annotation.series)?, self.cursor(annotation.series)?));
+                // Where the plane lies does not depend on the size of the picture.
+                let is_on = |view: &SliceView, (geometry, cursor): (&Geometry, DVec3)| {
+                    annotation.is_on(&view.slice_plane(geometry, cursor, [64, 64]), view.slab, geometry)
+                };
+                viewport.slice().zip(cut()).is_some_and(|(view, cut)| is_on(view, cut))
+            })
+        })
+    }
+
     /// Regions that lie over a series.
     pub fn masks_of(&self, key: SeriesKey) -> impl Iterator<Item = &Masks> {
         self.masks.iter().filter(move |masks| masks.series == key)
@@ -271,6 +288,23 @@ impl Document {
         self.follow_file_windows();
     }
 
+    /// Lets go of series that are replaced: steps to undo name them, and viewports show them no more.
+    pub(crate) fn forget_series(&mut self, keys: &[SeriesKey]) {
+        if keys.is_empty() {
+            return;
+        }
+        self.history = History::default();
+        self.draft = None;
+        let workspace = &mut self.workspace;
+        let is_gone = |key: &SeriesKey| keys.contains(key);
+        for viewport in &mut workspace.viewports {
+            if viewport.series.as_ref().is_some_and(is_gone) {
+                (viewport.series, viewport.placement) = (None, Placement::None);
+            }
+        }
+        workspace.fusions.retain(|key, fusion| !is_gone(key) && !is_gone(&fusion.over));
+    }
+
     /// Takes a volume that finished loading: crosshair on a voxel centre, automatic grey values from all of it.
     pub fn volume_loaded(&mut self, key: SeriesKey, loaded: LoadedVolume) {
         let Some(series) = self.series.iter_mut().find(|s| s.key == key) else { return };
@@ -282,8 +316,8 @@ impl Document {
             let cursor = self.cursors.get(&key).copied().filter(|c| geometry.nearest_index(*c).is_some());
             self.cursors.insert(key, cursor.unwrap_or(center));
         }
+        let whole = Display::initial(series);
         if let Some(display) = self.workspace.displays.get_mut(&key) {
-            let whole = Display::initial(series);
             if display.window_name.as_deref() == Some(AUTO) {
                 display.window = whole.window;
             }
@@ -291,6 +325,9 @@ impl Document {
                 // The curve is stretched over the data; how it is drawn was chosen.
                 display.volume = VolumeLook { style: display.volume.style, ..whole.volume };
             }
+        } else {
+            // Also for what is never shown alone, but laid over another series.
+            self.workspace.displays.insert(key, whole);
         }
         self.place_views();
     }

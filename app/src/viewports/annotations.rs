@@ -17,7 +17,9 @@ use super::gestures::SliceFrame;
 use super::overlay::LINE_HEIGHT;
 use super::{ViewportContext, ViewportState};
 use crate::command::{AnnotationCommand, Command, DraftCommand};
-use crate::document::{Annotation, AnnotationId, Document, Series, SliceView, Tool, Viewport, ViewportId};
+use crate::document::{
+    Annotation, AnnotationId, Document, Draft, Series, SliceView, Tool, Viewport, ViewportId,
+};
 use crate::theme;
 
 /// How close to a handle the pointer takes it, in points.
@@ -241,6 +243,7 @@ pub(super) fn pointer(
     });
     let is_pressed = is_pressed && response.is_pointer_button_down_on();
     let at = frame.lps(pos);
+    let is_plain = !modifiers.shift && !modifiers.command;
     let annotate = |command| ctx.queue.send(Command::Annotation(command));
     if let Some(held) = state.held.filter(|held| held.viewport == viewport.id) {
         ui.ctx().set_cursor_icon(CursorIcon::Grabbing);
@@ -259,11 +262,16 @@ pub(super) fn pointer(
     }
     if let Some(draft) = ctx.document.draft.as_ref().filter(|draft| draft.viewport == viewport.id) {
         let send = |command| ctx.queue.send(Command::Draft(command));
+        if !series.geometry().is_some_and(|g| draft.is_on(&frame.plane, view.slab, g)) {
+            // It goes on where it was begun.
+            ui.ctx().set_cursor_icon(CursorIcon::NotAllowed);
+            return true;
+        }
         ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
         let travel = frame.pos(draft.latest()).distance(pos);
         if response.double_clicked() && draft.is_open_ended() {
             annotate(AnnotationCommand::Finish);
-        } else if is_pressed {
+        } else if is_pressed && is_plain {
             let closes = draft.kind.is_closed()
                 && draft.count() >= draft.kind.points().min
                 && frame.pos(draft.start()).distance(pos) <= HANDLE_REACH;
@@ -274,15 +282,15 @@ pub(super) fn pointer(
             }
         } else if is_released && draft.kind == DrawingKind::Freehand {
             annotate(AnnotationCommand::Finish);
-        } else if is_released && travel > CLICK_TRAVEL {
+        } else if is_released && is_plain && travel > CLICK_TRAVEL {
             send(DraftCommand::Set(at));
         } else if ui.input(|i| i.pointer.is_moving()) {
             send(DraftCommand::Point(at));
         }
-        return !response.dragged_by(egui::PointerButton::Middle)
+        return is_plain
+            && !response.dragged_by(egui::PointerButton::Middle)
             && !response.dragged_by(egui::PointerButton::Secondary);
     }
-    let is_plain = !modifiers.shift && !modifiers.command;
     let under = hit(pos, frame, view, series, ctx).filter(|_| is_plain);
     if let Some((id, index)) = under {
         let is_locked = ctx.document.workspace.annotations.get(&id).is_some_and(|a| a.is_locked);
@@ -354,7 +362,11 @@ pub(super) fn annotations_ui(
         ui.interact(rect, ui.scope_id().with(("annotation", viewport.id, id)), egui::Sense::hover())
             .widget_info(|| egui::WidgetInfo::labeled(egui::accesskit::Role::Label, true, &label));
     }
-    if let Some(draft) = ctx.document.draft.as_ref().filter(|d| d.viewport == viewport.id) {
+    let is_on = |draft: &&Draft| {
+        let shows = |geometry| draft.is_on(&frame.plane, view.slab, geometry);
+        draft.viewport == viewport.id && draft.series == series.key && series.geometry().is_some_and(shows)
+    };
+    if let Some(draft) = ctx.document.draft.as_ref().filter(is_on) {
         match draft.preview() {
             Some(drawing) => {
                 let lines = lines(&drawing, frame);

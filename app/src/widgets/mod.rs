@@ -50,7 +50,9 @@ pub fn number_field(ui: &mut Ui, name: &str, value: f64, options: NumberOptions<
         .update_while_editing(false)
         .min_size(egui::vec2(options.width, 22.0));
     let response = ui.add(field).accessible_name(name);
-    (response.changed() && edited != value).then_some(edited)
+    // A field that is only entered and left gives back what it showed, rounded.
+    let shown = |v| text::number(v, decimals);
+    (response.changed() && shown(edited) != shown(value)).then_some(edited)
 }
 
 /// How a number field behaves.
