@@ -242,7 +242,9 @@ pub(crate) const TRAPS: &[Trap] = traps! {
         ("imaging/tests/dicom_series.rs", "pet_has_its_own_unit_and_rescale"),
     ]);
     "Unit of one layer shown for another in a fusion",
-    "the probe names the unit of each layer" => NotYet("fusion of series is not built yet");
+    "the probe names the unit of each layer" => By(&[
+        ("app/tests/window/regions.rs", "a_second_series_lies_over_the_first_in_its_own_colours"),
+    ]);
     // colour
     "Planar configuration ignored, or believed for JPEG",
     "honoured for uncompressed pixels; the codestream decides for compressed ones" => By(&[
@@ -334,7 +336,9 @@ pub(crate) const TRAPS: &[Trap] = traps! {
         ("imaging/tests/dicom_meaning.rs", "dose_has_its_grid_and_scaling"),
     ]);
     "Dose drawn over the image at a whole-voxel offset",
-    "layers are resampled in the patient's space" => NotYet("layers over one another are not built yet");
+    "layers are resampled in the patient's space" => By(&[
+        ("render-core/tests/scalar_layers.rs", "a_coarse_volume_with_an_offset_lies_where_the_patient_is"),
+    ]);
     // other formats
     "NIfTI orientation: qform before sform, codes of zero, RAS turned twice",
     "sform, then qform, then spacing with a warning; RAS becomes LPS once" => By(&[
@@ -343,7 +347,9 @@ pub(crate) const TRAPS: &[Trap] = traps! {
         (NIFTI, "one_head_stored_in_many_orientations_is_the_same_picture"),
     ]);
     "Saved drawing comes back reversed",
-    "what is saved and loaded again is the same" => NotYet("nothing is saved yet");
+    "what is saved and loaded again is the same" => By(&[
+        (MEASURED_REPORT, "reports_are_read_back_as_the_drawings_they_came_from"),
+    ]);
     "Direction of MetaImage and NRRD ignored",
     "TransformMatrix, Offset and letters; space and its directions" => By(&[
         (ORIENTATIONS, "metaimage_lies_right_along_all_48_orientations"),

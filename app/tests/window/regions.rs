@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use egui::{Key, Modifiers};
-use egui_kittest::kittest::Queryable;
+use egui_kittest::kittest::{NodeT, Queryable};
 use glam::{DMat3, DVec3};
 use imaging::geometry::Dims;
 use imaging::phantom;
@@ -86,6 +86,18 @@ fn a_second_series_lies_over_the_first_in_its_own_colours() {
     window.keep_picture("fusion");
     let fused = colored(&mut window, "Coronal");
     assert!(fused > plain + 2000, "{fused} beside {plain}");
+    // Values of both, each with its own unit.
+    let middle = window.rect("Coronal").center();
+    window.harness.event(egui::Event::PointerMoved(middle));
+    window.settle();
+    let said = |word: &str| -> Vec<String> {
+        let all = window.harness.query_all_by_label_contains(word);
+        all.filter_map(|node| node.accesskit_node().value()).collect()
+    };
+    let values = said(" HU");
+    assert!(values.iter().any(|value| value == "36 HU"), "of the image: {values:?}");
+    assert!(values.iter().any(|value| value == "PT 36 HU"), "of what lies over it: {values:?}");
+    window.leave();
     window.key(Modifiers::COMMAND, Key::Z);
     assert_eq!(colored(&mut window, "Coronal"), plain, "undone");
     window.harness.get_by_label("Colours of the window").click();
