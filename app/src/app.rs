@@ -895,8 +895,10 @@ impl eframe::App for LanternApp {
             self.apply(&ctx, command);
         }
         self.draw(ui);
-        // The wish for the focus counts for one frame.
-        self.document.labelled = None;
+        // The wish for the focus ends with the click that placed the text: a click elsewhere takes the focus away.
+        if !ctx.input(|i| i.pointer.any_down() || i.pointer.any_released()) {
+            self.document.labelled = None;
+        }
         self.end_gesture(&ctx);
         let commands = self.queue.take();
         if !commands.is_empty() {

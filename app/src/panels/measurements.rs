@@ -122,6 +122,7 @@ fn label_ui(
     let response = ui.add(field).accessible_name(format!("Words of measurement {}", id.0));
     if document.labelled == Some(id) && typed.is_none() {
         response.request_focus();
+        response.scroll_to_me(None);
     }
     if response.has_focus() {
         ui.data_mut(|d| d.insert_temp(field_id, text.clone()));

@@ -99,6 +99,32 @@ fn regions_tell_area_and_values_and_the_list_goes_to_them() {
 }
 
 #[test]
+fn words_are_typed_where_a_text_was_placed_and_keys_are_keys_again_after_enter() {
+    let mut window = Window::with_phantom(LAPTOP);
+    window.key(Modifiers::NONE, Key::B);
+    let pos = window.rect("Axial").center();
+    // As a hand does it: the button comes up some frames after it went down.
+    let button = |pressed| egui::Event::PointerButton {
+        pos,
+        button: PointerButton::Primary,
+        pressed,
+        modifiers: Modifiers::NONE,
+    };
+    window.harness.event(egui::Event::PointerMoved(pos));
+    window.harness.event(button(true));
+    window.harness.run_steps(4);
+    window.harness.event(button(false));
+    window.settle();
+    let before = window.document().workspace.displays.clone();
+    window.harness.event(egui::Event::Text("lesion 2".to_owned()));
+    window.key(Modifiers::NONE, Key::Enter);
+    assert_eq!(only(&window).label, "lesion 2");
+    assert_eq!(window.document().workspace.displays, before, "no letter was a key");
+    window.key(Modifiers::NONE, Key::I);
+    assert_ne!(window.document().workspace.displays, before, "and now they are");
+}
+
+#[test]
 fn polygons_close_at_their_first_place_and_escape_gives_up() {
     let mut window = Window::with_phantom(LAPTOP);
     window.key(Modifiers::SHIFT, Key::G);
