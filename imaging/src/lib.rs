@@ -2,7 +2,7 @@
 //!
 //! This crate knows no GPU, no window and no network. Start with [`volume::Volume`], the immutable result of
 //! every reader, and [`geometry::Geometry`], which places it in the patient. [`formats::scan`] finds the series
-//! below a path and [`formats::load`] reads one.
+//! below a path and [`formats::load`] reads one. What a person draws becomes numbers in [`measurement`].
 //!
 //! Conventions: patient space is LPS in millimetres (`f64`), index (0, 0, 0) is the *centre* of the first voxel,
 //! x varies fastest in memory.
